@@ -1,0 +1,26 @@
+/* limits.h — every bound of the program with a name, in one place. A module refuses what passes its
+ * bound with ERROR_TOO_LARGE, ERROR_TOO_COSTLY, ERROR_TOO_MANY or ERROR_BUSY; it never cuts in silence. */
+#ifndef SHANHAI_BASE_LIMITS_H
+#define SHANHAI_BASE_LIMITS_H
+
+enum {
+    LIMIT_ARENA_BLOCK_BYTES = 16 * 1024,
+    LIMIT_JSON_DEPTH = 64,                  /* R4 resources nest about 20 deep; deeper input is an attack */
+    LIMIT_RESOURCE_BYTES = 8 * 1024 * 1024, /* one resource */
+    LIMIT_BUNDLE_BYTES = 64 * 1024 * 1024,  /* one batch or transaction */
+    LIMIT_BUNDLE_ENTRIES = 5000,            /* design.md section 3: entries of a change set */
+    LIMIT_REQUEST_ARENA_BYTES =
+        512 * 1024 * 1024, /* memory of one request; a resource needs about 3 times its text */
+    LIMIT_URL_BYTES = 16 * 1024,
+    LIMIT_SEARCH_PARAMETERS = 64,      /* pairs in one query */
+    LIMIT_SEARCH_VALUES = 500,         /* alternatives of one parameter (OR) */
+    LIMIT_SEARCH_COUNT = 1000,         /* _count */
+    LIMIT_SEARCH_CANDIDATES = 1000000, /* rows one search may look at */
+    LIMIT_FHIRPATH_BYTES = 16 * 1024,  /* one expression */
+    LIMIT_FHIRPATH_DEPTH = 128,
+    LIMIT_FHIRPATH_STEPS = 2000000, /* items visited by one evaluation */
+    LIMIT_DICOM_DEPTH = 16,         /* sequences in sequences */
+    LIMIT_DICOM_ELEMENTS = 200000,
+};
+
+#endif

@@ -1,0 +1,17 @@
+/* log.h — one line a message to standard error: time, level, text. Rotation is the system's. Nothing
+ * about a patient, no query string, no body. Only main.c, cli/, http/ and the ends of requests and jobs
+ * log; library code returns errors. Any thread: a line is one write. */
+#ifndef SHANHAI_BASE_LOG_H
+#define SHANHAI_BASE_LOG_H
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+void log_set_level(enum log_level level);
+void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define LOG_ERROR(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define LOG_WARNING(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define LOG_INFO(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)
+#define LOG_DEBUG(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+#endif

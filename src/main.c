@@ -1,0 +1,7 @@
+#include <stdio.h>
+
+int main(void)
+{
+    (void)puts("shanhai");
+    return 0;
+}
