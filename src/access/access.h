@@ -1,0 +1,144 @@
+/* access.h — who asks, and what they may see and do (docs/modules/access.md, docs/rights.md).
+ *
+ * A person (Practitioner) holds posts (PractitionerRole); a session acts under ONE post; a post has a
+ * role at an organisation inside a tenant. definitions/policies/*.json say what a role may see and do;
+ * everything else is denied. An *actor* is a post with its rules made concrete: shared by all sessions
+ * of that post, immutable, counted. A *session* is what one request carries; it lives in the request's
+ * arena and lets its actor go when the arena is reset.
+ *
+ * The order of questions for one request:
+ *   1. session_of_cookie / session_of_token (session.h), or access_session_machine for jobs and devices
+ *   2. access_check: may the role do this interaction on this type at all? else 403
+ *   3. access_filter: which instances? given to the store with every read; unseen is 404
+ *   4. writes only: access_may_write, with the new and the stored resource
+ *   5. reads only: access_masks_type → access_mask; access_parameter_allowed for each search parameter
+ *
+ * Any thread may call everything here; an actor never changes after it was made. */
+#ifndef SHANHAI_ACCESS_ACCESS_H
+#define SHANHAI_ACCESS_ACCESS_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "json/json.h"
+
+struct access;       /* the module, made in main.c: access_open */
+struct access_actor; /* opaque: see access_actor.h */
+struct store_filter; /* store/store.h */
+
+enum {
+    ACCESS_ID_BYTES = 65,      /* R4 2.24.0.1: an id has at most 64 characters; and NUL */
+    ACCESS_CSRF_HEX_BYTES = 33 /* 128 bits and NUL */
+};
+
+enum access_interaction {
+    ACCESS_READ,    /* also vread */
+    ACCESS_SEARCH,  /* also includes, chains, _has: each type that is passed through is asked for */
+    ACCESS_HISTORY, /* of an instance, a type, the system */
+    ACCESS_CREATE,
+    ACCESS_UPDATE, /* PUT and PATCH */
+    ACCESS_DELETE,
+    ACCESS_OPERATION, /* $name: `operation` says which */
+    ACCESS_INTERACTIONS_COUNT
+};
+
+/* What somebody wants to do: an interaction on a resource type. */
+struct access_act {
+    enum access_interaction interaction;
+    struct str type;      /* resource type, for example "Task" */
+    struct str operation; /* ACCESS_OPERATION: with its dollar sign, "$transition"; else absent */
+};
+
+enum access_means {
+    ACCESS_BY_COOKIE, /* a person at a screen: unsafe methods need Origin and CSRF token */
+    ACCESS_BY_TOKEN,  /* a program with a bearer token */
+    ACCESS_BY_MACHINE /* the program itself: a job, a DICOM association */
+};
+
+/* One request's session. All text lives in the request's arena or in the actor. */
+struct access_session {
+    const struct access_actor *actor;
+    enum access_means means;
+    struct str person;         /* Practitioner id; absent for machines */
+    struct str post;           /* PractitionerRole id; "system" or "device" for machines */
+    struct str role;           /* code: "county-doctor", "consult-coordinator", … "system", "device" */
+    struct str organization;   /* Organization id of the post: the custodian of what is written */
+    struct str tenant;         /* its top Organization id */
+    struct str csrf;           /* ACCESS_BY_COOKIE: what X-CSRF-Token must hold */
+    bool must_change_password; /* then only the change of password and sign-out are allowed (403 else) */
+    uint64_t number;           /* stable for the session's life, not secret: for rate limits and events */
+};
+
+/* ---- what a role may do ---- */
+
+/* 403 with a text naming type and interaction when no rule of the role has them. */
+bool access_check(const struct access_session *session, struct access_act act,
+                  struct error *error) MUST_CHECK;
+
+/* The same as a question, for /metadata and the screens. */
+bool access_has(const struct access_session *session, struct access_act act);
+
+/* Rights that are not about a resource type, for example "accounts", "audit", "figures", "dicom-send",
+ * "sign" (docs/rights.md lists them). */
+bool access_has_right(const struct access_session *session, const char *right);
+
+/* access_has_right, or 403 that names the right. */
+bool access_need_right(const struct access_session *session, const char *right,
+                       struct error *error) MUST_CHECK;
+
+/* ---- which instances ---- */
+
+/* The predicate for an act over ALL types (a chain or an include asks for other types than act.type,
+ * which may be absent here): the OR of the role's rules that have act's interaction. A type without a
+ * rule matches nothing. Lives in `arena`, but points into the actor: use it while the session lives. */
+bool access_filter(const struct access_session *session, struct access_act act, struct arena *arena,
+                   const struct store_filter **filter, struct error *error) MUST_CHECK;
+
+/* ---- writing ---- */
+
+struct access_write {
+    struct access_act act;         /* CREATE, UPDATE, DELETE, or an operation that writes */
+    const struct json *resource;   /* new content; NULL for a delete */
+    const struct json *previous;   /* stored content; NULL for a create */
+    struct str previous_custodian; /* Organization id; absent for a create */
+    int64_t now_ms;
+};
+
+/* Whether some rule of the role with this interaction and type accepts the write: its custodian
+ * condition against previous_custodian and its FHIRPath `write` constraint over %resource, %previous,
+ * %practitioner, %post, %organization, %tenant. 403 with the rule's own message (by language of the
+ * session) when all refuse. Before that the caller has read `previous` through access_filter with READ
+ * (unseen: 404) and with the act itself (seen but not to be changed: 403). Refused also where the role
+ * sees elements of the type masked (design.md section 5). */
+bool access_may_write(const struct access_session *session, const struct access_write *write,
+                      struct arena *arena, struct error *error) MUST_CHECK;
+
+/* ---- masking ---- */
+
+/* Whether reads of this type must be parsed and masked; their ETag is then weak and of its own. */
+bool access_masks_type(const struct access_session *session, struct str type);
+
+/* Masks in place what this session may not see of `resource` (any depth: Bundles and contained too) and
+ * adds the security label MASKED to meta. Fails only when memory runs out. */
+bool access_mask(const struct access_session *session, struct arena *arena, struct json *resource,
+                 struct error *error) MUST_CHECK;
+
+/* 403 naming the parameter when it would search, sort or filter by a masked element (`name` of a
+ * masked Patient, `_text`, `_content`). `name` is without modifier. */
+bool access_parameter_allowed(const struct access_session *session, struct str type, struct str name,
+                              struct error *error) MUST_CHECK;
+
+/* ---- machines ---- */
+
+/* A session of the program itself: role "system" (jobs: sees all, writes what its rules say) or
+ * "device" (DICOM peer, measurement), on behalf of an organisation, which becomes the custodian. */
+bool access_session_machine(struct access *access, struct arena *arena, const char *role,
+                            struct str organization, struct access_session *session,
+                            struct error *error) MUST_CHECK;
+
+/* To be called after a commit that touched Organization, OrganizationAffiliation, Practitioner or
+ * PractitionerRole: actors are made anew at their next request. Cheap; any thread. */
+void access_directory_changed(struct access *access);
+
+#endif
