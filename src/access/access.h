@@ -1,7 +1,7 @@
 /* access.h — who asks, and what they may see and do (docs/modules/access.md, docs/rights.md).
  *
  * A person (Practitioner) holds posts (PractitionerRole); a session acts under ONE post; a post has a
- * role at an organisation inside a tenant. definitions/policies/*.json say what a role may see and do;
+ * role at an organisation inside a tenant. the files of definitions/policies say what a role may see and do;
  * everything else is denied. An *actor* is a post with its rules made concrete: shared by all sessions
  * of that post, immutable, counted. A *session* is what one request carries; it lives in the request's
  * arena and lets its actor go when the arena is reset.
@@ -33,7 +33,7 @@ enum {
 };
 
 enum access_interaction {
-    ACCESS_READ,    /* also vread */
+    ACCESS_READ,    /* also vread of the current version; of an older one it is ACCESS_HISTORY */
     ACCESS_SEARCH,  /* also includes, chains, _has: each type that is passed through is asked for */
     ACCESS_HISTORY, /* of an instance, a type, the system */
     ACCESS_CREATE,
