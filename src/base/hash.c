@@ -38,6 +38,19 @@ uint64_t hash64_combine(uint64_t a, uint64_t b)
     return fold(a ^ mix_b, b ^ mix_a);
 }
 
+uint64_t hash_resource_key(struct str type, struct str id)
+{
+    uint64_t key = hash64_combine(hash64(type, 1), hash64(id, 2));
+    return key == 0 ? 1 : key;
+}
+
+uint32_t hash_parameter(struct str type, struct str code)
+{
+    uint64_t key = hash64_combine(hash64(type, 3), hash64(code, 4));
+    uint32_t number = (uint32_t)(key >> 33);
+    return number == 0 ? 1 : number;
+}
+
 static bool digest_of(const EVP_MD *kind, struct str data, uint8_t *digest, struct error *error)
 {
     unsigned int len = 0;

@@ -21,6 +21,18 @@ enum {
     LIMIT_FHIRPATH_STEPS = 2000000, /* items visited by one evaluation */
     LIMIT_DICOM_DEPTH = 16,         /* sequences in sequences */
     LIMIT_DICOM_ELEMENTS = 200000,
+    LIMIT_STORE_READERS = 32,            /* snapshots at a time */
+    LIMIT_STORE_SNAPSHOT_MS = 5000,      /* design.md section 3: no snapshot lives longer */
+    LIMIT_STORE_QUEUE_SETS = 4096,       /* sets waiting for the writer */
+    LIMIT_STORE_GROUP_WRITES = 5000,     /* versions of one commit, a larger set apart */
+    LIMIT_STORE_ROWS = 100000,           /* rows one look-up in a table or view may give */
+    LIMIT_STORE_INDEX_ROWS = 4000,       /* index rows of one version */
+    LIMIT_STORE_INDEX_TEXT_BYTES = 128,  /* of one string value in the index */
+    LIMIT_STORE_RESERVE_BYTES = 4 << 20, /* the file given up when the disk is full */
+    LIMIT_STORE_CLOCK_BACK_MS = 300000,  /* design.md section 11: writing stops beyond it */
+    LIMIT_STORE_VIEWS = 256,
+    LIMIT_SEARCH_INCLUDES = 5000, /* included resources of one page */
+    LIMIT_SEARCH_CHAIN = 10,
 };
 
 #endif

@@ -1,0 +1,92 @@
+/* search.h — index rows, what a session may see, and searching.
+ *
+ * An index row says: this version has this value for this search parameter. Rows are only added; a search joins
+ * the versions that are current (or were, for later pages), so an update deletes nothing. Tokens, URIs and
+ * references are 64-bit keys; a reference's key is the key of its target (hash_resource_key), so a chain is a join. */
+#ifndef SHANHAI_STORE_SEARCH_H
+#define SHANHAI_STORE_SEARCH_H
+
+#include "store/read.h"
+
+struct search_query;    /* fhir/search_query.h */
+struct search_criteria; /* fhir/search_query.h */
+
+enum store_index_kind {
+    STORE_INDEX_KEY = 1,    /* token, URI, reference: key */
+    STORE_INDEX_TEXT = 2,   /* normalised string, in order; compared by prefix */
+    STORE_INDEX_DATE = 3,   /* span [from_ms, to_ms) in UTC */
+    STORE_INDEX_NUMBER = 4, /* range [low, high] of what the digits cover; unit 0 for plain numbers */
+};
+
+struct store_index_row {
+    enum store_index_kind kind;
+    uint32_t parameter; /* hash_parameter(type, code) */
+    uint64_t key;       /* KEY: the value; NUMBER: key of the canonical unit */
+    struct str text;    /* TEXT; cut at LIMIT_STORE_INDEX_TEXT_BYTES */
+    int64_t from_ms;
+    int64_t to_ms;
+    double low;
+    double high;
+};
+
+struct store_index {
+    const struct store_index_row *rows;
+    size_t count;
+};
+
+/* ---- rights ---- */
+
+/* One way to be allowed to see a resource of `type`: all that is set must hold. */
+struct store_rule {
+    struct str type;                        /* "*" = every type */
+    const struct search_criteria *criteria; /* must match; NULL = any */
+    const uint64_t *custodians;             /* custodian must be one of these; NULL = any */
+    size_t custodians_count;
+    bool granted;             /* a living grant for the resource itself to one of filter->posts */
+    uint32_t granted_through; /* parameter number of a reference whose target is granted; 0 = not asked */
+};
+
+/* What a session may see: the rules of a resource's type are alternatives; a type without rules is not seen at all.
+ * A NULL filter in the calls below means the system itself (jobs, checks): everything. */
+struct store_filter {
+    const struct store_rule *rules;
+    size_t rules_count;
+    const uint64_t *posts; /* keys of the posts by which grants count */
+    size_t posts_count;
+    int64_t now_ms; /* grants must be alive at this time */
+};
+
+/* Whether the version may be seen. At most one indexed look-up a rule that needs one. */
+bool store_matches(struct store_reader *reader, const struct store_version *version,
+                   const struct store_filter *filter, bool *matches, struct error *error) MUST_CHECK;
+
+/* ---- searching ---- */
+
+struct store_search {
+    const struct search_query *query;
+    const struct store_filter *filter;
+    struct str cursor;   /* from a page before; absent = first page */
+    int64_t now_ms;      /* for ap prefixes */
+    bool without_bodies; /* _summary=count, conditional writes */
+};
+
+struct store_hit {
+    struct store_version version;
+    bool included; /* by _include or _revinclude: search.mode include */
+};
+
+struct store_hits {
+    struct store_hit *hits; /* matches in order, then included ones, each once */
+    size_t count;
+    size_t matches_count;
+    struct str next_cursor; /* opaque, without search values; absent on the last page */
+    bool has_total;         /* asked for, or the page holds everything */
+    uint64_t total;
+    /* Included resources that passed the limit: the parameter's name for an outcome entry; absent = all are here. */
+    struct str include_cut;
+};
+
+bool store_search(struct store_reader *reader, struct arena *arena, const struct store_search *search,
+                  struct store_hits *hits, struct error *error) MUST_CHECK;
+
+#endif
