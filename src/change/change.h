@@ -1,0 +1,127 @@
+/* change.h — the one way to write. REST, bundles, transitions, images, jobs and imports all pass here, so that
+ * rights, validation, workflow locks, index and view rows and the audit record cannot be forgotten.
+ *
+ * change_prepare does the work that may run on any thread at once (it reads a snapshot, never writes) and leaves
+ * a store_set with preconditions; the store's writer checks those again, so what was decided on an old
+ * snapshot is refused and, in the calls that wait, made again.
+ *
+ * Memory: everything hangs on the set's arena, which the caller keeps until `done` was called. */
+#ifndef SHANHAI_CHANGE_CHANGE_H
+#define SHANHAI_CHANGE_CHANGE_H
+
+#include <stdint.h>
+
+#include "access/access.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include "json/json.h"
+#include "store/store.h"
+
+struct change; /* the module, made in main.c */
+struct outcome;
+struct view_set;
+struct workflow_set;
+
+struct change_options {
+    struct store *store;
+    struct access *access;
+    struct view_set *views;                /* NULL: none */
+    const struct workflow_set *workflows;
+    int offset_minutes;                    /* site.timezone */
+    const char *key_folder;                /* of signing keys (access/signing.h) */
+};
+
+bool change_open(struct arena *arena, const struct change_options *options, struct change **change,
+                 struct error *error) MUST_CHECK;
+void change_close(struct change *change); /* NULL is allowed */
+
+enum change_kind { CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE };
+
+struct change_entry {
+    enum change_kind kind;
+    struct str type;
+    struct str id;            /* CREATE: absent (one is made), or already chosen for references to it */
+    struct json *resource;    /* NULL for a delete; the server's members of meta are ignored */
+    struct str if_match;      /* version number, absent = none (R4 3.1.0.1.5.1) */
+    struct str if_none_exist; /* CREATE: search text; when it has one hit that is the answer (R4 3.1.0.8.1) */
+
+    struct { /* filled in when done */
+        struct str id;
+        uint64_t version;
+        uint64_t seq;
+        int64_t updated_ms;
+        int http_status; /* 200, 201, 204 */
+        struct str body; /* tail as stored (store/body.h); absent for a delete */
+    } result;
+};
+
+struct change_set {
+    struct arena *arena;
+    const struct access_session *session;
+    struct str route;                   /* template, for the audit record */
+    struct str operation;               /* "$transition" …; absent: plain interactions */
+    struct change_entry *entries;
+    size_t entries_count;
+    struct outcome *outcome;            /* made by change_prepare: what was found wrong, with paths */
+    /* Called once, in the writer thread when it came that far: error NULL = on disk. Only signal here. */
+    void (*done)(struct change_set *set, const struct error *error);
+    void *data;
+    /* More to be written in the same commit by modules above (rights, jobs, their tables); may be NULL. */
+    const struct store_grant *grants;
+    size_t grants_count;
+    struct store_job_new *jobs;
+    size_t jobs_count;
+    bool (*apply)(void *data, struct store_transaction *transaction, struct error *error);
+    void *apply_data;
+    const struct store_condition *conditions;
+    size_t conditions_count;
+    bool by_workflow; /* rights were decided by the workflow; states may change */
+
+    struct store_set stored; /* the module's own */
+};
+
+/* Rights, validation, workflow locks, rows. False with *error; set->outcome then has the issues (at least one).
+ * A single small resource takes well under 1 ms; bundles belong on a pool thread. */
+bool change_prepare(struct change *change, struct change_set *set, struct error *error) MUST_CHECK;
+
+/* Queues a prepared set. False: `done` will not be called. When every entry turned out to need no write
+ * (If-None-Exist with a hit) `done` is called at once. */
+bool change_submit(struct change *change, struct change_set *set, struct error *error) MUST_CHECK;
+
+/* Prepares, writes and waits; done need not be set. For pool threads and jobs. */
+bool change_apply(struct change *change, struct change_set *set, struct error *error) MUST_CHECK;
+
+/* ---- bundles (change_bundle.c) ---- */
+
+/* POST /fhir with a Bundle of type batch or transaction (R4 3.1.0.11): answers the response Bundle. References
+ * between entries (urn:uuid, fullUrl) become ids. A transaction is one commit or nothing; a batch answers each
+ * entry by itself. GET entries are answered by `read` (api/), after the writes. For pool threads. */
+struct change_bundle {
+    struct arena *arena;
+    const struct access_session *session;
+    const struct json *bundle;
+    /* Answers a GET of a batch or transaction: the response entry's resource and status. */
+    bool (*read)(void *data, struct arena *arena, struct str url, struct json **resource, int *http_status,
+                 struct error *error);
+    void *read_data;
+};
+bool change_bundle(struct change *change, const struct change_bundle *request, struct json **response,
+                   struct outcome **outcome, struct error *error) MUST_CHECK;
+
+/* ---- workflow (change_transition.c) ---- */
+
+/* GET Task/{id}/$transitions and POST Task/{id}/$transition. `outcome` has every reason of a refusal. For pool
+ * threads. */
+struct change_transition {
+    struct arena *arena;
+    const struct access_session *session;
+    struct str task_id;
+    const struct json *parameters; /* POST; NULL for the list */
+    struct str if_match;           /* Task version, or absent */
+};
+bool change_transitions(struct change *change, const struct change_transition *request, struct json **parameters,
+                        struct error *error) MUST_CHECK;
+bool change_take(struct change *change, const struct change_transition *request, struct json **task,
+                 struct outcome **outcome, struct error *error) MUST_CHECK;
+
+#endif
