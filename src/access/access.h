@@ -2,8 +2,8 @@
  *
  * A person (Practitioner) holds posts (PractitionerRole); a session acts under ONE post; a post has a
  * role at an organisation inside a tenant. the files of definitions/policies say what a role may see and do;
- * everything else is denied. An *actor* is a post with its rules made concrete: shared by all sessions
- * of that post, immutable, counted. A *session* is what one request carries; it lives in the request's
+ * everything else is denied. An *actor* is a post with its rules made concrete: immutable, counted,
+ * kept by its session. A *session* is what one request carries; it lives in the request's
  * arena and lets its actor go when the arena is reset.
  *
  * The order of questions for one request:
@@ -23,9 +23,17 @@
 #include "base/error.h"
 #include "json/json.h"
 
-struct access;       /* the module, made in main.c: access_open */
-struct access_actor; /* opaque: see access_actor.h */
-struct store_filter; /* store/store.h */
+struct access;        /* the module, made in main.c: access_open */
+struct access_actor;  /* opaque */
+struct store_filter;  /* store/search.h */
+struct store_reader;  /* store/read.h */
+struct store_version; /* store/read.h */
+
+/* One file of definitions/policies. */
+struct access_policy_file {
+    struct str name;
+    struct str text;
+};
 
 enum {
     ACCESS_ID_BYTES = 65,      /* R4 2.24.0.1: an id has at most 64 characters; and NUL */
@@ -98,19 +106,21 @@ bool access_filter(const struct access_session *session, struct access_act act, 
 /* ---- writing ---- */
 
 struct access_write {
-    struct access_act act;         /* CREATE, UPDATE, DELETE, or an operation that writes */
-    const struct json *resource;   /* new content; NULL for a delete */
-    const struct json *previous;   /* stored content; NULL for a create */
-    struct str previous_custodian; /* Organization id; absent for a create */
+    struct access_act act;                        /* CREATE, UPDATE, DELETE, or an operation that writes */
+    const struct json *resource;                  /* new content; NULL for a delete */
+    const struct json *previous;                  /* stored content; NULL for a create */
+    const struct store_version *previous_version; /* its row; NULL for a create */
+    struct store_reader *reader; /* where grants and the resources that a rule wants seen are looked up */
     int64_t now_ms;
 };
 
-/* Whether some rule of the role with this interaction and type accepts the write: its custodian
- * condition against previous_custodian and its FHIRPath `write` constraint over %resource, %previous,
- * %practitioner, %post, %organization, %tenant. 403 with the rule's own message (by language of the
- * session) when all refuse. Before that the caller has read `previous` through access_filter with READ
- * (unseen: 404) and with the act itself (seen but not to be changed: 403). Refused also where the role
- * sees elements of the type masked (design.md section 5). */
+/* Whether some rule of the role with this interaction and type accepts the write. One rule must fit as a
+ * whole: its instance part (custodian, `when`, grants) on the stored version, its `write` constraint in
+ * FHIRPath (over %resource, %previous, %practitioner, %post, %organization, %tenant), and its `sees`: the
+ * resources that these references name must be readable by the session. ERROR_NOT_FOUND when the stored
+ * version is not even readable; else ERROR_FORBIDDEN with the text of the rule that came closest. Refused
+ * also where the role sees elements of the type masked (design.md section 5). Workflow effects run with the
+ * workflow's authority and do not ask here. */
 bool access_may_write(const struct access_session *session, const struct access_write *write,
                       struct arena *arena, struct error *error) MUST_CHECK;
 
@@ -136,6 +146,13 @@ bool access_parameter_allowed(const struct access_session *session, struct str t
 bool access_session_machine(struct access *access, struct arena *arena, const char *role,
                             struct str organization, struct access_session *session,
                             struct error *error) MUST_CHECK;
+
+/* ---- grants ---- */
+
+/* The key by which a grant names who gets it: "PractitionerRole/x" is one post; "Organization/x|role" is
+ * everybody who holds a post of that role at that organisation or below it, now or later. 0 when the text is
+ * neither. Goes into store_grant.post; sessions carry theirs in their filter. */
+uint64_t access_grantee_key(struct str grantee);
 
 /* To be called after a commit that touched Organization, OrganizationAffiliation, Practitioner or
  * PractitionerRole: actors are made anew at their next request. Cheap; any thread. */

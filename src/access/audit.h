@@ -3,8 +3,8 @@
  * seal before it: a changed, missing or inserted byte breaks the chain, and audit_verify names the
  * first broken record. Files rotate by size; the chain goes on from file to file.
  *
- * Writes: the store's writer hands the records of a commit group to audit_append_synced before the
- * answers go out. Reads: audit_read_done puts the record into the file before the answer leaves and a
+ * Writes: the store keeps the record in the write's own transaction and hands it to audit_append before
+ * the answer goes out, again after a crash (store.h, store_audit_sink). Reads: audit_read_done puts the record into the file before the answer leaves and a
  * background thread syncs within a second. The same person, post, resource and route within 60 s is one
  * record with a count. Any thread; one lock. */
 #ifndef SHANHAI_ACCESS_AUDIT_H
@@ -57,9 +57,12 @@ bool audit_read_done(struct audit *audit, const struct audit_record *record, str
 bool audit_encode(struct arena *arena, const struct audit_record *record, struct str *bytes,
                   struct error *error) MUST_CHECK;
 
-/* The writer's sink: all encoded records of one commit group, sealed as one group and on disk when this
- * returns true. */
-bool audit_append_synced(struct audit *audit, const struct str *records, size_t count,
-                         struct error *error) MUST_CHECK;
+/* The store's sink (store_audit_sink.append): the encoded records of one commit group, handed over after the
+ * commit and before any answer. A group at or below the last one in the log is ignored. The record is in the
+ * file when this returns; audit_groups_durable says up to which group it is on disk, and the store keeps what
+ * is above that in its outbox. `audit` is void so that the sink's function pointers fit. */
+bool audit_append(void *audit, uint64_t group, const struct str *records, size_t records_count,
+                  struct error *error) MUST_CHECK;
+uint64_t audit_groups_durable(void *audit);
 
 #endif

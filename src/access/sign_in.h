@@ -95,7 +95,7 @@ struct account_new {
 bool account_add(struct access *access, struct arena *arena, const struct account_new *account,
                  struct str *password, struct error *error) MUST_CHECK;
 
-/* Array of {name, practitioner, disabled, mustChangePassword, createdAt, lastSignInAt, sessions}. */
+/* Array of {name, practitioner, disabled, mustChangePassword, createdAt, lastSignInAt}. */
 bool account_list(struct access *access, struct arena *arena, struct json **accounts,
                   struct error *error) MUST_CHECK;
 

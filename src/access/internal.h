@@ -1,0 +1,191 @@
+/* internal.h — what the files of access/ share and nobody else includes.
+ *
+ * `lock` guards the slots and everything in them. It is never held while waiting for the store, for a
+ * password or for the directory: look, let go, wait, look again. The gate has a lock of its own; the two
+ * are never held together. */
+#ifndef SHANHAI_ACCESS_INTERNAL_H
+#define SHANHAI_ACCESS_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "access/access_open.h"
+#include "access/password.h"
+#include "access/policy.h"
+#include "access/sign_in.h"
+#include "access/slots.h"
+#include "base/hash.h"
+
+#define TOKEN_PREFIX "shanhai_" /* so that a leaked token is recognised by scanners */
+
+enum {
+    ACCESS_ACCOUNT_BYTES = 65, /* name and NUL */
+    ACCESS_TOKEN_RANDOM = 32,  /* 256 bits */
+    ACCESS_TOKENS_MAX = 10000,
+    ACCESS_SESSIONS_MAX = 20000,
+    ACCESS_SESSIONS_OF_ACCOUNT = 20,
+    ACCESS_ACCOUNTS_MAX = 200000,
+    ACCESS_THROTTLES_MAX = 65536,
+    ACCESS_POSTS_MAX = 32, /* of one person */
+    ACCESS_MACHINES_MAX = 256,
+    ACCESS_CONFIRM_MS = 10 * 60 * 1000
+};
+
+struct account {
+    struct slot slot; /* hash of the name */
+    char name[ACCESS_ACCOUNT_BYTES];
+    char practitioner[ACCESS_ID_BYTES];
+    char last_post[ACCESS_ID_BYTES];
+    char password_hash[PASSWORD_HASH_BYTES];
+    char language[3];
+    bool disabled;
+    bool must_change;
+    int64_t created_ms;
+    int64_t last_sign_in_ms; /* 0: never */
+};
+
+/* A session of a screen, or a token of a program: both end, both have one post. */
+struct session {
+    struct slot slot;          /* first 8 bytes of key */
+    uint8_t key[SHA256_BYTES]; /* SHA-256 of the cookie's or token's bytes */
+    enum access_means means;
+    char account[ACCESS_ACCOUNT_BYTES];
+    char post[ACCESS_ID_BYTES];
+    char label[ACCESS_ID_BYTES]; /* of a token */
+    uint64_t number;
+    int64_t created_ms;
+    int64_t ends_ms;
+    int64_t used_ms;
+    int64_t used_saved_ms;      /* as the row has it */
+    int64_t confirmed_ms;       /* last password given; 0 after a restart: memory only */
+    struct access_actor *actor; /* NULL until first used; one reference */
+};
+
+/* Wrong passwords of one account name or one address. */
+struct throttle {
+    struct slot slot;
+    uint64_t check; /* a second hash of the key, so that a clash does not lock somebody else out */
+    uint32_t failures;
+    int64_t first_ms; /* of this run of failures */
+    int64_t until_ms; /* refused before this */
+};
+
+struct machine {
+    struct slot slot;
+    char role[ACCESS_ID_BYTES];
+    char organization[ACCESS_ID_BYTES];
+    struct access_actor *actor;
+};
+
+struct access {
+    struct arena arena; /* lives as long as the module */
+    struct access_options options;
+    struct policy_set policies;
+    struct password_gate gate;
+    _Atomic uint64_t directory_epoch;
+    pthread_mutex_t lock;
+    struct slots accounts;
+    struct slots sessions;
+    struct slots tokens;
+    struct slots throttles;
+    struct slots machines;
+    uint64_t sessions_made; /* the next session's number */
+};
+
+static inline int64_t access_now_ms(const struct access *access)
+{
+    return access->options.now_ms(access->options.now_context);
+}
+
+/* ---- account.c: all with `lock` held, except where said ---- */
+
+struct account *account_find(struct access *access, struct str name);
+bool account_load(void *access, struct str key, struct str value, struct error *error) MUST_CHECK;
+/* The account's row, with the text in `arena`. */
+bool account_row(struct arena *arena, const struct account *account, struct rows_change *change,
+                 struct error *error) MUST_CHECK;
+bool account_name_valid(struct str name);
+/* Without `lock`: a new hash, and no longer to be changed. */
+bool account_set_password(struct access *access, struct str name, const char *hash,
+                          struct error *error) MUST_CHECK;
+/* Without `lock`: writes `next` down, then takes it into memory. */
+bool account_save(struct access *access, const struct account *next, bool is_new,
+                  struct error *error) MUST_CHECK;
+/* Without `lock`: a copy to look at; ERROR_NOT_FOUND. */
+bool account_copy(struct access *access, struct str name, struct account *copy,
+                  struct error *error) MUST_CHECK;
+
+/* ---- session.c: all with `lock` held ---- */
+
+bool session_load(void *access, struct str key, struct str value, struct error *error) MUST_CHECK;
+bool token_load(void *access, struct str key, struct str value, struct error *error) MUST_CHECK;
+bool session_row(struct arena *arena, const struct session *session, struct rows_change *change,
+                 struct error *error) MUST_CHECK;
+struct rows_change session_row_removed(struct arena *arena, const struct session *session);
+struct session *session_find(struct slots *slots, const uint8_t key[SHA256_BYTES]);
+struct session *session_by_number(struct access *access, const struct access_session *session);
+void session_drop(struct access *access, struct session *session);
+bool session_has_ended(const struct access *access, const struct session *session, int64_t now_ms);
+
+/* A new session in memory and its row in *change (not yet written); *secret is the cookie's text. */
+struct session_start {
+    const struct account *account;
+    struct str post;
+    int64_t confirmed_ms;
+};
+bool session_begin(struct access *access, struct arena *arena, const struct session_start *start,
+                   struct str *secret, struct rows_change *change, struct error *error) MUST_CHECK;
+
+/* Without `lock`: ends the account's sessions but the one numbered `except`, and its tokens too. */
+bool sessions_end_of(struct access *access, struct str account, uint64_t except, bool tokens,
+                     struct error *error) MUST_CHECK;
+/* Without `lock`: a copy of the account behind a session; its last_sign_in_ms says when the password was
+ * last given in this session. ERROR_SIGN_IN when the session has ended. */
+bool session_account(struct access *access, const struct access_session *session, struct account *account,
+                     struct error *error) MUST_CHECK;
+/* Any time: the CSRF token that belongs to a cookie's secret. */
+bool session_csrf(struct arena *arena, struct str secret, struct str *csrf, struct error *error) MUST_CHECK;
+
+/* ---- throttle.c: with `lock` held ---- */
+
+/* 0 when the key may try, else the seconds to wait. */
+uint32_t throttle_wait_s(struct access *access, struct str key, int64_t now_ms);
+void throttle_failed(struct access *access, struct str key, uint32_t failures_free, int64_t now_ms);
+void throttle_succeeded(struct access *access, struct str key);
+
+/* ---- post.c: without `lock` ---- */
+
+struct post_info {
+    struct str id;
+    struct str role;
+    struct str organization;
+    struct str organization_name;
+    struct str tenant;
+    struct str tenant_name;
+};
+
+/* The active posts of a person whose role has a policy, in the directory's order. */
+bool posts_of(struct access *access, struct arena *arena, struct str practitioner, struct post_info **posts,
+              size_t *count, struct error *error) MUST_CHECK;
+struct json *post_json(const struct access *access, struct arena *arena, const struct post_info *post);
+
+/* ---- actor.c ---- */
+
+struct actor_start {
+    struct str practitioner; /* absent for machines */
+    struct str post;
+    struct str role; /* machines only: role and organisation are given, not looked up */
+    struct str organization;
+};
+/* A new actor with one reference, without `lock` held. ERROR_FORBIDDEN when the post is gone, ended, not of
+ * this person, or its role has no policy. */
+bool actor_create(struct access *access, const struct actor_start *start, struct access_actor **actor,
+                  struct error *error) MUST_CHECK;
+struct access_actor *actor_ref(struct access_actor *actor);
+void actor_unref(struct access_actor *actor); /* NULL is allowed */
+bool actor_is_stale(const struct access *access, const struct access_actor *actor);
+/* Fills what the session says about its actor and ties one reference (taken over) to the arena. */
+bool actor_attach(struct arena *arena, struct access_actor *actor, struct access_session *session,
+                  struct error *error) MUST_CHECK;
+
+#endif
