@@ -146,6 +146,19 @@ static bool list_transition(struct workflow_run *run, const struct json *transit
     return true;
 }
 
+/* Steps that only the program itself takes are of no use on a screen. */
+static bool is_own_step(const struct json *transition)
+{
+    JSON_EACH(who, JSON_GET(transition, "who")) {
+        JSON_EACH(role, JSON_GET(who, "roles")) {
+            if (!json_equals_text(role, STR("system"))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 bool workflow_transitions(const struct workflow_request *request, struct arena *arena,
                           struct json **parameters, struct error *error)
 {
@@ -164,7 +177,7 @@ bool workflow_transitions(const struct workflow_request *request, struct arena *
     }
     JSON_EACH(transition, request->machine->transitions) {
         bool of_state = list_has_text(JSON_GET(transition, "from"), state);
-        bool for_people = JSON_GET(transition, "after") == NULL;
+        bool for_people = !is_own_step(transition);
         if (of_state && for_people && !list_transition(&run, transition, list, error)) {
             return false;
         }

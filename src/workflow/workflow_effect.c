@@ -9,6 +9,11 @@ bool workflow_make(struct workflow_run *run, struct json *resource, struct str a
     if (resource == NULL) {
         return WORKFLOW_NO_MEMORY(error);
     }
+    if (JSON_GET(resource, "id") != NULL) { /* given by the program itself, which refers to it elsewhere */
+        bool kept = workflow_touch(run, resource, true) != NULL &&
+                    (as.at == NULL || workflow_bind_json(run, as, resource));
+        return kept || WORKFLOW_NO_MEMORY(error);
+    }
     if (!uuid_v7(run->request->now_ms, id, error)) {
         return false;
     }
@@ -20,11 +25,30 @@ bool workflow_make(struct workflow_run *run, struct json *resource, struct str a
     return as.at == NULL || workflow_bind_json(run, as, resource) || WORKFLOW_NO_MEMORY(error);
 }
 
-static bool apply_create(struct workflow_run *run, const struct json *effect, struct error *error)
+static bool create_one(struct workflow_run *run, const struct json *effect, const struct fhirpath_item *input,
+                       struct error *error)
 {
     struct json *resource = NULL;
-    return workflow_expand(run, JSON_GET(effect, "create"), NULL, &resource, error) &&
+    return workflow_expand(run, JSON_GET(effect, "create"), input, &resource, error) &&
            workflow_make(run, resource, JSON_TEXT(run->arena, effect, "as"), error);
+}
+
+static bool apply_create(struct workflow_run *run, const struct json *effect, struct error *error)
+{
+    struct str each = JSON_TEXT(run->arena, effect, "$each");
+    struct fhirpath_collection items = { 0 };
+    if (each.at == NULL) {
+        return create_one(run, effect, NULL, error);
+    }
+    if (!workflow_evaluate(run, each, NULL, &items, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < items.count; i++) {
+        if (!create_one(run, effect, &items.items[i], error)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Trees of a run are its own (workflow_host.read gives fresh ones), so what FHIRPath shows as const may be

@@ -103,6 +103,9 @@ static struct json *input_value(struct workflow_run *run, const struct json *dec
         struct str target = JSON_TEXT(run->arena, declared, "target");
         fits = str_starts_with(reference, target) && reference.len > target.len + 1 &&
                reference.at[target.len] == '/';
+    } else if (str_equal(type, STR("resource"))) {
+        struct str target = JSON_TEXT(run->arena, declared, "target");
+        fits = json_equals_text(JSON_GET(value, "resourceType"), target);
     } else if (str_equal(type, STR("dateTime"))) {
         fits = date_parse(json_text(run->arena, value), run->request->offset_minutes, &span, NULL);
     } else {
