@@ -38,7 +38,7 @@ struct audit_record {
 
 struct audit_options {
     const char *folder;               /* of the data; files are audit/000001.log … */
-    uint64_t file_bytes_max;          /* rotation; 0 takes 64 MB */
+    uint64_t file_bytes_max;          /* rotation; 0 takes 16 MB */
     int64_t (*now_ms)(void *context); /* NULL takes the wall clock */
     void *now_context;
 };
@@ -64,5 +64,8 @@ bool audit_encode(struct arena *arena, const struct audit_record *record, struct
 bool audit_append(void *audit, uint64_t group, const struct str *records, size_t records_count,
                   struct error *error) MUST_CHECK;
 uint64_t audit_groups_durable(void *audit);
+
+/* Seals and syncs everything now, counts of running minutes too: for backup, check and tests. */
+bool audit_sync(struct audit *audit, struct error *error) MUST_CHECK;
 
 #endif
