@@ -26,11 +26,11 @@ enum {
     LIMIT_SEARCH_CANDIDATES = 1000000,           /* rows one search may look at */
     LIMIT_FHIRPATH_BYTES = 16 * 1024,            /* one expression */
     LIMIT_FHIRPATH_DEPTH = 128,
-    LIMIT_FHIRPATH_STEPS = 2000000, /* items visited by one evaluation */
-    LIMIT_VIEW_ROWS = 10000,                      /* rows of one view for one resource */
-    LIMIT_FEED_FOLLOWERS = 256,                   /* live connections */
-    LIMIT_FEED_RESUME_VERSIONS = 100000,          /* further back a client reads anew */
-    LIMIT_DICOM_DEPTH = 16,         /* sequences in sequences */
+    LIMIT_FHIRPATH_STEPS = 2000000,      /* items visited by one evaluation */
+    LIMIT_VIEW_ROWS = 10000,             /* rows of one view for one resource */
+    LIMIT_FEED_FOLLOWERS = 256,          /* live connections */
+    LIMIT_FEED_RESUME_VERSIONS = 100000, /* further back a client reads anew */
+    LIMIT_DICOM_DEPTH = 16,              /* sequences in sequences */
     LIMIT_DICOM_ELEMENTS = 200000,
     LIMIT_STORE_READERS = 32,            /* snapshots at a time */
     LIMIT_STORE_SNAPSHOT_MS = 5000,      /* design.md section 3: no snapshot lives longer */

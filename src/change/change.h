@@ -25,10 +25,10 @@ struct workflow_set;
 struct change_options {
     struct store *store;
     struct access *access;
-    struct view_set *views;                /* NULL: none */
+    struct view_set *views; /* NULL: none */
     const struct workflow_set *workflows;
-    int offset_minutes;                    /* site.timezone */
-    const char *key_folder;                /* of signing keys (access/signing.h) */
+    int offset_minutes;     /* site.timezone */
+    const char *key_folder; /* of signing keys (access/signing.h) */
 };
 
 bool change_open(struct arena *arena, const struct change_options *options, struct change **change,
@@ -58,11 +58,11 @@ struct change_entry {
 struct change_set {
     struct arena *arena;
     const struct access_session *session;
-    struct str route;                   /* template, for the audit record */
-    struct str operation;               /* "$transition" …; absent: plain interactions */
+    struct str route;     /* template, for the audit record */
+    struct str operation; /* "$transition" …; absent: plain interactions */
     struct change_entry *entries;
     size_t entries_count;
-    struct outcome *outcome;            /* made by change_prepare: what was found wrong, with paths */
+    struct outcome *outcome; /* made by change_prepare: what was found wrong, with paths */
     /* Called once, in the writer thread when it came that far: error NULL = on disk. Only signal here. */
     void (*done)(struct change_set *set, const struct error *error);
     void *data;
@@ -119,8 +119,8 @@ struct change_transition {
     const struct json *parameters; /* POST; NULL for the list */
     struct str if_match;           /* Task version, or absent */
 };
-bool change_transitions(struct change *change, const struct change_transition *request, struct json **parameters,
-                        struct error *error) MUST_CHECK;
+bool change_transitions(struct change *change, const struct change_transition *request,
+                        struct json **parameters, struct error *error) MUST_CHECK;
 bool change_take(struct change *change, const struct change_transition *request, struct json **task,
                  struct outcome **outcome, struct error *error) MUST_CHECK;
 
