@@ -1,0 +1,87 @@
+/* index.h — from a resource to the rows by which it is found: every default R4 search parameter of its type, by
+ * the parameters' own FHIRPath expressions (compiled once a type, at its first use).
+ *
+ * What a row holds by the kind of the parameter (R4 3.1.1.4):
+ * - token (Coding, CodeableConcept, Identifier, ContactPoint, code, boolean, id, uri, string): INDEX_KEY rows, one
+ *   for each way to ask: code, system|code, |code (only without system), system| — each is one key look-up.
+ *   `:of-type` has KEY rows of its own (code "identifier:of-type").
+ * - reference: the key of the target (hash_resource_key), the key of the URL for an absolute or canonical one
+ *   (with and without |version); `:identifier` has rows of its own ("subject:identifier").
+ * - uri: INDEX_KEY, and INDEX_TEXT with the text as it is for :below and :above.
+ * - string: INDEX_TEXT, normalised (NFKC, case folded, without accents, white space collapsed); names also by
+ *   pinyin ("zhangsan") and initials ("zs"). `:exact` has KEY rows of its own ("family:exact").
+ * - date: INDEX_DATE spans in UTC; an open end of a Period reaches INDEX_DATE_FIRST or _LAST.
+ * - number, quantity: INDEX_NUMBER ranges of what the digits cover (4.0 is [3.95, 4.05]); `key` is 0 for "whatever
+ *   unit", else the key of system|code, or of the code or unit alone.
+ * - composite: rows of the last component under a number of its own for each key of the components before
+ *   (index_composite_parameter).
+ * `_id` and `_lastUpdated` are columns of the store, not rows.
+ *
+ * struct fhir_index is made once and used by any number of threads. Rows live in the caller's arena and may point
+ * into the tree. */
+#ifndef SHANHAI_FHIR_INDEX_H
+#define SHANHAI_FHIR_INDEX_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "json/json.h"
+
+enum index_kind { INDEX_KEY = 1, INDEX_TEXT = 2, INDEX_DATE = 3, INDEX_NUMBER = 4 };
+
+/* Ends of open periods: years 1 and 10000. */
+#define INDEX_DATE_FIRST (-62135596800000)
+#define INDEX_DATE_LAST 253402300800000
+
+struct index_row {
+    enum index_kind kind;
+    uint32_t parameter; /* hash_parameter(type, code) */
+    uint64_t key;       /* KEY: the value; NUMBER: key of the unit, 0 = any */
+    struct str text; /* TEXT; KEY: the code or id as people order it, for sorting in memory, never stored */
+    int64_t from_ms; /* DATE: inclusive */
+    int64_t to_ms;   /* DATE: exclusive */
+    double low;
+    double high;
+};
+
+struct index_rows {
+    struct index_row *rows; /* equal rows once */
+    size_t count;
+};
+
+struct fhir_index;
+
+struct fhir_index_options {
+    struct str base_url; /* "https://host/fhir": references to it are taken as relative; may be absent */
+    int offset_minutes;  /* site.timezone: zone of dates written without one */
+};
+
+bool fhir_index_create(const struct fhir_index_options *options, struct fhir_index **index,
+                       struct error *error) MUST_CHECK;
+void fhir_index_destroy(struct fhir_index *index); /* NULL is fine */
+
+/* All rows of a resource. Over LIMIT_STORE_INDEX_ROWS: ERROR_TOO_LARGE. Values that are not what their type says
+ * (a date that is none) give no row: the validator's work. */
+bool fhir_index_rows(struct fhir_index *index, struct arena *arena, const struct json *resource,
+                     struct index_rows *rows, struct error *error) MUST_CHECK;
+
+/* ---- the same forms for both sides, the rows and the questions ---- */
+
+/* Keys of a token: system and code, one of them STR_NONE for "whatever"; an empty system is "has none". */
+uint64_t index_token_key(struct str system, struct str code);
+/* Key of a URL, whole text. */
+uint64_t index_uri_key(struct str uri);
+/* Key of a reference's text: "Patient/1", "https://base/Patient/1", with "/_history/…" cut; absolute URLs
+ * elsewhere, urn:uuid: and canonical ones by index_uri_key. 0 for "" and "#contained". */
+uint64_t index_reference_key(struct str reference, struct str base_url);
+/* Number of a parameter's further rows: hash_parameter(type, "code:modifier"). */
+uint32_t index_parameter_with(struct str type, struct str code, struct str modifier);
+/* Number of a composite's rows for one key of its first component. */
+uint32_t index_composite_parameter(uint32_t parameter, uint64_t key);
+/* Normalised text for INDEX_TEXT; STR_NONE when the arena is used up. */
+struct str index_normalise(struct arena *arena, struct str text);
+/* The range that the digits of a decimal cover (R4 3.1.1.4.5.1): 100 is [99.5, 100.5], 1e2 is [50, 150]. */
+bool index_number_range(struct str digits, double *low, double *high) MUST_CHECK;
+
+#endif
