@@ -28,7 +28,8 @@ struct decimal {
 
 enum decimal_rounding { DECIMAL_DOWN, DECIMAL_HALF_UP, DECIMAL_UP, DECIMAL_FLOOR, DECIMAL_CEILING };
 
-/* "-12.50", "+3", "1e-7", "2.5E3" (whole text). False when it is no number or has too many digits. */
+/* "-12.50", "+3", "1e-7", "2.5E3" (whole text). False when it is no number or its whole part is too long; fraction
+ * digits beyond 38 in all are rounded off. */
 bool decimal_parse(struct str text, struct decimal *value) MUST_CHECK;
 struct decimal decimal_from_integer(int64_t value);
 /* The double rounded to 15 significant digits, without trailing zeros; false for NaN, infinity, huge. */

@@ -1,0 +1,151 @@
+/* engine.h — inside of src/fhirpath: one evaluation, and the table of functions.
+ *
+ * A list is a collection under construction. Its items never move once another item points at them: a
+ * list that grows copies to new memory and the arena keeps the old. A finished list is shared, never changed. */
+#ifndef SHANHAI_FHIRPATH_ENGINE_H
+#define SHANHAI_FHIRPATH_ENGINE_H
+
+#include "fhirpath/expression.h"
+
+struct regex_cache;
+
+struct list {
+    struct fhirpath_item *items;
+    size_t count;
+    size_t capacity; /* 0: the items belong to somebody else */
+};
+
+/* One evaluation of one expression. */
+struct run {
+    const struct fhirpath *path;
+    struct fhirpath_context *context;
+    struct arena *arena;
+    const struct fhirpath_item *input; /* %context */
+    struct regex_cache *regex;         /* last pattern compiled, or NULL */
+    int64_t now_ms;                    /* 0 until asked for */
+    uint32_t steps;
+    uint32_t steps_max;
+};
+
+/* What $this, $index and $total mean at a place of the expression. */
+struct scope {
+    const struct fhirpath_item *self; /* NULL: nothing */
+    int64_t index;                    /* -1: no $index */
+    const struct list *total;         /* NULL: no $total */
+};
+
+/* A call of a function in a path: `in` is what stands before the dot. */
+struct call {
+    struct run *run;
+    const struct expression *expression;
+    const struct scope *scope;
+    const struct list *in;
+    struct list *out; /* empty at first */
+};
+
+struct function {
+    const char *name;
+    uint8_t arguments_min;
+    uint8_t arguments_max;
+    uint8_t flags; /* FUNCTION_… */
+    bool (*run)(struct call *call, struct error *error);
+};
+
+enum {
+    FUNCTION_TYPE = 1,      /* the argument is a type specifier, kept in type_space and name */
+    FUNCTION_ORDER = 2,     /* the order of the input matters */
+    FUNCTION_UNORDERED = 4, /* the output has no order */
+    FUNCTION_PREDICATE = 8, /* arguments are evaluated once for each item with $this as that item */
+    FUNCTION_SORT = 16,     /* arguments may begin with - for "descending" */
+};
+
+/* NULL when there is no function of that name. */
+const struct function *function_find(struct str name);
+
+/* ---- lists ---- */
+bool list_add(struct run *run, struct list *list, const struct fhirpath_item *item,
+              struct error *error) MUST_CHECK;
+bool list_add_all(struct run *run, struct list *list, const struct list *more,
+                  struct error *error) MUST_CHECK;
+bool list_add_boolean(struct run *run, struct list *list, bool value, struct error *error) MUST_CHECK;
+bool list_add_integer(struct run *run, struct list *list, int64_t value, struct error *error) MUST_CHECK;
+bool list_add_decimal(struct run *run, struct list *list, struct decimal value,
+                      struct error *error) MUST_CHECK;
+/* STR_NONE is "out of memory". */
+bool list_add_string(struct run *run, struct list *list, struct str text, struct error *error) MUST_CHECK;
+bool list_add_quantity(struct run *run, struct list *list, struct fhirpath_quantity quantity,
+                       struct error *error) MUST_CHECK;
+bool run_out_of_memory(struct error *error); /* always false */
+
+/* Counts work against the budget: ERROR_TOO_COSTLY. */
+bool run_spend(struct run *run, size_t steps, struct error *error) MUST_CHECK;
+int64_t run_now_ms(struct run *run);
+
+/* ---- evaluation ---- */
+bool evaluate(struct run *run, const struct expression *expression, const struct scope *scope,
+              struct list *out, struct error *error) MUST_CHECK;
+
+/* The argument evaluated in the scope of the call. */
+bool call_argument(struct call *call, size_t index, struct list *out, struct error *error) MUST_CHECK;
+/* The argument evaluated with $this as an item. */
+bool call_argument_on(struct call *call, size_t index, const struct scope *scope, struct list *out,
+                      struct error *error) MUST_CHECK;
+/* The argument as a single value; *given false when it is empty or left out. ERROR_RULE for another kind. */
+bool call_string(struct call *call, size_t index, struct str *text, bool *given,
+                 struct error *error) MUST_CHECK;
+bool call_integer(struct call *call, size_t index, int64_t *value, bool *given,
+                  struct error *error) MUST_CHECK;
+/* The input as a single System value; *given false when it is empty. ERROR_RULE for more than one item. */
+bool call_input(struct call *call, struct fhirpath_item *value, bool *given, struct error *error) MUST_CHECK;
+bool call_input_string(struct call *call, struct str *text, bool *given, struct error *error) MUST_CHECK;
+/* ERROR_RULE with the function's name and place. Always false. */
+bool call_fail(const struct call *call, const char *what, struct error *error);
+bool run_fail(const struct run *run, const struct expression *at, const char *what, struct error *error);
+
+/* Three values of logic. */
+enum truth { TRUTH_FALSE, TRUTH_TRUE, TRUTH_EMPTY };
+/* N1 4.5: empty, one boolean, or one item of another kind as true; ERROR_RULE else. */
+bool list_truth(const struct run *run, const struct expression *at, const struct list *list,
+                enum truth *truth, struct error *error) MUST_CHECK;
+
+/* ---- navigation (navigate.c) ---- */
+bool node_children_named(struct run *run, const struct fhirpath_item *item, struct str name, struct list *out,
+                         struct error *error) MUST_CHECK;
+bool node_children(struct run *run, const struct fhirpath_item *item, struct list *out,
+                   struct error *error) MUST_CHECK;
+bool node_descendants(struct run *run, const struct list *in, struct list *out,
+                      struct error *error) MUST_CHECK;
+bool item_is_named_type(const struct fhirpath_item *item, struct str name);
+
+/* ---- types (types.c) ---- */
+/* Whether the name exists in its space ("" is both). */
+bool type_exists(struct str space, struct str name);
+/* Whether the item is of the type; with `exact` a subtype of a primitive does not count. */
+bool item_is_type(const struct fhirpath_item *item, struct str space, struct str name, bool exact);
+
+/* `is` and `as` with the type_space and name of the expression. */
+bool type_is(struct run *run, const struct expression *expression, const struct list *in, struct list *out,
+             struct error *error) MUST_CHECK;
+bool type_as(struct run *run, const struct expression *expression, const struct list *in, struct list *out,
+             struct error *error) MUST_CHECK;
+
+/* ---- operators (compare.c, arithmetic.c) ---- */
+/* a = b by N1 6.1.1. */
+enum truth item_equal(struct run *run, const struct fhirpath_item *a, const struct fhirpath_item *b);
+bool item_equivalent(struct run *run, const struct fhirpath_item *a, const struct fhirpath_item *b);
+enum truth list_equal(struct run *run, const struct list *a, const struct list *b);
+bool list_equivalent(struct run *run, const struct list *a, const struct list *b);
+/* Appends what is not there yet. */
+bool list_add_distinct(struct run *run, struct list *list, const struct list *more,
+                       struct error *error) MUST_CHECK;
+bool list_contains(struct run *run, const struct list *list, const struct fhirpath_item *item);
+/* Order of two values: *known false is empty; false is "cannot be compared". */
+bool item_compare(struct run *run, const struct fhirpath_item *a, const struct fhirpath_item *b, int *order,
+                  bool *known) MUST_CHECK;
+bool evaluate_arithmetic(struct run *run, const struct expression *expression, const struct list *left,
+                         const struct list *right, struct list *out, struct error *error) MUST_CHECK;
+/* -x and +x. */
+bool evaluate_sign(struct run *run, const struct expression *expression, const struct list *in,
+                   struct list *out, struct error *error) MUST_CHECK;
+
+#endif

@@ -1,0 +1,714 @@
+/* One evaluation: lists, scopes, the walk over the compiled form. */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "fhirpath/engine.h"
+#include "fhirpath/regex.h"
+
+/* ---- lists and budget ---- */
+
+bool run_out_of_memory(struct error *error)
+{
+    return FAIL(error, ERROR_TOO_LARGE, "memory for evaluating the expression is used up");
+}
+
+bool run_spend(struct run *run, size_t steps, struct error *error)
+{
+    if (steps > run->steps_max - run->steps) {
+        run->steps = run->steps_max;
+        return FAIL(error, ERROR_TOO_COSTLY, "the expression takes more than %u steps", run->steps_max);
+    }
+    run->steps += (uint32_t)steps;
+    return true;
+}
+
+int64_t run_now_ms(struct run *run)
+{
+    if (run->now_ms == 0) {
+        run->now_ms = run->context->now_ms != 0 ? run->context->now_ms : clock_now_ms();
+    }
+    return run->now_ms;
+}
+
+static bool list_reserve(struct run *run, struct list *list, size_t count, struct error *error)
+{
+    if (list->count + count <= list->capacity) {
+        return true;
+    }
+    size_t capacity = list->capacity < 2 ? 4 : list->capacity * 2;
+    capacity = capacity < list->count + count ? list->count + count : capacity;
+    struct fhirpath_item *items = arena_alloc(run->arena, capacity * sizeof *items);
+    if (items == NULL) {
+        return run_out_of_memory(error);
+    }
+    if (list->count > 0) {
+        memcpy(items, list->items, list->count * sizeof *items);
+    }
+    list->items = items;
+    list->capacity = capacity;
+    return true;
+}
+
+bool list_add(struct run *run, struct list *list, const struct fhirpath_item *item, struct error *error)
+{
+    if (list->count == list->capacity && !list_reserve(run, list, 1, error)) {
+        return false;
+    }
+    list->items[list->count++] = *item;
+    return run_spend(run, 1, error);
+}
+
+bool list_add_all(struct run *run, struct list *list, const struct list *more, struct error *error)
+{
+    if (more->count == 0) {
+        return true;
+    }
+    if (list->count == 0) {
+        *list = (struct list){ .items = more->items, .count = more->count };
+        return true;
+    }
+    if (!list_reserve(run, list, more->count, error)) {
+        return false;
+    }
+    memcpy(list->items + list->count, more->items, more->count * sizeof *more->items);
+    list->count += more->count;
+    return run_spend(run, more->count, error);
+}
+
+bool list_add_boolean(struct run *run, struct list *list, bool value, struct error *error)
+{
+    return list_add(run, list, &(struct fhirpath_item){ .kind = FHIRPATH_BOOLEAN, .boolean = value }, error);
+}
+
+bool list_add_integer(struct run *run, struct list *list, int64_t value, struct error *error)
+{
+    return list_add(run, list, &(struct fhirpath_item){ .kind = FHIRPATH_INTEGER, .integer = value }, error);
+}
+
+bool list_add_decimal(struct run *run, struct list *list, struct decimal value, struct error *error)
+{
+    return list_add(run, list, &(struct fhirpath_item){ .kind = FHIRPATH_DECIMAL, .decimal = value }, error);
+}
+
+bool list_add_string(struct run *run, struct list *list, struct str text, struct error *error)
+{
+    if (text.at == NULL) {
+        return run_out_of_memory(error);
+    }
+    return list_add(run, list, &(struct fhirpath_item){ .kind = FHIRPATH_STRING, .string = text }, error);
+}
+
+bool list_add_quantity(struct run *run, struct list *list, struct fhirpath_quantity quantity,
+                       struct error *error)
+{
+    struct fhirpath_quantity *kept = ARENA_NEW(run->arena, struct fhirpath_quantity);
+    if (kept == NULL) {
+        return run_out_of_memory(error);
+    }
+    *kept = quantity;
+    return list_add(run, list, &(struct fhirpath_item){ .kind = FHIRPATH_QUANTITY, .quantity = kept }, error);
+}
+
+/* ---- errors ---- */
+
+static const char *expression_name(const struct expression *expression)
+{
+    static const char *const operators[] = {
+        [OPERATION_MULTIPLY] = "*",    [OPERATION_DIVIDE] = "/",
+        [OPERATION_DIV] = "div",       [OPERATION_MOD] = "mod",
+        [OPERATION_ADD] = "+",         [OPERATION_SUBTRACT] = "-",
+        [OPERATION_CONCATENATE] = "&", [OPERATION_IS] = "is",
+        [OPERATION_AS] = "as",         [OPERATION_UNION] = "|",
+        [OPERATION_LESS] = "<",        [OPERATION_LESS_EQUAL] = "<=",
+        [OPERATION_GREATER] = ">",     [OPERATION_GREATER_EQUAL] = ">=",
+        [OPERATION_EQUAL] = "=",       [OPERATION_NOT_EQUAL] = "!=",
+        [OPERATION_EQUIVALENT] = "~",  [OPERATION_NOT_EQUIVALENT] = "!~",
+        [OPERATION_IN] = "in",         [OPERATION_CONTAINS] = "contains",
+        [OPERATION_AND] = "and",       [OPERATION_OR] = "or",
+        [OPERATION_XOR] = "xor",       [OPERATION_IMPLIES] = "implies",
+    };
+    if (expression->kind == EXPRESSION_CALL) {
+        return expression->function->name;
+    }
+    if (expression->kind == EXPRESSION_BINARY || expression->kind == EXPRESSION_TYPE) {
+        return operators[expression->operation];
+    }
+    return expression->kind == EXPRESSION_ITEM ? "[]" : "expression";
+}
+
+bool run_fail(const struct run *run, const struct expression *at, const char *what, struct error *error)
+{
+    (void)run;
+    return FAIL(error, ERROR_RULE, "FHIRPath, column %u: %s: %s", at->at + 1, expression_name(at), what);
+}
+
+bool call_fail(const struct call *call, const char *what, struct error *error)
+{
+    return run_fail(call->run, call->expression, what, error);
+}
+
+/* ---- arguments ---- */
+
+bool call_argument(struct call *call, size_t index, struct list *out, struct error *error)
+{
+    return call_argument_on(call, index, call->scope, out, error);
+}
+
+bool call_argument_on(struct call *call, size_t index, const struct scope *scope, struct list *out,
+                      struct error *error)
+{
+    *out = (struct list){ 0 };
+    if (index >= call->expression->parts_count) {
+        return true;
+    }
+    return evaluate(call->run, call->expression->parts[index], scope, out, error);
+}
+
+static bool single_value(struct call *call, const struct list *list, struct fhirpath_item *value, bool *given,
+                         struct error *error)
+{
+    *given = false;
+    if (list->count == 0) {
+        return true;
+    }
+    if (list->count > 1) {
+        return call_fail(call, "more than one item where one is allowed", error);
+    }
+    *value = fhirpath_item_to_system(call->run->arena, &list->items[0]);
+    *given = true;
+    return true;
+}
+
+static bool is_without_value(const struct fhirpath_item *item)
+{
+    return item->kind == FHIRPATH_NODE && item->node.value == NULL;
+}
+
+static bool string_of(struct call *call, const struct list *list, struct str *text, bool *given,
+                      struct error *error)
+{
+    struct fhirpath_item value;
+    if (!single_value(call, list, &value, given, error)) {
+        return false;
+    }
+    if (!*given || is_without_value(&value)) {
+        *given = false;
+        return true;
+    }
+    if (value.kind != FHIRPATH_STRING) {
+        return call_fail(call, "a string is needed", error);
+    }
+    *text = value.string;
+    return true;
+}
+
+bool call_string(struct call *call, size_t index, struct str *text, bool *given, struct error *error)
+{
+    struct list list;
+    return call_argument(call, index, &list, error) && string_of(call, &list, text, given, error);
+}
+
+bool call_integer(struct call *call, size_t index, int64_t *value, bool *given, struct error *error)
+{
+    struct list list;
+    struct fhirpath_item item;
+    if (!call_argument(call, index, &list, error) || !single_value(call, &list, &item, given, error)) {
+        return false;
+    }
+    if (!*given) {
+        return true;
+    }
+    if (item.kind != FHIRPATH_INTEGER) {
+        return call_fail(call, "an integer is needed", error);
+    }
+    *value = item.integer;
+    return true;
+}
+
+bool call_input(struct call *call, struct fhirpath_item *value, bool *given, struct error *error)
+{
+    if (!single_value(call, call->in, value, given, error)) {
+        return false;
+    }
+    *given = *given && !is_without_value(value);
+    return true;
+}
+
+bool call_input_string(struct call *call, struct str *text, bool *given, struct error *error)
+{
+    return string_of(call, call->in, text, given, error);
+}
+
+/* ---- logic ---- */
+
+bool list_truth(const struct run *run, const struct expression *at, const struct list *list,
+                enum truth *truth, struct error *error)
+{
+    if (list->count == 0) {
+        *truth = TRUTH_EMPTY;
+        return true;
+    }
+    if (list->count > 1) {
+        return run_fail(run, at, "more than one item where a condition is needed", error);
+    }
+    struct fhirpath_item value = fhirpath_item_to_system(run->arena, &list->items[0]);
+    *truth = value.kind == FHIRPATH_BOOLEAN && !value.boolean ? TRUTH_FALSE : TRUTH_TRUE;
+    return true;
+}
+
+static enum truth logic_and(enum truth a, enum truth b)
+{
+    if (a == TRUTH_FALSE || b == TRUTH_FALSE) {
+        return TRUTH_FALSE;
+    }
+    return a == TRUTH_EMPTY || b == TRUTH_EMPTY ? TRUTH_EMPTY : TRUTH_TRUE;
+}
+
+static enum truth logic_not(enum truth a)
+{
+    return a == TRUTH_EMPTY ? TRUTH_EMPTY : (a == TRUTH_TRUE ? TRUTH_FALSE : TRUTH_TRUE);
+}
+
+static enum truth logic_or(enum truth a, enum truth b)
+{
+    return logic_not(logic_and(logic_not(a), logic_not(b)));
+}
+
+static enum truth logic_xor(enum truth a, enum truth b)
+{
+    if (a == TRUTH_EMPTY || b == TRUTH_EMPTY) {
+        return TRUTH_EMPTY;
+    }
+    return a != b ? TRUTH_TRUE : TRUTH_FALSE;
+}
+
+static bool add_truth(struct run *run, struct list *out, enum truth truth, struct error *error)
+{
+    return truth == TRUTH_EMPTY || list_add_boolean(run, out, truth == TRUTH_TRUE, error);
+}
+
+/* The right side is left out where the left decides; N1 does not promise it, and nothing can tell. */
+static bool evaluate_logic(struct run *run, const struct expression *expression, const struct scope *scope,
+                           struct list *out, struct error *error)
+{
+    struct list left = { 0 };
+    struct list right = { 0 };
+    enum truth a = TRUTH_EMPTY;
+    enum truth b = TRUTH_EMPTY;
+    if (!evaluate(run, expression->parts[0], scope, &left, error) ||
+        !list_truth(run, expression, &left, &a, error)) {
+        return false;
+    }
+    bool decided = (expression->operation == OPERATION_AND && a == TRUTH_FALSE) ||
+                   (expression->operation == OPERATION_OR && a == TRUTH_TRUE) ||
+                   (expression->operation == OPERATION_IMPLIES && a == TRUTH_FALSE);
+    if (!decided && (!evaluate(run, expression->parts[1], scope, &right, error) ||
+                     !list_truth(run, expression, &right, &b, error))) {
+        return false;
+    }
+    enum truth truth = expression->operation == OPERATION_AND   ? logic_and(a, b)
+                       : expression->operation == OPERATION_OR  ? logic_or(a, b)
+                       : expression->operation == OPERATION_XOR ? logic_xor(a, b)
+                                                                : logic_or(logic_not(a), b);
+    return add_truth(run, out, truth, error);
+}
+
+/* ---- operators ---- */
+
+static bool evaluate_order(struct run *run, const struct expression *expression, const struct list *left,
+                           const struct list *right, struct list *out, struct error *error)
+{
+    if (left->count == 0 || right->count == 0) {
+        return true;
+    }
+    if (left->count > 1 || right->count > 1) {
+        return run_fail(run, expression, "more than one item to compare", error);
+    }
+    int order = 0;
+    bool known = false;
+    if (!item_compare(run, &left->items[0], &right->items[0], &order, &known)) {
+        return run_fail(run, expression, "values of these types have no order", error);
+    }
+    if (!known) {
+        return true;
+    }
+    bool holds = expression->operation == OPERATION_LESS         ? order < 0
+                 : expression->operation == OPERATION_LESS_EQUAL ? order <= 0
+                 : expression->operation == OPERATION_GREATER    ? order > 0
+                                                                 : order >= 0;
+    return list_add_boolean(run, out, holds, error);
+}
+
+static bool evaluate_membership(struct run *run, const struct expression *expression, const struct list *left,
+                                const struct list *right, struct list *out, struct error *error)
+{
+    const struct list *item = expression->operation == OPERATION_IN ? left : right;
+    const struct list *list = expression->operation == OPERATION_IN ? right : left;
+    if (item->count == 0) {
+        return true;
+    }
+    if (item->count > 1) {
+        return run_fail(run, expression, "one item can be looked for, not more", error);
+    }
+    return run_spend(run, list->count, error) &&
+           list_add_boolean(run, out, list_contains(run, list, &item->items[0]), error);
+}
+
+static bool evaluate_binary(struct run *run, const struct expression *expression, const struct scope *scope,
+                            struct list *out, struct error *error)
+{
+    if (expression->operation >= OPERATION_AND) {
+        return evaluate_logic(run, expression, scope, out, error);
+    }
+    struct list left = { 0 };
+    struct list right = { 0 };
+    if (!evaluate(run, expression->parts[0], scope, &left, error) ||
+        !evaluate(run, expression->parts[1], scope, &right, error)) {
+        return false;
+    }
+    enum truth truth = TRUTH_EMPTY;
+    switch (expression->operation) {
+    case OPERATION_EQUAL:
+        truth = list_equal(run, &left, &right);
+        break;
+    case OPERATION_NOT_EQUAL:
+        truth = logic_not(list_equal(run, &left, &right));
+        break;
+    case OPERATION_EQUIVALENT:
+        truth = list_equivalent(run, &left, &right) ? TRUTH_TRUE : TRUTH_FALSE;
+        break;
+    case OPERATION_NOT_EQUIVALENT:
+        truth = list_equivalent(run, &left, &right) ? TRUTH_FALSE : TRUTH_TRUE;
+        break;
+    case OPERATION_LESS:
+    case OPERATION_LESS_EQUAL:
+    case OPERATION_GREATER:
+    case OPERATION_GREATER_EQUAL:
+        return evaluate_order(run, expression, &left, &right, out, error);
+    case OPERATION_IN:
+    case OPERATION_CONTAINS:
+        return evaluate_membership(run, expression, &left, &right, out, error);
+    default:
+        return evaluate_arithmetic(run, expression, &left, &right, out, error);
+    }
+    return run_spend(run, left.count + right.count, error) && add_truth(run, out, truth, error);
+}
+
+static bool evaluate_union(struct run *run, const struct expression *expression, const struct scope *scope,
+                           struct list *out, struct error *error)
+{
+    struct list all = { 0 };
+    for (uint32_t i = 0; i < expression->parts_count; i++) {
+        struct list part = { 0 };
+        if (!evaluate(run, expression->parts[i], scope, &part, error) ||
+            !list_add_all(run, &all, &part, error)) {
+            return false;
+        }
+    }
+    return list_add_distinct(run, out, &all, error);
+}
+
+static bool evaluate_type(struct run *run, const struct expression *expression, const struct scope *scope,
+                          struct list *out, struct error *error)
+{
+    struct list in = { 0 };
+    return evaluate(run, expression->parts[0], scope, &in, error) &&
+           (expression->operation == OPERATION_IS ? type_is(run, expression, &in, out, error)
+                                                  : type_as(run, expression, &in, out, error));
+}
+
+/* ---- terms and paths ---- */
+
+static bool evaluate_item_at(struct run *run, const struct expression *step, const struct scope *scope,
+                             const struct list *in, struct list *out, struct error *error)
+{
+    struct list index = { 0 };
+    if (!evaluate(run, step->parts[0], scope, &index, error)) {
+        return false;
+    }
+    if (index.count == 0) {
+        return true;
+    }
+    struct fhirpath_item value = fhirpath_item_to_system(run->arena, &index.items[0]);
+    if (index.count > 1 || value.kind != FHIRPATH_INTEGER) {
+        return run_fail(run, step, "the index must be one integer", error);
+    }
+    if (value.integer < 0 || (uint64_t)value.integer >= in->count) {
+        return true;
+    }
+    *out = (struct list){ .items = in->items + value.integer, .count = 1 };
+    return true;
+}
+
+static bool evaluate_member(struct run *run, const struct expression *step, const struct list *in,
+                            struct list *out, struct error *error)
+{
+    for (size_t i = 0; i < in->count; i++) {
+        if (!node_children_named(run, &in->items[i], step->name, out, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool evaluate_step(struct run *run, const struct expression *step, const struct scope *scope,
+                          const struct list *in, struct list *out, struct error *error)
+{
+    *out = (struct list){ 0 };
+    if (!run_spend(run, 1, error)) {
+        return false;
+    }
+    if (step->kind == EXPRESSION_MEMBER) {
+        return evaluate_member(run, step, in, out, error);
+    }
+    if (step->kind == EXPRESSION_ITEM) {
+        return evaluate_item_at(run, step, scope, in, out, error);
+    }
+    assert(step->kind == EXPRESSION_CALL);
+    struct call call = { .run = run, .expression = step, .scope = scope, .in = in, .out = out };
+    return step->function->run(&call, error);
+}
+
+static struct list list_of_self(const struct scope *scope)
+{
+    /* A list never changes an item that it does not own, so the cast loses nothing. */
+    return (struct list){ .items = (struct fhirpath_item *)(uintptr_t)scope->self,
+                          .count = scope->self == NULL ? 0 : 1 };
+}
+
+static bool evaluate_path(struct run *run, const struct expression *path, const struct scope *scope,
+                          struct list *out, struct error *error)
+{
+    struct list list = { 0 };
+    uint32_t first = 1;
+    const struct expression *head = path->parts[0];
+    if (head->kind == EXPRESSION_MEMBER || head->kind == EXPRESSION_CALL) {
+        list = list_of_self(scope);
+        /* N1 2.1.1: a path may begin with the name of the type it starts from. */
+        if (!head->is_type_name || head->kind == EXPRESSION_CALL || scope->self == NULL ||
+            !item_is_named_type(scope->self, head->name)) {
+            first = 0;
+        }
+    } else if (!evaluate(run, head, scope, &list, error)) {
+        return false;
+    }
+    for (uint32_t i = first; i < path->parts_count; i++) {
+        struct list next = { 0 };
+        if (!evaluate_step(run, path->parts[i], scope, &list, &next, error)) {
+            return false;
+        }
+        list = next;
+    }
+    *out = list;
+    return true;
+}
+
+static bool add_resource(struct run *run, const struct json *resource, struct list *out, struct error *error)
+{
+    if (resource == NULL) {
+        return true;
+    }
+    struct fhirpath_item item = fhirpath_item_of_resource(resource);
+    return list_add(run, out, &item, error);
+}
+
+/* N1 1.5 and R4 fhirpath.html 2.9.1.1: names of the environment. */
+static bool evaluate_standard_variable(struct run *run, struct str name, struct list *out, bool *found,
+                                       struct error *error)
+{
+    static const struct {
+        const char *name;
+        const char *value;
+    } systems[] = {
+        { "ucum", "http://unitsofmeasure.org" },
+        { "sct", "http://snomed.info/sct" },
+        { "loinc", "http://loinc.org" },
+    };
+    *found = true;
+    if (str_equal(name, STR("context"))) {
+        return run->input == NULL || list_add(run, out, run->input, error);
+    }
+    if (str_equal(name, STR("resource"))) {
+        return add_resource(run, run->context->resource, out, error);
+    }
+    if (str_equal(name, STR("rootResource"))) {
+        const struct json *root = run->context->root_resource;
+        return add_resource(run, root != NULL ? root : run->context->resource, out, error);
+    }
+    for (size_t i = 0; i < sizeof systems / sizeof systems[0]; i++) {
+        if (str_equal_cstr(name, systems[i].name)) {
+            return list_add_string(run, out, str_from_cstr(systems[i].value), error);
+        }
+    }
+    if (str_starts_with(name, STR("vs-"))) {
+        return list_add_string(
+            run, out, arena_concat(run->arena, STR("http://hl7.org/fhir/ValueSet/"), str_skip(name, 3)),
+            error);
+    }
+    if (str_starts_with(name, STR("ext-"))) {
+        return list_add_string(
+            run, out,
+            arena_concat(run->arena, STR("http://hl7.org/fhir/StructureDefinition/"), str_skip(name, 4)),
+            error);
+    }
+    *found = false;
+    return true;
+}
+
+static bool evaluate_variable(struct run *run, const struct expression *expression, struct list *out,
+                              struct error *error)
+{
+    for (const struct fhirpath_variable *variable = run->context->variables; variable != NULL;
+         variable = variable->next) {
+        if (str_equal(variable->name, expression->name)) {
+            /* Shared and never changed, as in list_of_self. */
+            out->items = (struct fhirpath_item *)(uintptr_t)variable->value.items;
+            out->count = variable->value.count;
+            return true;
+        }
+    }
+    bool found = false;
+    if (!evaluate_standard_variable(run, expression->name, out, &found, error)) {
+        return false;
+    }
+    if (!found) {
+        return FAIL(error, ERROR_INPUT, "FHIRPath: no variable '%%%.*s'",
+                    STR_FMT(str_slice(expression->name, 0, 64)));
+    }
+    return true;
+}
+
+static bool evaluate_term(struct run *run, const struct expression *expression, const struct scope *scope,
+                          struct list *out, struct error *error)
+{
+    switch ((enum expression_kind)expression->kind) {
+    case EXPRESSION_EMPTY:
+        return true;
+    case EXPRESSION_LITERAL:
+        /* Shared and never changed, as in list_of_self. */
+        *out = (struct list){ .items = (struct fhirpath_item *)(uintptr_t)&expression->literal, .count = 1 };
+        return true;
+    case EXPRESSION_REFUSED:
+        return run_fail(run, expression, "a time of day has no zone", error);
+    case EXPRESSION_THIS:
+        *out = list_of_self(scope);
+        return true;
+    case EXPRESSION_INDEX:
+        return scope->index < 0 ? run_fail(run, expression, "$index has no meaning here", error)
+                                : list_add_integer(run, out, scope->index, error);
+    case EXPRESSION_TOTAL:
+        if (scope->total != NULL) {
+            *out = (struct list){ .items = scope->total->items, .count = scope->total->count };
+        }
+        return true;
+    case EXPRESSION_VARIABLE:
+        return evaluate_variable(run, expression, out, error);
+    case EXPRESSION_PATH:
+    case EXPRESSION_MEMBER:
+    case EXPRESSION_CALL:
+    case EXPRESSION_ITEM:
+    case EXPRESSION_NEGATE:
+    case EXPRESSION_PLUS:
+    case EXPRESSION_BINARY:
+    case EXPRESSION_UNION:
+    case EXPRESSION_TYPE:
+        break;
+    }
+    return FAIL(error, ERROR_INTERNAL, "a step stands where a term must be");
+}
+
+bool evaluate(struct run *run, const struct expression *expression, const struct scope *scope,
+              struct list *out, struct error *error)
+{
+    assert(expression != NULL);
+    *out = (struct list){ 0 };
+    struct list in = { 0 };
+    switch ((enum expression_kind)expression->kind) {
+    case EXPRESSION_PATH:
+        return evaluate_path(run, expression, scope, out, error);
+    case EXPRESSION_BINARY:
+        return evaluate_binary(run, expression, scope, out, error);
+    case EXPRESSION_UNION:
+        return evaluate_union(run, expression, scope, out, error);
+    case EXPRESSION_TYPE:
+        return evaluate_type(run, expression, scope, out, error);
+    case EXPRESSION_NEGATE:
+    case EXPRESSION_PLUS:
+        return evaluate(run, expression->parts[0], scope, &in, error) &&
+               evaluate_sign(run, expression, &in, out, error);
+    case EXPRESSION_EMPTY:
+    case EXPRESSION_LITERAL:
+    case EXPRESSION_REFUSED:
+    case EXPRESSION_THIS:
+    case EXPRESSION_INDEX:
+    case EXPRESSION_TOTAL:
+    case EXPRESSION_VARIABLE:
+    case EXPRESSION_MEMBER:
+    case EXPRESSION_CALL:
+    case EXPRESSION_ITEM:
+        break;
+    }
+    return run_spend(run, 1, error) && evaluate_term(run, expression, scope, out, error);
+}
+
+/* ---- the public doors ---- */
+
+bool fhirpath_evaluate(const struct fhirpath *path, struct fhirpath_context *context,
+                       const struct fhirpath_item *input, struct fhirpath_collection *result,
+                       struct error *error)
+{
+    assert(path != NULL);
+    assert(context != NULL);
+    assert(context->arena != NULL);
+    struct fhirpath_item *kept = NULL;
+    if (input != NULL) {
+        /* Results point at it as their parent, so it must live as long as they do. */
+        kept = arena_alloc(context->arena, sizeof *kept);
+        if (kept == NULL) {
+            return run_out_of_memory(error);
+        }
+        *kept = *input;
+    }
+    struct run run = { .path = path,
+                       .context = context,
+                       .arena = context->arena,
+                       .input = kept,
+                       .steps_max = context->steps_max != 0 ? context->steps_max : LIMIT_FHIRPATH_STEPS };
+    if (context->strict && kept != NULL &&
+        !fhirpath_check(path, context->arena, fhirpath_item_type_name(kept), error)) {
+        return false;
+    }
+    struct scope scope = { .self = kept, .index = -1 };
+    struct list out = { 0 };
+    bool ok = evaluate(&run, path->root, &scope, &out, error);
+    regex_cache_free(run.regex);
+    context->steps = run.steps;
+    if (ok) {
+        *result = (struct fhirpath_collection){ .items = out.items, .count = out.count };
+    }
+    return ok;
+}
+
+bool fhirpath_evaluate_on_resource(const struct fhirpath *path, struct fhirpath_context *context,
+                                   const struct json *resource, struct fhirpath_collection *result,
+                                   struct error *error)
+{
+    if (resource == NULL) {
+        return fhirpath_evaluate(path, context, NULL, result, error);
+    }
+    const struct json *before = context->resource;
+    if (before == NULL) {
+        context->resource = resource;
+    }
+    struct fhirpath_item item = fhirpath_item_of_resource(resource);
+    bool ok = fhirpath_evaluate(path, context, &item, result, error);
+    context->resource = before;
+    return ok;
+}
+
+bool fhirpath_test(const struct fhirpath *path, struct fhirpath_context *context,
+                   const struct fhirpath_item *input, bool *holds, struct error *error)
+{
+    struct fhirpath_collection result = { 0 };
+    return fhirpath_evaluate(path, context, input, &result, error) &&
+           fhirpath_to_boolean(&result, holds, error);
+}
