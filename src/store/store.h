@@ -28,7 +28,6 @@ struct store_transaction; /* the writer's transaction, as `apply` sees it: store
 struct store_table;       /* a table of another module: store/rows.h */
 struct store_view_rows;   /* rows of one view for one resource: store/views.h */
 struct store_index;       /* the index rows of one version: store/search.h */
-struct json;
 
 /* ---- writing ---- */
 
@@ -134,10 +133,12 @@ struct store_set {
     void (*done)(struct store_set *set, const struct error *error);
     void *data;              /* handed to decide and apply; for done: set->data */
     struct str audit_record; /* opaque; goes to the sink, see below. Absent = none */
+    bool repair;             /* frees room (erase, sweep): may use the reserve when the disk is full */
 
     uint64_t seq_last; /* written by the store: the last sequence number of the commit */
     /* The store's own. */
     struct store_set *next;
+    struct store_waiter *waiter;
     bool prepared;
 };
 

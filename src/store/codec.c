@@ -1,0 +1,216 @@
+/* codec.c — compressed bodies. A frame names the dictionary it needs, so old rows stay readable whatever new
+ * dictionaries come; none is ever deleted. A dictionary trained on patients' records holds their text: it lies in
+ * the database and is guarded as they are. */
+#include <zstd.h>
+
+#include "base/memory.h"
+#include "store/internal.h"
+
+enum { LEVEL = 3 }; /* limits.md section 4: 1 equals 3, 9 is useless */
+
+struct codec_dictionary {
+    struct codec_dictionary *next;
+    uint32_t id;
+    struct str type; /* absent: for all */
+    ZSTD_CDict *pack;
+    ZSTD_DDict *unpack;
+};
+
+struct codec_context {
+    struct codec_context *next;
+    ZSTD_CCtx *pack;
+    ZSTD_DCtx *unpack;
+};
+
+bool codec_init(struct codec *codec, struct error *error)
+{
+    *codec = (struct codec){ 0 };
+    if (pthread_mutex_init(&codec->contexts_lock, NULL) != 0) {
+        return FAIL(error, ERROR_INTERNAL, "a lock could not be made");
+    }
+    return true;
+}
+
+static void context_free(struct codec_context *context)
+{
+    (void)ZSTD_freeCCtx(context->pack);
+    (void)ZSTD_freeDCtx(context->unpack);
+    memory_free(context);
+}
+
+void codec_deinit(struct codec *codec)
+{
+    while (codec->contexts != NULL) {
+        struct codec_context *context = codec->contexts;
+        codec->contexts = context->next;
+        context_free(context);
+    }
+    while (codec->dictionaries != NULL) {
+        struct codec_dictionary *dictionary = codec->dictionaries;
+        codec->dictionaries = dictionary->next;
+        (void)ZSTD_freeCDict(dictionary->pack);
+        (void)ZSTD_freeDDict(dictionary->unpack);
+        memory_free((char *)(uintptr_t)dictionary->type.at); /* its own copy */
+        memory_free(dictionary);
+    }
+    (void)pthread_mutex_destroy(&codec->contexts_lock);
+}
+
+bool codec_add_dictionary(struct codec *codec, uint32_t id, struct str type, struct str bytes,
+                          struct error *error)
+{
+    if (bytes.at == NULL || ZSTD_getDictID_fromDict(bytes.at, bytes.len) != id || id == 0) {
+        return FAIL(error, ERROR_INTERNAL, "dictionary %u is damaged", id);
+    }
+    struct codec_dictionary *dictionary = MEMORY_NEW(struct codec_dictionary);
+    if (dictionary == NULL) {
+        return FAIL(error, ERROR_BUSY, "out of memory; try again");
+    }
+    dictionary->id = id;
+    char *name = type.at == NULL ? NULL : memory_new(type.len + 1);
+    if (name != NULL) {
+        memcpy(name, type.at, type.len);
+        dictionary->type = (struct str){ name, type.len };
+    }
+    dictionary->pack = ZSTD_createCDict(bytes.at, bytes.len, LEVEL);
+    dictionary->unpack = ZSTD_createDDict(bytes.at, bytes.len);
+    if (dictionary->pack == NULL || dictionary->unpack == NULL || (type.at != NULL && name == NULL)) {
+        (void)ZSTD_freeCDict(dictionary->pack);
+        (void)ZSTD_freeDDict(dictionary->unpack);
+        memory_free(name);
+        memory_free(dictionary);
+        return FAIL(error, ERROR_BUSY, "out of memory; try again");
+    }
+    (void)pthread_mutex_lock(&codec->contexts_lock);
+    dictionary->next = codec->dictionaries;
+    codec->dictionaries = dictionary;
+    (void)pthread_mutex_unlock(&codec->contexts_lock);
+    return true;
+}
+
+static struct codec_context *context_take(struct codec *codec, struct error *error)
+{
+    (void)pthread_mutex_lock(&codec->contexts_lock);
+    struct codec_context *context = codec->contexts;
+    if (context != NULL) {
+        codec->contexts = context->next;
+    }
+    (void)pthread_mutex_unlock(&codec->contexts_lock);
+    if (context == NULL) {
+        context = MEMORY_NEW(struct codec_context);
+        if (context != NULL) {
+            context->pack = ZSTD_createCCtx();
+            context->unpack = ZSTD_createDCtx();
+            /* Four bytes a body: a page that the disk turned over is found, not served. */
+            (void)ZSTD_CCtx_setParameter(context->pack, ZSTD_c_checksumFlag, 1);
+            (void)ZSTD_CCtx_setParameter(context->pack, ZSTD_c_compressionLevel, LEVEL);
+        }
+        if (context == NULL || context->pack == NULL || context->unpack == NULL) {
+            if (context != NULL) {
+                context_free(context);
+            }
+            (void)FAIL(error, ERROR_BUSY, "out of memory; try again");
+            return NULL;
+        }
+    }
+    return context;
+}
+
+static void context_give(struct codec *codec, struct codec_context *context)
+{
+    (void)pthread_mutex_lock(&codec->contexts_lock);
+    context->next = codec->contexts;
+    codec->contexts = context;
+    (void)pthread_mutex_unlock(&codec->contexts_lock);
+}
+
+/* The newest dictionary of the type, else the newest for all. Entries are never removed, so the list may be walked
+ * outside the lock once its head was read. */
+static const struct codec_dictionary *dictionary_for(struct codec *codec, struct str type)
+{
+    (void)pthread_mutex_lock(&codec->contexts_lock);
+    const struct codec_dictionary *dictionary = codec->dictionaries;
+    (void)pthread_mutex_unlock(&codec->contexts_lock);
+    const struct codec_dictionary *general = NULL;
+    for (; dictionary != NULL; dictionary = dictionary->next) {
+        if (dictionary->type.at == NULL) {
+            general = general == NULL ? dictionary : general;
+        } else if (str_equal(dictionary->type, type)) {
+            return dictionary;
+        }
+    }
+    return general;
+}
+
+static const struct codec_dictionary *dictionary_by_id(struct codec *codec, uint32_t id)
+{
+    (void)pthread_mutex_lock(&codec->contexts_lock);
+    const struct codec_dictionary *dictionary = codec->dictionaries;
+    (void)pthread_mutex_unlock(&codec->contexts_lock);
+    while (dictionary != NULL && dictionary->id != id) {
+        dictionary = dictionary->next;
+    }
+    return dictionary;
+}
+
+bool codec_pack(struct codec *codec, struct arena *arena, struct str type, struct str body,
+                struct str *packed, struct error *error)
+{
+    assert(body.at != NULL);
+    struct codec_context *context = context_take(codec, error);
+    if (context == NULL) {
+        return false;
+    }
+    size_t room = ZSTD_compressBound(body.len);
+    char *out = arena_alloc(arena, room);
+    const struct codec_dictionary *dictionary = dictionary_for(codec, type);
+    size_t len = 0;
+    if (out == NULL) {
+        (void)FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    } else {
+        len = ZSTD_CCtx_refCDict(context->pack, dictionary == NULL ? NULL : dictionary->pack);
+        len = ZSTD_isError(len) != 0 ? len : ZSTD_compress2(context->pack, out, room, body.at, body.len);
+    }
+    context_give(codec, context);
+    if (out == NULL) {
+        return false;
+    }
+    if (ZSTD_isError(len) != 0) {
+        return FAIL(error, ERROR_INTERNAL, "a body could not be compressed");
+    }
+    *packed = (struct str){ out, len };
+    return true;
+}
+
+bool codec_unpack(struct codec *codec, struct arena *arena, struct str packed, struct str *body,
+                  struct error *error)
+{
+    unsigned long long size = ZSTD_getFrameContentSize(packed.at, packed.len);
+    if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > LIMIT_BUNDLE_BYTES) {
+        return FAIL(error, ERROR_INTERNAL, "a stored body is damaged: run `shanhai check`");
+    }
+    uint32_t id = ZSTD_getDictID_fromFrame(packed.at, packed.len);
+    const struct codec_dictionary *dictionary = id == 0 ? NULL : dictionary_by_id(codec, id);
+    if (id != 0 && dictionary == NULL) {
+        return FAIL(error, ERROR_INTERNAL, "dictionary %u of a stored body is missing: run `shanhai check`",
+                    id);
+    }
+    char *out = arena_alloc(arena, (size_t)size);
+    if (out == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    struct codec_context *context = context_take(codec, error);
+    if (context == NULL) {
+        return false;
+    }
+    size_t len = dictionary == NULL
+                     ? ZSTD_decompressDCtx(context->unpack, out, (size_t)size, packed.at, packed.len)
+                     : ZSTD_decompress_usingDDict(context->unpack, out, (size_t)size, packed.at, packed.len,
+                                                  dictionary->unpack);
+    context_give(codec, context);
+    if (ZSTD_isError(len) != 0 || len != size) {
+        return FAIL(error, ERROR_INTERNAL, "a stored body is damaged: run `shanhai check`");
+    }
+    *body = (struct str){ out, len };
+    return true;
+}

@@ -1,0 +1,80 @@
+/* database.h — the thin wrapper around the SQL engine (SQLite now; a second engine takes the place of database.c
+ * behind the same functions). Nothing above this file includes the engine's header. A connection and its
+ * statements belong to one thread at a time. Statement texts come from sql.c, or are put together from its
+ * fragments; values are always bound. */
+#ifndef SHANHAI_STORE_DATABASE_H
+#define SHANHAI_STORE_DATABASE_H
+
+#include "store/rows.h"
+
+struct database;
+struct statement;
+
+enum database_mode {
+    DATABASE_WRITE, /* the one writer */
+    DATABASE_READ,  /* a reader beside it */
+    DATABASE_VIEWS, /* a reader for indicator SQL: views only, with our functions */
+};
+
+/* Once, before the first open: process-wide settings of the engine. */
+bool database_setup(struct error *error) MUST_CHECK;
+
+bool database_open(const char *path, enum database_mode mode, struct database **database,
+                   struct error *error) MUST_CHECK;
+void database_close(struct database *database);
+
+/* Runs a constant text of one or more statements without parameters. */
+bool database_run(struct database *database, const char *sql, struct error *error) MUST_CHECK;
+
+bool database_prepare(struct database *database, struct str sql, struct statement **statement,
+                      struct error *error) MUST_CHECK;
+void statement_finalize(struct statement *statement);
+
+/* Parameters count from 1. Texts are not copied: they must live until the statement is reset. */
+void bind_integer(struct statement *statement, int at, int64_t value);
+void bind_key(struct statement *statement, int at, uint64_t value); /* the same 64 bits, signed */
+void bind_real(struct statement *statement, int at, double value);
+void bind_text(struct statement *statement, int at, struct str text); /* absent = NULL */
+void bind_bytes(struct statement *statement, int at, struct str bytes);
+void bind_null(struct statement *statement, int at);
+void bind_value(struct statement *statement, int at, const struct store_value *value);
+int bind_count(struct statement *statement);
+const char *bind_name(struct statement *statement, int at); /* with its colon; "" when it has none */
+
+enum step { STEP_FAILED, STEP_ROW, STEP_DONE };
+/* The next row. STEP_FAILED fills error; the statement must be reset afterwards in every case. */
+enum step statement_step(struct statement *statement, struct error *error) MUST_CHECK;
+void statement_reset(struct statement *statement);
+/* Steps to the end and resets: for statements that give no rows. */
+bool statement_run(struct statement *statement, struct error *error) MUST_CHECK;
+
+int64_t column_integer(struct statement *statement, int at); /* columns count from 0 */
+uint64_t column_key(struct statement *statement, int at);
+double column_real(struct statement *statement, int at);
+bool column_is_null(struct statement *statement, int at);
+struct str column_bytes(struct statement *statement, int at); /* until the next step */
+enum store_value_kind column_kind(struct statement *statement, int at);
+int statement_columns(struct statement *statement);
+const char *statement_column_name(struct statement *statement, int at);
+bool statement_is_read_only(struct statement *statement);
+
+/* False after an error that made the engine roll back by itself. */
+bool database_in_transaction(struct database *database);
+uint64_t database_changes(struct database *database);
+
+/* Ends running statements with ERROR_TOO_COSTLY once the monotonic clock passes deadline_us, or more than `steps`
+ * engine steps were made since this call (0 = no bound). */
+void database_set_limits(struct database *database, int64_t deadline_us, uint64_t steps);
+
+/* Folds the write-ahead log back when it is longer than `pages`; never waits for readers. `all` = waits and
+ * truncates it (at close). A failure only means that the log stays longer: the next call goes on. */
+void database_fold_log(struct database *database, unsigned pages, bool all);
+
+bool database_backup(struct database *database, const char *path, struct error *error) MUST_CHECK;
+
+/* DATABASE_VIEWS: while locked only SELECT over views is prepared. */
+void database_lock_to_views(struct database *database, bool locked);
+/* For local_day(ms), and for the sequence number that as_of_seq() gives. */
+void database_set_functions(struct database *database, int offset_minutes, uint64_t as_of_seq);
+
+#endif

@@ -1,0 +1,268 @@
+/* internal.h — what the files of store/ share. Nobody outside includes it.
+ *
+ * Threads: the writer thread alone touches `writer` and its connection once it runs; `types` grows only there and
+ * is read by all (count published last); `readers`, `queue`, `codec.contexts` have the lock beside them. No two of
+ * these locks are ever held together. */
+#ifndef SHANHAI_STORE_INTERNAL_H
+#define SHANHAI_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "store/database.h"
+#include "store/jobs.h"
+#include "store/search.h"
+#include "store/sql.h"
+#include "store/views.h"
+
+enum { STORE_TYPES_MAX = 512, STORE_LISTENERS_MAX = 16, STORE_COMPOSED_MAX = 64, STORE_GROUP_SETS_MAX = 256 };
+
+/* ---- a connection and its prepared statements (connection.c) ---- */
+
+struct composed { /* a statement put together from fragments, kept by its text */
+    struct str text;
+    struct statement *statement;
+    uint64_t used;
+    bool busy;
+};
+
+struct connection {
+    struct database *database;
+    struct statement *statements[SQL_COUNT]; /* prepared at first use */
+    struct composed composed[STORE_COMPOSED_MAX];
+    uint64_t composed_clock;
+};
+
+bool connection_open(struct connection *connection, const char *path, enum database_mode mode,
+                     struct error *error) MUST_CHECK;
+void connection_close(struct connection *connection);
+struct statement *connection_statement(struct connection *connection, enum sql which, struct error *error);
+/* A composed statement, to be given back with connection_release (reset, kept for the next time). */
+struct statement *connection_composed(struct connection *connection, struct str text, struct error *error);
+void connection_release(struct connection *connection, struct statement *statement);
+/* Runs a statement without parameters and rows. */
+bool connection_do(struct connection *connection, enum sql which, struct error *error) MUST_CHECK;
+/* The same where there is nothing to be done about a failure: the end of a snapshot, a rollback. */
+void connection_try(struct connection *connection, enum sql which);
+
+/* ---- bodies (codec.c) ---- */
+
+struct codec_dictionary;
+struct codec_context;
+
+struct codec {
+    pthread_mutex_t contexts_lock; /* guards contexts and dictionaries */
+    struct codec_context *contexts;
+    struct codec_dictionary *dictionaries; /* newest first; never freed before the end */
+};
+
+bool codec_init(struct codec *codec, struct error *error) MUST_CHECK;
+void codec_deinit(struct codec *codec);
+/* Makes a dictionary known: `type` absent = for every type that has none of its own. Copies the bytes. */
+bool codec_add_dictionary(struct codec *codec, uint32_t id, struct str type, struct str bytes,
+                          struct error *error) MUST_CHECK;
+bool codec_pack(struct codec *codec, struct arena *arena, struct str type, struct str body,
+                struct str *packed, struct error *error) MUST_CHECK;
+bool codec_unpack(struct codec *codec, struct arena *arena, struct str packed, struct str *body,
+                  struct error *error) MUST_CHECK;
+
+/* ---- views (views.c) ---- */
+
+struct view_table { /* a registered view; made once, never changed */
+    struct view_table *next;
+    char name[44];
+    char type[68];
+    size_t columns_count;
+    bool known;
+    uint64_t digest;
+    struct str columns; /* "name kind,name kind" as registered */
+    struct str sql_add;
+    struct str sql_delete;
+    struct str sql_close;
+    struct arena arena;
+    bool dropped;
+};
+
+/* ---- the store ---- */
+
+struct store_reader {
+    struct store *store;
+    struct connection *connection;
+    struct connection own; /* when not inside the writer */
+    struct store_reader *next;
+    uint64_t seq;
+    bool inside_writer;
+};
+
+struct store_transaction {
+    struct store *store;
+    struct store_reader reader;
+    int64_t now_ms;
+};
+
+struct index_entry {
+    const struct store_index_row *row;
+    uint64_t seq;
+};
+
+struct store_waiter;
+
+/* What became of each set of the group. */
+struct outcome_of_set {
+    struct store_set *set;
+    bool applied;
+    struct error error;
+};
+
+struct writer {
+    pthread_t thread;
+    bool started;
+    struct connection connection;
+    struct store_transaction transaction;
+    uint64_t seq;           /* of the group so far */
+    int64_t updated_ms;     /* of the last commit, then of the group */
+    size_t types_committed; /* of store->types, to take back on a rollback */
+    size_t types_count;
+    bool changed_views;
+    struct index_entry *entries; /* index rows of the group, not yet inserted */
+    size_t entries_count;
+    size_t entries_capacity;
+    uint64_t audit_group;     /* number of the last outbox row */
+    uint64_t audit_dropped;   /* rows up to here were removed */
+    struct view_table *views; /* all registered; dropped ones stay in the list */
+    bool full;                /* the last commit found the disk full */
+    bool audit_behind;        /* the sink refused a group: hand it over again from the outbox */
+    struct outcome_of_set group[STORE_GROUP_SETS_MAX];
+};
+
+/* A connection for indicator SQL, whose temporary SQL views show the registered views. */
+struct sql_place {
+    pthread_mutex_t lock; /* guards the rest */
+    struct connection connection;
+    uint64_t views_digest; /* of the registry when the temporary views were made */
+};
+
+struct store_type {
+    char name[68];
+    size_t len;
+};
+
+struct store {
+    struct store_options options;
+    int64_t (*now_ms)(void);
+    char *folder;
+    char *path;
+    char *blob_folder;
+    char *reserve_path;
+    int lock_fd;
+    struct codec codec;
+
+    struct store_type types[STORE_TYPES_MAX]; /* number = index + 1 */
+    _Atomic size_t types_count;
+
+    pthread_mutex_t readers_lock; /* guards the next four */
+    pthread_cond_t readers_free;
+    struct store_reader *readers;
+    size_t readers_made;
+    size_t readers_out;
+
+    struct sql_place sql_places[2]; /* indicator SQL: now, and as of a sequence number */
+
+    pthread_mutex_t queue_lock; /* guards the next five */
+    pthread_cond_t queue_filled;
+    struct store_set *queue_first;
+    struct store_set **queue_end;
+    size_t queue_count;
+    bool closing;
+
+    pthread_mutex_t seq_lock; /* guards waiting for the published sequence number */
+    pthread_cond_t seq_grown;
+    _Atomic uint64_t seq;
+    _Atomic uint64_t epoch;
+    struct {
+        void (*wake)(void *data, uint64_t seq_last);
+        void *data;
+    } listeners[STORE_LISTENERS_MAX];
+    size_t listeners_count;
+
+    _Atomic uint64_t groups;
+    _Atomic uint64_t sets;
+    _Atomic uint64_t sets_refused;
+    _Atomic uint64_t group_us_max;
+
+    struct writer writer;
+};
+
+/* Number of a type, 0 when the store has none of it; its name; both any thread. */
+uint32_t store_type_number(const struct store *store, struct str type);
+struct str store_type_name(const struct store *store, uint32_t number);
+
+/* Canonical lower-case UUIDs are kept as 16 bytes, other ids as text. `packed` has room for 16 bytes. */
+bool id_pack(struct str id, char packed[16]);
+bool id_unpack(struct arena *arena, struct str packed, struct str *id);
+bool id_is_valid(struct str id);
+bool type_is_valid(struct str type);
+
+/* Creates, migrates and reads what an open store needs (schema.c). */
+bool schema_prepare(struct store *store, struct error *error) MUST_CHECK;
+
+/* A copy of a text or bytes column; NULL gives STR_NONE, memory that runs out too. */
+struct str column_dup(struct arena *arena, struct statement *statement, int at);
+/* All rows of a statement as values; more than rows_max is ERROR_TOO_COSTLY. Does not reset it. */
+bool rows_collect(struct arena *arena, struct statement *statement, size_t columns_count, size_t rows_max,
+                  struct store_rows *rows, struct error *error) MUST_CHECK;
+
+/* Reads one row of VERSION_COLUMNS (read.c). */
+bool version_from_row(struct store_reader *reader, struct arena *arena, struct statement *statement,
+                      bool without_body, struct store_version *version, struct error *error) MUST_CHECK;
+
+/* ---- writer.c, apply.c, index.c ---- */
+
+bool writer_start(struct store *store, struct error *error) MUST_CHECK;
+void writer_stop(struct store *store);
+
+/* Gives up the reserve file, or makes it again (store.c). */
+void reserve_release(struct store *store);
+void reserve_make(struct store *store);
+bool reserve_has_room(const struct store *store);
+
+/* Hands outbox rows after `after` to the sink (audit.c). */
+bool audit_start(struct store *store, struct error *error) MUST_CHECK;
+bool audit_add_group(struct store *store, size_t sets_count, struct error *error) MUST_CHECK;
+void audit_hand_over(struct store *store, size_t sets_count);
+
+enum applied { APPLIED, REFUSED, BROKEN }; /* BROKEN: the transaction must be rolled back */
+/* Checks and applies one set inside the open transaction. */
+enum applied apply_set(struct store *store, struct store_set *set, struct error *error);
+
+/* Remembers the rows of a version for the end of the group, and inserts what was remembered, sorted. The one
+ * place through which index rows enter the store. */
+bool index_remember(struct writer *writer, const struct store_index *index, uint64_t seq,
+                    struct error *error) MUST_CHECK;
+bool index_flush(struct writer *writer, struct error *error) MUST_CHECK;
+struct str index_text_cut(struct str text); /* as it is stored: at most LIMIT_STORE_INDEX_TEXT_BYTES */
+void index_forget(struct writer *writer);
+
+/* ---- views.c, inside the writer ---- */
+
+struct view_table *view_find(const struct store *store, struct str name);
+bool view_close_rows(struct store *store, uint64_t resource, struct str type, uint64_t seq_to,
+                     struct error *error) MUST_CHECK;
+bool view_add_rows(struct store *store, const struct store_view_rows *rows, uint64_t resource, uint64_t seq,
+                   struct error *error) MUST_CHECK;
+bool view_replace_rows(struct store *store, const struct store_view_rows *rows, uint64_t resource,
+                       uint64_t seq, struct error *error) MUST_CHECK;
+bool views_load(struct store *store, struct error *error) MUST_CHECK;
+bool views_reload(struct store *store, struct error *error) MUST_CHECK;
+void views_free(struct store *store);
+
+/* ---- rows.c ---- */
+bool tables_prepare(struct store *store, struct error *error) MUST_CHECK;
+
+/* ---- jobs.c ---- */
+bool job_add(struct store *store, struct store_job_new *job, struct error *error) MUST_CHECK;
+
+#endif

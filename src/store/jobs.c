@@ -1,0 +1,276 @@
+#include "store/jobs.h"
+
+#include "store/internal.h"
+
+bool job_add(struct store *store, struct store_job_new *job, struct error *error)
+{
+    struct connection *connection = &store->writer.connection;
+    if (job->unique.at != NULL) {
+        struct statement *same = connection_statement(connection, SQL_JOB_UNIQUE, error);
+        if (same == NULL) {
+            return false;
+        }
+        bind_text(same, 1, job->unique);
+        enum step step = statement_step(same, error);
+        uint64_t id = step == STEP_ROW ? column_key(same, 0) : 0;
+        statement_reset(same);
+        if (step != STEP_DONE) {
+            job->id = id;
+            return step == STEP_ROW;
+        }
+    }
+    struct statement *statement = connection_statement(connection, SQL_JOB_ADD, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_text(statement, 1, job->kind);
+    bind_text(statement, 2, job->subject);
+    bind_text(statement, 3, job->unique);
+    bind_bytes(statement, 4, job->input);
+    bind_integer(statement, 5, job->run_after_ms);
+    bind_integer(statement, 6, store->writer.transaction.now_ms);
+    enum step step = statement_step(statement, error);
+    if (step == STEP_ROW) {
+        job->id = column_key(statement, 0);
+        step = statement_step(statement, error);
+    }
+    statement_reset(statement);
+    return step == STEP_DONE;
+}
+
+static bool job_from_row(struct arena *arena, struct statement *statement, struct store_job *out,
+                         struct error *error)
+{
+    struct store_job job = {
+        .id = column_key(statement, 0),
+        .kind = column_dup(arena, statement, 1),
+        .subject = column_dup(arena, statement, 2),
+        .unique = column_dup(arena, statement, 3),
+        .state = (enum store_job_state)column_integer(statement, 4),
+        .input = column_dup(arena, statement, 5),
+        .result = column_dup(arena, statement, 6),
+        .progress = (unsigned)column_integer(statement, 7),
+        .attempts = (unsigned)column_integer(statement, 8),
+        .run_after_ms = column_integer(statement, 9),
+        .created_ms = column_integer(statement, 10),
+        .updated_ms = column_integer(statement, 11),
+    };
+    if (job.kind.at == NULL || (job.input.at == NULL && !column_is_null(statement, 5))) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    *out = job;
+    return true;
+}
+
+struct take {
+    const struct str *kinds;
+    size_t kinds_count;
+    struct arena *arena;
+    struct store_job job;
+    bool found;
+};
+
+static bool take_kind(struct take *take, struct str kind, struct store_transaction *transaction,
+                      struct error *error)
+{
+    struct connection *connection = transaction->reader.connection;
+    struct statement *next = connection_statement(connection, SQL_JOB_NEXT, error);
+    struct statement *start = connection_statement(connection, SQL_JOB_START, error);
+    if (next == NULL || start == NULL) {
+        return false;
+    }
+    bind_text(next, 1, kind);
+    bind_integer(next, 2, transaction->now_ms);
+    enum step step = statement_step(next, error);
+    bool ok = step != STEP_FAILED;
+    if (step == STEP_ROW) {
+        struct store_job job = { 0 };
+        ok = job_from_row(take->arena, next, &job, error);
+        if (ok && (!take->found || job.id < take->job.id)) { /* the oldest of all kinds */
+            take->job = job;
+            take->found = true;
+        }
+    }
+    statement_reset(next);
+    return ok;
+}
+
+static bool take_apply(void *data, struct store_transaction *transaction, struct error *error)
+{
+    struct take *take = data;
+    take->found = false; /* a group that is tried again starts anew */
+    for (size_t i = 0; i < take->kinds_count; i++) {
+        if (!take_kind(take, take->kinds[i], transaction, error)) {
+            return false;
+        }
+    }
+    if (!take->found) {
+        return true;
+    }
+    struct statement *start = connection_statement(transaction->reader.connection, SQL_JOB_START, error);
+    if (start == NULL) {
+        return false;
+    }
+    bind_key(start, 1, take->job.id);
+    bind_integer(start, 2, transaction->now_ms);
+    take->job.state = STORE_JOB_RUNNING;
+    take->job.attempts++;
+    take->job.updated_ms = transaction->now_ms;
+    return statement_run(start, error);
+}
+
+bool store_job_take(struct store *store, struct arena *arena, const struct str *kinds, size_t kinds_count,
+                    struct store_job *job, bool *found, struct error *error)
+{
+    /* Looking first keeps idle workers from making empty commits. */
+    struct store_reader *reader = NULL;
+    int64_t due_ms = INT64_MAX;
+    if (!store_reader_begin(store, &reader, error)) {
+        return false;
+    }
+    bool ok = store_job_next_due(reader, kinds, kinds_count, &due_ms, error);
+    store_reader_end(reader);
+    if (!ok) {
+        return false;
+    }
+    if (due_ms > store->now_ms()) {
+        *found = false;
+        return true;
+    }
+    struct take take = { .kinds = kinds, .kinds_count = kinds_count, .arena = arena };
+    if (!store_apply_and_wait(store, take_apply, &take, STR_NONE, error)) {
+        return false;
+    }
+    *found = take.found;
+    *job = take.job;
+    return true;
+}
+
+struct progress {
+    uint64_t id;
+    unsigned per_mille;
+};
+
+static bool progress_apply(void *data, struct store_transaction *transaction, struct error *error)
+{
+    const struct progress *progress = data;
+    struct statement *statement =
+        connection_statement(transaction->reader.connection, SQL_JOB_PROGRESS, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_key(statement, 1, progress->id);
+    bind_integer(statement, 2, progress->per_mille);
+    bind_integer(statement, 3, transaction->now_ms);
+    return statement_run(statement, error);
+}
+
+bool store_job_progress(struct store *store, uint64_t id, unsigned per_mille, struct error *error)
+{
+    struct progress progress = { id, per_mille > 1000 ? 1000 : per_mille };
+    return store_apply_and_wait(store, progress_apply, &progress, STR_NONE, error);
+}
+
+bool store_job_end_in(struct store_transaction *transaction, const struct store_job_end *end,
+                      struct error *error)
+{
+    assert(end->state == STORE_JOB_DONE || end->state == STORE_JOB_FAILED || end->state == STORE_JOB_QUEUED);
+    struct connection *connection = transaction->reader.connection;
+    struct statement *statement = connection_statement(connection, SQL_JOB_END, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_key(statement, 1, end->id);
+    bind_integer(statement, 2, end->state);
+    bind_bytes(statement, 3, end->result);
+    bind_integer(statement, 4, end->run_after_ms);
+    bind_integer(statement, 5, transaction->now_ms);
+    if (!statement_run(statement, error)) {
+        return false;
+    }
+    return database_changes(connection->database) == 1 ||
+           FAIL(error, ERROR_CONFLICT, "the job is not running");
+}
+
+static bool end_apply(void *data, struct store_transaction *transaction, struct error *error)
+{
+    return store_job_end_in(transaction, data, error);
+}
+
+bool store_job_end(struct store *store, const struct store_job_end *end, struct error *error)
+{
+    struct store_job_end copy = *end;
+    return store_apply_and_wait(store, end_apply, &copy, STR_NONE, error);
+}
+
+bool store_job_get(struct store_reader *reader, struct arena *arena, uint64_t id, struct store_job *job,
+                   struct error *error)
+{
+    struct statement *statement = connection_statement(reader->connection, SQL_JOB_GET, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_key(statement, 1, id);
+    enum step step = statement_step(statement, error);
+    bool ok = step == STEP_ROW ? job_from_row(arena, statement, job, error)
+                               : step == STEP_DONE && FAIL(error, ERROR_NOT_FOUND, "there is no such job");
+    statement_reset(statement);
+    return ok;
+}
+
+bool store_job_list(struct store_reader *reader, struct arena *arena, const struct store_jobs_query *query,
+                    struct store_job **out, size_t *count, struct error *error)
+{
+    assert(query->count > 0 && query->count <= LIMIT_STORE_ROWS);
+    struct statement *statement = connection_statement(reader->connection, SQL_JOB_LIST, error);
+    struct store_job *jobs = ARENA_ARRAY(arena, struct store_job, query->count);
+    if (statement == NULL) {
+        return false;
+    }
+    if (jobs == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    bind_text(statement, 1, query->kind);
+    bind_text(statement, 2, query->subject);
+    bind_integer(statement, 3, query->state);
+    bind_integer(statement, 4, query->before_id == 0 ? INT64_MAX : (int64_t)query->before_id);
+    bind_integer(statement, 5, (int64_t)query->count);
+    size_t found = 0;
+    bool ok = true;
+    enum step step = statement_step(statement, error);
+    while (ok && step == STEP_ROW) {
+        ok = job_from_row(arena, statement, &jobs[found], error);
+        found++;
+        step = ok ? statement_step(statement, error) : step;
+    }
+    statement_reset(statement);
+    if (!ok || step == STEP_FAILED) {
+        return false;
+    }
+    *out = jobs;
+    *count = found;
+    return true;
+}
+
+bool store_job_next_due(struct store_reader *reader, const struct str *kinds, size_t kinds_count,
+                        int64_t *due_ms, struct error *error)
+{
+    struct statement *statement = connection_statement(reader->connection, SQL_JOB_DUE, error);
+    if (statement == NULL) {
+        return false;
+    }
+    int64_t due = INT64_MAX;
+    for (size_t i = 0; i < kinds_count; i++) {
+        bind_text(statement, 1, kinds[i]);
+        enum step step = statement_step(statement, error);
+        if (step == STEP_ROW && column_integer(statement, 0) < due) {
+            due = column_integer(statement, 0);
+        }
+        statement_reset(statement);
+        if (step == STEP_FAILED) {
+            return false;
+        }
+    }
+    *due_ms = due;
+    return true;
+}

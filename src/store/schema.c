@@ -1,0 +1,152 @@
+/* schema.c — makes an empty store, refuses a newer one, and reads what an open one needs. Version 1 is the first;
+ * a later version adds its steps here and runs them in one transaction at open. */
+#include "base/parse.h"
+#include "base/uuid.h"
+#include "store/internal.h"
+
+static bool meta_get(struct connection *connection, struct str name, int64_t *value, bool *found,
+                     struct error *error)
+{
+    struct statement *statement = connection_statement(connection, SQL_META_GET, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_text(statement, 1, name);
+    enum step step = statement_step(statement, error);
+    *found = step == STEP_ROW;
+    *value = step == STEP_ROW ? column_integer(statement, 0) : 0;
+    statement_reset(statement);
+    return step != STEP_FAILED;
+}
+
+static bool meta_set(struct connection *connection, struct str name, int64_t value, struct error *error)
+{
+    struct statement *statement = connection_statement(connection, SQL_META_SET, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_text(statement, 1, name);
+    bind_integer(statement, 2, value);
+    return statement_run(statement, error);
+}
+
+static bool schema_create(struct store *store, struct error *error)
+{
+    struct connection *connection = &store->writer.connection;
+    bool ok = connection_do(connection, SQL_BEGIN_WRITE, error) &&
+              database_run(connection->database, sql_schema(), error) &&
+              meta_set(connection, STR("schema_version"), STORE_SCHEMA_VERSION, error) &&
+              meta_set(connection, STR("definitions_epoch"), 1, error) &&
+              meta_set(connection, STR("created_ms"), store->now_ms(), error) &&
+              connection_do(connection, SQL_COMMIT, error);
+    return ok;
+}
+
+static bool is_empty(struct connection *connection, bool *empty, struct error *error)
+{
+    struct statement *statement = connection_statement(connection, SQL_TABLES, error);
+    if (statement == NULL || statement_step(statement, error) != STEP_ROW) {
+        statement_reset(statement);
+        return false;
+    }
+    *empty = column_integer(statement, 0) == 0;
+    statement_reset(statement);
+    return true;
+}
+
+static bool types_read(struct store *store, struct error *error)
+{
+    struct statement *statement = connection_statement(&store->writer.connection, SQL_TYPE_ALL, error);
+    enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
+    size_t count = 0;
+    while (step == STEP_ROW) {
+        struct str name = column_bytes(statement, 1);
+        if (count == STORE_TYPES_MAX || name.len >= sizeof store->types->name ||
+            (size_t)column_integer(statement, 0) != count + 1) {
+            statement_reset(statement);
+            return FAIL(error, ERROR_INTERNAL, "the table of types is damaged: run `shanhai check`");
+        }
+        memcpy(store->types[count].name, name.at, name.len);
+        store->types[count].len = name.len;
+        count++;
+        step = statement_step(statement, error);
+    }
+    statement_reset(statement);
+    atomic_store(&store->types_count, count);
+    store->writer.types_count = count;
+    store->writer.types_committed = count;
+    return step == STEP_DONE;
+}
+
+static bool dictionaries_read(struct store *store, struct error *error)
+{
+    struct statement *statement = connection_statement(&store->writer.connection, SQL_DICTIONARY_ALL, error);
+    enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
+    while (step == STEP_ROW) {
+        if (!codec_add_dictionary(&store->codec, (uint32_t)column_integer(statement, 0),
+                                  column_bytes(statement, 1), column_bytes(statement, 2), error)) {
+            statement_reset(statement);
+            return false;
+        }
+        step = statement_step(statement, error);
+    }
+    statement_reset(statement);
+    return step == STEP_DONE;
+}
+
+static bool position_read(struct store *store, struct error *error)
+{
+    struct statement *statement = connection_statement(&store->writer.connection, SQL_SEQ_LAST, error);
+    enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
+    if (step == STEP_ROW) {
+        store->writer.seq = column_key(statement, 0);
+        store->writer.updated_ms = column_integer(statement, 1);
+        atomic_store(&store->seq, store->writer.seq);
+    }
+    statement_reset(statement);
+    return step != STEP_FAILED;
+}
+
+static bool version_check(struct store *store, struct error *error)
+{
+    struct connection *connection = &store->writer.connection;
+    int64_t version = 0;
+    int64_t epoch = 0;
+    bool found = false;
+    if (!meta_get(connection, STR("schema_version"), &version, &found, error)) {
+        return error != NULL && error->kind == ERROR_INTERNAL && strstr(error->text, "no such table") != NULL
+                   ? FAIL(error, ERROR_INTERNAL, "'%s' is no store of this program", store->path)
+                   : false;
+    }
+    if (!found) {
+        return FAIL(error, ERROR_INTERNAL, "'%s' is no store of this program", store->path);
+    }
+    if (version > STORE_SCHEMA_VERSION) {
+        return FAIL(
+            error, ERROR_INTERNAL,
+            "the store has version %d, this program knows up to %d: use a newer program or the backup "
+            "from before the upgrade",
+            (int)version, STORE_SCHEMA_VERSION);
+    }
+    if (!meta_get(connection, STR("definitions_epoch"), &epoch, &found, error)) {
+        return false;
+    }
+    atomic_store(&store->epoch, (uint64_t)epoch);
+    return true;
+}
+
+bool schema_prepare(struct store *store, struct error *error)
+{
+    bool empty = false;
+    if (!is_empty(&store->writer.connection, &empty, error)) {
+        return false;
+    }
+    if (empty && store->options.read_only) {
+        return FAIL(error, ERROR_NOT_FOUND, "there is no store in '%s'", store->folder);
+    }
+    if (empty && !schema_create(store, error)) {
+        return false;
+    }
+    return version_check(store, error) && types_read(store, error) && dictionaries_read(store, error) &&
+           position_read(store, error);
+}

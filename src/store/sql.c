@@ -1,0 +1,193 @@
+#include "store/sql.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+/* Every table that belongs to a resource has the resource's key in its primary key where it can be reached by it
+ * alone; index rows reach it through their version (in a database that distributes by hash they get it as a
+ * further column). WITHOUT ROWID: the primary key is the table, one tree and one page write a row. */
+static const char schema[] =
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE setting(area TEXT, name TEXT, value BLOB, PRIMARY KEY(area, name)) WITHOUT ROWID;"
+    "CREATE TABLE resource_type(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
+    "CREATE TABLE dictionary(id INTEGER PRIMARY KEY, type TEXT, created_ms INTEGER, bytes BLOB NOT NULL);"
+    "CREATE TABLE resource(key INTEGER PRIMARY KEY, seq INTEGER NOT NULL);"
+    "CREATE TABLE version(seq INTEGER PRIMARY KEY, resource INTEGER NOT NULL, version INTEGER NOT NULL,"
+    " type INTEGER NOT NULL, id NOT NULL, method INTEGER NOT NULL, updated_ms INTEGER NOT NULL,"
+    " custodian INTEGER NOT NULL, author INTEGER NOT NULL, ended_seq INTEGER, body BLOB);"
+    "CREATE INDEX version_by_type ON version(type, seq);"
+    /* Only versions that have been followed by another: a create costs nothing here. */
+    "CREATE TABLE history(resource INTEGER, version INTEGER, seq INTEGER NOT NULL,"
+    " PRIMARY KEY(resource, version)) WITHOUT ROWID;"
+    "CREATE TABLE index_key(parameter INTEGER, value INTEGER, seq INTEGER,"
+    " PRIMARY KEY(parameter, value, seq)) WITHOUT ROWID;"
+    "CREATE TABLE index_text(parameter INTEGER, value TEXT, seq INTEGER,"
+    " PRIMARY KEY(parameter, value, seq)) WITHOUT ROWID;"
+    "CREATE TABLE index_date(parameter INTEGER, from_ms INTEGER, to_ms INTEGER, seq INTEGER,"
+    " PRIMARY KEY(parameter, from_ms, to_ms, seq)) WITHOUT ROWID;"
+    "CREATE TABLE index_number(parameter INTEGER, unit INTEGER, low REAL, high REAL, seq INTEGER,"
+    " PRIMARY KEY(parameter, unit, low, high, seq)) WITHOUT ROWID;"
+    /* The same values by version, to check and to sort few candidates; they grow at the end only and so cost
+     * hardly a page. */
+    "CREATE TABLE text_of(seq INTEGER, parameter INTEGER, value TEXT,"
+    " PRIMARY KEY(seq, parameter, value)) WITHOUT ROWID;"
+    "CREATE TABLE date_of(seq INTEGER, parameter INTEGER, from_ms INTEGER, to_ms INTEGER,"
+    " PRIMARY KEY(seq, parameter, from_ms, to_ms)) WITHOUT ROWID;"
+    "CREATE TABLE number_of(seq INTEGER, parameter INTEGER, unit INTEGER, low REAL, high REAL,"
+    " PRIMARY KEY(seq, parameter, unit, low, high)) WITHOUT ROWID;"
+    "CREATE TABLE grants(resource INTEGER, post INTEGER, basis INTEGER, from_ms INTEGER NOT NULL,"
+    " until_ms INTEGER NOT NULL, PRIMARY KEY(resource, post, basis)) WITHOUT ROWID;"
+    "CREATE INDEX grants_by_basis ON grants(basis);"
+    "CREATE INDEX grants_by_post ON grants(post, until_ms);"
+    "CREATE TABLE audit_outbox(number INTEGER PRIMARY KEY, records BLOB NOT NULL);"
+    "CREATE TABLE job(id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, subject TEXT, unique_text "
+    "TEXT,"
+    " state INTEGER NOT NULL, input BLOB, result BLOB, progress INTEGER NOT NULL, attempts INTEGER NOT NULL,"
+    " run_after_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL);"
+    "CREATE INDEX job_waiting ON job(kind, run_after_ms, id) WHERE state = 1;"
+    "CREATE INDEX job_unique ON job(unique_text) WHERE state IN (1, 2) AND unique_text IS NOT NULL;"
+    "CREATE TABLE feed_cursor(name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE own_table(name TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE view_registry(name TEXT PRIMARY KEY, type TEXT NOT NULL, known INTEGER NOT NULL,"
+    " digest INTEGER NOT NULL, columns TEXT NOT NULL, filled_seq INTEGER NOT NULL) WITHOUT ROWID;";
+
+#define VERSION_COLUMNS                                                                                      \
+    "v.seq, v.resource, v.version, v.type, v.id, v.method, v.updated_ms, v.custodian, v.author,"             \
+    " v.ended_seq, v.body"
+#define JOB_COLUMNS                                                                                          \
+    "id, kind, subject, unique_text, state, input, result, progress, attempts, run_after_ms, created_ms,"    \
+    " updated_ms"
+
+static const char *const texts[SQL_COUNT] = {
+    [SQL_BEGIN_READ] = "BEGIN",
+    [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_SAVEPOINT] = "SAVEPOINT one_set",
+    [SQL_SAVEPOINT_UNDO] = "ROLLBACK TO one_set",
+    [SQL_SAVEPOINT_RELEASE] = "RELEASE one_set",
+    [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
+    [SQL_META_SET] = "INSERT INTO meta VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+    [SQL_SEQ_LAST] = "SELECT seq, updated_ms FROM version ORDER BY seq DESC LIMIT 1",
+    [SQL_TYPE_ALL] = "SELECT number, name FROM resource_type ORDER BY number",
+    [SQL_TYPE_ADD] = "INSERT INTO resource_type VALUES(?1, ?2)",
+    [SQL_DICTIONARY_ALL] = "SELECT id, type, bytes FROM dictionary ORDER BY created_ms, id",
+    [SQL_DICTIONARY_ADD] = "INSERT INTO dictionary VALUES(?1, ?2, ?3, ?4) ON CONFLICT(id) DO NOTHING",
+    [SQL_RESOURCE_SEQ] = "SELECT seq FROM resource WHERE key = ?1",
+    [SQL_RESOURCE_ADD] = "INSERT INTO resource VALUES(?1, ?2)",
+    [SQL_RESOURCE_MOVE] = "UPDATE resource SET seq = ?2 WHERE key = ?1",
+    [SQL_VERSION_ADD] = "INSERT INTO version VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, ?10)",
+    [SQL_VERSION_END] = "UPDATE version SET ended_seq = ?2 WHERE seq = ?1",
+    [SQL_HISTORY_ADD] = "INSERT INTO history VALUES(?1, ?2, ?3)",
+    [SQL_HISTORY_SEQ] = "SELECT seq FROM history WHERE resource = ?1 AND version = ?2",
+    [SQL_HISTORY_AS_OF] =
+        "SELECT seq FROM history WHERE resource = ?1 AND seq <= ?2 ORDER BY version DESC LIMIT 1",
+    [SQL_VERSION_BY_SEQ] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq = ?1",
+    [SQL_VERSION_BY_KEY] =
+        "SELECT " VERSION_COLUMNS " FROM resource r JOIN version v ON v.seq = r.seq WHERE r.key = ?1",
+    /* The latest version is not in `history`; the two parts keep the order because it is the newest. */
+    [SQL_INSTANCE_BEFORE] =
+        "SELECT " VERSION_COLUMNS " FROM (SELECT seq AS at FROM resource WHERE key = ?1 UNION ALL"
+        " SELECT seq FROM history WHERE resource = ?1) JOIN version v ON v.seq = at"
+        " WHERE at < ?2 AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY at DESC LIMIT ?5",
+    [SQL_TYPE_BEFORE] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.type = ?1 AND v.seq < ?2"
+                        " AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY v.seq DESC LIMIT ?5",
+    [SQL_SYSTEM_BEFORE] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq < ?1"
+                          " AND v.updated_ms >= ?2 AND v.updated_ms < ?3 ORDER BY v.seq DESC LIMIT ?4",
+    [SQL_INSTANCE_COUNT] = "SELECT count(*) FROM (SELECT seq AS at FROM resource WHERE key = ?1 UNION ALL"
+                           " SELECT seq FROM history WHERE resource = ?1) JOIN version v ON v.seq = at"
+                           " WHERE v.updated_ms >= ?2 AND v.updated_ms < ?3",
+    [SQL_TYPE_COUNT] =
+        "SELECT count(*) FROM version WHERE type = ?1 AND updated_ms >= ?2 AND updated_ms < ?3",
+    [SQL_SYSTEM_COUNT] = "SELECT count(*) FROM version WHERE updated_ms >= ?1 AND updated_ms < ?2",
+    [SQL_FEED] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq > ?1 ORDER BY v.seq LIMIT ?2",
+    [SQL_FEED_TYPE] =
+        "SELECT " VERSION_COLUMNS " FROM version v WHERE v.type = ?1 AND v.seq > ?2 ORDER BY v.seq LIMIT ?3",
+    [SQL_VERSION_TIME] = "SELECT seq, updated_ms FROM version WHERE seq >= ?1 ORDER BY seq LIMIT 1",
+    [SQL_CURSOR_GET] = "SELECT seq FROM feed_cursor WHERE name = ?1",
+    [SQL_CURSOR_SET] =
+        "INSERT INTO feed_cursor VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET seq = excluded.seq",
+    [SQL_SETTING_GET] = "SELECT value FROM setting WHERE area = ?1 AND name = ?2",
+    [SQL_SETTING_SET] = "INSERT INTO setting VALUES(?1, ?2, ?3)"
+                        " ON CONFLICT(area, name) DO UPDATE SET value = excluded.value",
+    /* Equal rows of one version (two paths with one value) are one row. */
+    [SQL_INDEX_KEY_ADD] = "INSERT OR IGNORE INTO index_key VALUES(?1, ?2, ?3)",
+    [SQL_INDEX_TEXT_ADD] = "INSERT OR IGNORE INTO index_text VALUES(?1, ?2, ?3)",
+    [SQL_INDEX_DATE_ADD] = "INSERT OR IGNORE INTO index_date VALUES(?1, ?2, ?3, ?4)",
+    [SQL_INDEX_NUMBER_ADD] = "INSERT OR IGNORE INTO index_number VALUES(?1, ?2, ?3, ?4, ?5)",
+    [SQL_TEXT_OF_ADD] = "INSERT OR IGNORE INTO text_of VALUES(?1, ?2, ?3)",
+    [SQL_DATE_OF_ADD] = "INSERT OR IGNORE INTO date_of VALUES(?1, ?2, ?3, ?4)",
+    [SQL_NUMBER_OF_ADD] = "INSERT OR IGNORE INTO number_of VALUES(?1, ?2, ?3, ?4, ?5)",
+    [SQL_GRANT_ADD] = "INSERT INTO grants VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(resource, post, basis)"
+                      " DO UPDATE SET from_ms = excluded.from_ms, until_ms = excluded.until_ms",
+    [SQL_GRANT_END] = "UPDATE grants SET until_ms = ?4"
+                      " WHERE resource = ?1 AND post = ?2 AND basis = ?3 AND until_ms > ?4",
+    [SQL_GRANT_END_BASIS] = "UPDATE grants SET until_ms = ?2 WHERE basis = ?1 AND until_ms > ?2",
+    [SQL_GRANT_ALIVE] =
+        "SELECT 1 FROM grants WHERE resource = ?1 AND post = ?2 AND from_ms <= ?3 AND until_ms > ?3 LIMIT 1",
+    [SQL_AUDIT_ADD] = "INSERT INTO audit_outbox VALUES(?1, ?2)",
+    [SQL_AUDIT_ALL] = "SELECT number, records FROM audit_outbox ORDER BY number",
+    [SQL_AUDIT_DROP] = "DELETE FROM audit_outbox WHERE number <= ?1",
+    [SQL_JOB_ADD] =
+        "INSERT INTO job(kind, subject, unique_text, state, input, progress, attempts, run_after_ms,"
+        " created_ms, updated_ms) VALUES(?1, ?2, ?3, 1, ?4, 0, 0, ?5, ?6, ?6) RETURNING id",
+    [SQL_JOB_UNIQUE] = "SELECT id FROM job WHERE unique_text = ?1 AND state IN (1, 2) LIMIT 1",
+    [SQL_JOB_NEXT] = "SELECT " JOB_COLUMNS " FROM job WHERE state = 1 AND kind = ?1 AND run_after_ms <= ?2"
+                     " ORDER BY run_after_ms, id LIMIT 1",
+    [SQL_JOB_DUE] =
+        "SELECT run_after_ms FROM job WHERE state = 1 AND kind = ?1 ORDER BY run_after_ms LIMIT 1",
+    [SQL_JOB_START] =
+        "UPDATE job SET state = 2, attempts = attempts + 1, updated_ms = ?2 WHERE id = ?1 AND state = 1",
+    [SQL_JOB_PROGRESS] = "UPDATE job SET progress = ?2, updated_ms = ?3 WHERE id = ?1 AND state = 2",
+    [SQL_JOB_END] = "UPDATE job SET state = ?2, result = ?3, run_after_ms = ?4, updated_ms = ?5,"
+                    " progress = CASE WHEN ?2 = 3 THEN 1000 ELSE progress END WHERE id = ?1 AND state = 2",
+    [SQL_JOB_GET] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
+    [SQL_JOB_LIST] = "SELECT " JOB_COLUMNS " FROM job WHERE id < ?4 AND (?1 IS NULL OR kind = ?1)"
+                     " AND (?2 IS NULL OR subject = ?2) AND (?3 = 0 OR state = ?3) ORDER BY id DESC LIMIT ?5",
+    [SQL_JOB_REVIVE] = "UPDATE job SET state = 1, updated_ms = ?1 WHERE state = 2",
+    [SQL_TABLE_ALL] = "SELECT name, version FROM own_table",
+    [SQL_TABLE_SET] =
+        "INSERT INTO own_table VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET version = excluded.version",
+    [SQL_VIEW_ALL] = "SELECT name, type, known, digest, columns, filled_seq FROM view_registry ORDER BY name",
+    [SQL_VIEW_SET] =
+        "INSERT INTO view_registry VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
+        " ON CONFLICT(name) DO UPDATE SET type = excluded.type, known = excluded.known,"
+        " digest = excluded.digest, columns = excluded.columns, filled_seq = excluded.filled_seq",
+    [SQL_VIEW_FILLED] = "UPDATE view_registry SET filled_seq = ?2 WHERE name = ?1",
+    [SQL_VIEW_DROP] = "DELETE FROM view_registry WHERE name = ?1",
+    [SQL_CHECK_INTEGRITY] = "PRAGMA integrity_check(20)",
+    [SQL_CHECK_GAPS] = "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0) FROM version",
+    /* Resources whose latest version is missing, ended, or of another resource. */
+    [SQL_CHECK_RESOURCES] = "SELECT r.key FROM resource r LEFT JOIN version v ON v.seq = r.seq"
+                            " WHERE v.seq IS NULL OR v.resource <> r.key OR v.ended_seq IS NOT NULL LIMIT 20",
+    /* Versions that claim to be the latest and are not. */
+    [SQL_CHECK_CURRENT] = "SELECT v.seq FROM version v LEFT JOIN resource r ON r.key = v.resource"
+                          " WHERE v.ended_seq IS NULL AND r.seq IS NOT v.seq LIMIT 20",
+    /* Ended versions that are not in the history or whose follower is not the next version of the resource. */
+    [SQL_CHECK_CHAIN] = "SELECT v.seq FROM version v LEFT JOIN version n ON n.seq = v.ended_seq"
+                        " LEFT JOIN history h ON h.resource = v.resource AND h.version = v.version"
+                        " WHERE v.ended_seq IS NOT NULL AND (n.seq IS NULL OR n.resource <> v.resource"
+                        " OR n.version <> v.version + 1 OR h.seq IS NOT v.seq) LIMIT 20",
+    [SQL_CHECK_COUNTS] = "SELECT (SELECT count(*) FROM version), (SELECT count(*) FROM resource)",
+    [SQL_CHECK_HAS_KEY] = "SELECT 1 FROM index_key WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
+    [SQL_CHECK_HAS_TEXT] = "SELECT 1 FROM index_text WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
+    [SQL_CHECK_HAS_DATE] =
+        "SELECT 1 FROM index_date WHERE parameter = ?1 AND from_ms = ?2 AND to_ms = ?3 AND seq = ?4",
+    [SQL_CHECK_HAS_NUMBER] = "SELECT 1 FROM index_number WHERE parameter = ?1 AND unit = ?2 AND low = ?3"
+                             " AND high = ?4 AND seq = ?5",
+    [SQL_TABLE_NAMES] =
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, 5) <> 'view_'",
+    [SQL_TABLES] = "SELECT count(*) FROM sqlite_schema",
+};
+
+const char *sql_text(enum sql which)
+{
+    assert(which < SQL_COUNT);
+    assert(texts[which] != NULL);
+    return texts[which];
+}
+
+const char *sql_schema(void)
+{
+    return schema;
+}

@@ -1,0 +1,97 @@
+/* sql.h — the one table of SQL statements (the dialect). Everything that the store asks of its database is a row
+ * here, except what is put together from declarations: tables of other modules (rows.c), views (views.c) and
+ * searches (search_sql.c), which use fragments without values. A second database brings a second table. */
+#ifndef SHANHAI_STORE_SQL_H
+#define SHANHAI_STORE_SQL_H
+
+enum { STORE_SCHEMA_VERSION = 1 };
+
+enum sql {
+    SQL_BEGIN_READ,
+    SQL_BEGIN_WRITE,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_SAVEPOINT,
+    SQL_SAVEPOINT_UNDO,
+    SQL_SAVEPOINT_RELEASE,
+    SQL_META_GET, /* name */
+    SQL_META_SET, /* name, value */
+    SQL_SEQ_LAST,
+    SQL_TYPE_ALL,
+    SQL_TYPE_ADD, /* number, name */
+    SQL_DICTIONARY_ALL,
+    SQL_DICTIONARY_ADD,   /* id, type, created_ms, bytes */
+    SQL_RESOURCE_SEQ,     /* key */
+    SQL_RESOURCE_ADD,     /* key, seq */
+    SQL_RESOURCE_MOVE,    /* key, seq */
+    SQL_VERSION_ADD,      /* seq, resource, version, type, id, method, updated_ms, custodian, author, body */
+    SQL_VERSION_END,      /* seq, ended_seq */
+    SQL_HISTORY_ADD,      /* resource, version, seq */
+    SQL_HISTORY_SEQ,      /* resource, version */
+    SQL_HISTORY_AS_OF,    /* resource, seq */
+    SQL_VERSION_BY_SEQ,   /* seq */
+    SQL_VERSION_BY_KEY,   /* key */
+    SQL_INSTANCE_BEFORE,  /* resource, before_seq, since, until, limit */
+    SQL_TYPE_BEFORE,      /* type, before_seq, since, until, limit */
+    SQL_SYSTEM_BEFORE,    /* before_seq, since, until, limit */
+    SQL_INSTANCE_COUNT,   /* resource, since, until */
+    SQL_TYPE_COUNT,       /* type, since, until */
+    SQL_SYSTEM_COUNT,     /* since, until */
+    SQL_FEED,             /* after_seq, limit */
+    SQL_FEED_TYPE,        /* type, after_seq, limit */
+    SQL_VERSION_TIME,     /* seq: the first at or after it */
+    SQL_CURSOR_GET,       /* name */
+    SQL_CURSOR_SET,       /* name, seq */
+    SQL_SETTING_GET,      /* area, name */
+    SQL_SETTING_SET,      /* area, name, value */
+    SQL_INDEX_KEY_ADD,    /* parameter, value, seq */
+    SQL_INDEX_TEXT_ADD,   /* parameter, value, seq */
+    SQL_INDEX_DATE_ADD,   /* parameter, from_ms, to_ms, seq */
+    SQL_INDEX_NUMBER_ADD, /* parameter, unit, low, high, seq */
+    SQL_TEXT_OF_ADD,      /* seq, parameter, value */
+    SQL_DATE_OF_ADD,      /* seq, parameter, from_ms, to_ms */
+    SQL_NUMBER_OF_ADD,    /* seq, parameter, unit, low, high */
+    SQL_GRANT_ADD,        /* resource, post, basis, from_ms, until_ms */
+    SQL_GRANT_END,        /* resource, post, basis, now */
+    SQL_GRANT_END_BASIS,  /* basis, now */
+    SQL_GRANT_ALIVE,      /* resource, post, now */
+    SQL_AUDIT_ADD,        /* number, records */
+    SQL_AUDIT_ALL,
+    SQL_AUDIT_DROP,   /* number */
+    SQL_JOB_ADD,      /* kind, subject, unique_text, input, run_after_ms, now */
+    SQL_JOB_UNIQUE,   /* unique_text */
+    SQL_JOB_NEXT,     /* kind, now */
+    SQL_JOB_DUE,      /* kind */
+    SQL_JOB_START,    /* id, now */
+    SQL_JOB_PROGRESS, /* id, progress, now */
+    SQL_JOB_END,      /* id, state, result, run_after_ms, now */
+    SQL_JOB_GET,      /* id */
+    SQL_JOB_LIST,     /* kind, subject, state, before_id, limit */
+    SQL_JOB_REVIVE,   /* now */
+    SQL_TABLE_ALL,
+    SQL_TABLE_SET, /* name, version */
+    SQL_VIEW_ALL,
+    SQL_VIEW_SET,    /* name, type, known, digest, columns, filled_seq */
+    SQL_VIEW_FILLED, /* name, filled_seq */
+    SQL_VIEW_DROP,   /* name */
+    SQL_CHECK_INTEGRITY,
+    SQL_CHECK_GAPS,
+    SQL_CHECK_RESOURCES,
+    SQL_CHECK_CURRENT,
+    SQL_CHECK_CHAIN,
+    SQL_CHECK_COUNTS,
+    SQL_CHECK_HAS_KEY,    /* parameter, value, seq */
+    SQL_CHECK_HAS_TEXT,   /* parameter, value, seq */
+    SQL_CHECK_HAS_DATE,   /* parameter, from_ms, to_ms, seq */
+    SQL_CHECK_HAS_NUMBER, /* parameter, unit, low, high, seq */
+    SQL_TABLES,
+    SQL_TABLE_NAMES, /* that indicator SQL may not name */
+    SQL_COUNT
+};
+
+const char *sql_text(enum sql which);
+
+/* The statements that make an empty store. */
+const char *sql_schema(void);
+
+#endif

@@ -1,0 +1,359 @@
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "store/internal.h"
+
+/* ---- opening ---- */
+
+static char *path_join(const char *folder, const char *name)
+{
+    size_t room = strlen(folder) + strlen(name) + 2;
+    char *path = memory_new(room);
+    if (path != NULL) {
+        (void)snprintf(path, room, "%s/%s", folder, name);
+    }
+    return path;
+}
+
+static bool paths_make(struct store *store, const char *folder, struct error *error)
+{
+    store->folder = path_join(folder, "");
+    store->path = path_join(folder, "store.db");
+    store->blob_folder = path_join(folder, "blobs");
+    store->reserve_path = path_join(folder, "reserve");
+    if (store->folder == NULL || store->path == NULL || store->blob_folder == NULL ||
+        store->reserve_path == NULL) {
+        return FAIL(error, ERROR_BUSY, "out of memory");
+    }
+    store->folder[strlen(folder)] = '\0';
+    return true;
+}
+
+/* One process a folder: a second one would write with its own idea of the next sequence number. */
+static bool folder_lock(struct store *store, struct error *error)
+{
+    char *path = path_join(store->folder, "lock");
+    if (path == NULL) {
+        return FAIL(error, ERROR_BUSY, "out of memory");
+    }
+    store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    memory_free(path);
+    if (store->lock_fd < 0) {
+        return FAIL_OS(error, error_kind_from_errno(errno), "cannot make the lock file in '%s'",
+                       store->folder);
+    }
+    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        return FAIL_OS(error, ERROR_CONFLICT, "'%s' is in use by another process: stop it first",
+                       store->folder);
+    }
+    return true;
+}
+
+/* Room that is given up when the disk is full, so that deleting and checking still work. */
+void reserve_make(struct store *store)
+{
+    int fd = open(store->reserve_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return;
+    }
+    struct stat state = { 0 };
+    bool lacking = fstat(fd, &state) == 0 && state.st_size < LIMIT_STORE_RESERVE_BYTES;
+    if (lacking && posix_fallocate(fd, 0, LIMIT_STORE_RESERVE_BYTES) != 0 && ftruncate(fd, 0) != 0) {
+        errno = 0; /* too full for it even now: the next open tries again */
+    }
+    (void)close(fd);
+}
+
+void reserve_release(struct store *store)
+{
+    if (truncate(store->reserve_path, 0) != 0) {
+        errno = 0; /* none there: nothing to give up */
+    }
+}
+
+bool reserve_has_room(const struct store *store)
+{
+    struct statvfs state = { 0 };
+    return statvfs(store->folder, &state) != 0 ||
+           (uint64_t)state.f_bavail * state.f_frsize > 4 * (uint64_t)LIMIT_STORE_RESERVE_BYTES;
+}
+
+static bool locks_init(struct store *store, struct error *error)
+{
+    pthread_condattr_t attributes;
+    bool ok = pthread_condattr_init(&attributes) == 0 &&
+              pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+              pthread_mutex_init(&store->readers_lock, NULL) == 0 &&
+              pthread_mutex_init(&store->sql_places[0].lock, NULL) == 0 &&
+              pthread_mutex_init(&store->sql_places[1].lock, NULL) == 0 &&
+              pthread_mutex_init(&store->queue_lock, NULL) == 0 &&
+              pthread_mutex_init(&store->seq_lock, NULL) == 0 &&
+              pthread_cond_init(&store->readers_free, &attributes) == 0 &&
+              pthread_cond_init(&store->queue_filled, &attributes) == 0 &&
+              pthread_cond_init(&store->seq_grown, &attributes) == 0;
+    (void)pthread_condattr_destroy(&attributes);
+    return ok || FAIL(error, ERROR_INTERNAL, "locks could not be made");
+}
+
+static bool files_open(struct store *store, const char *folder, struct error *error)
+{
+    if (!paths_make(store, folder, error)) {
+        return false;
+    }
+    if (store->options.read_only) {
+        if (access(store->path, R_OK) != 0) {
+            return FAIL(error, ERROR_NOT_FOUND, "there is no store in '%s'", folder);
+        }
+    } else if (!folder_create(folder, error) || !folder_create(store->blob_folder, error) ||
+               !folder_lock(store, error)) {
+        return false;
+    }
+    if (!connection_open(&store->writer.connection, store->path,
+                         store->options.read_only ? DATABASE_READ : DATABASE_WRITE, error)) {
+        return false;
+    }
+    if (!store->options.read_only) {
+        reserve_make(store);
+    }
+    return schema_prepare(store, error);
+}
+
+bool store_open(const struct store_options *options, struct store **out, struct error *error)
+{
+    assert(options != NULL && options->folder != NULL);
+    if (!database_setup(error)) {
+        return false;
+    }
+    struct store *store = MEMORY_NEW(struct store);
+    if (store == NULL) {
+        return FAIL(error, ERROR_BUSY, "out of memory");
+    }
+    store->options = *options;
+    store->options.folder = NULL; /* the caller's; ours is store->folder */
+    store->options.readers_max = options->readers_max == 0 ? LIMIT_STORE_READERS : options->readers_max;
+    store->now_ms = options->now_ms == NULL ? clock_now_ms : options->now_ms;
+    store->lock_fd = -1;
+    store->queue_end = &store->queue_first;
+    bool ok = locks_init(store, error) && codec_init(&store->codec, error) &&
+              files_open(store, options->folder, error) && views_load(store, error);
+    if (ok && !options->read_only) {
+        ok = tables_prepare(store, error) && writer_start(store, error);
+    }
+    if (!ok) {
+        store_close(store);
+        return false;
+    }
+    *out = store;
+    return true;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    writer_stop(store);
+    assert(store->readers_out == 0);
+    while (store->readers != NULL) {
+        struct store_reader *reader = store->readers;
+        store->readers = reader->next;
+        connection_close(&reader->own);
+        memory_free(reader);
+    }
+    connection_close(&store->sql_places[0].connection);
+    connection_close(&store->sql_places[1].connection);
+    if (store->writer.connection.database != NULL && !store->options.read_only) {
+
+        database_fold_log(store->writer.connection.database, 0, true);
+    }
+    connection_close(&store->writer.connection);
+    views_free(store);
+    memory_free(store->writer.entries);
+    codec_deinit(&store->codec);
+    if (store->lock_fd >= 0) {
+        (void)close(store->lock_fd); /* lets the lock go */
+    }
+    (void)pthread_mutex_destroy(&store->readers_lock);
+    (void)pthread_mutex_destroy(&store->sql_places[0].lock);
+    (void)pthread_mutex_destroy(&store->sql_places[1].lock);
+    (void)pthread_mutex_destroy(&store->queue_lock);
+    (void)pthread_mutex_destroy(&store->seq_lock);
+    (void)pthread_cond_destroy(&store->readers_free);
+    (void)pthread_cond_destroy(&store->queue_filled);
+    (void)pthread_cond_destroy(&store->seq_grown);
+    memory_free(store->reserve_path);
+    memory_free(store->blob_folder);
+    memory_free(store->path);
+    memory_free(store->folder);
+    memory_free(store);
+}
+
+/* ---- state of the whole ---- */
+
+const char *store_blob_folder(const struct store *store)
+{
+    return store->blob_folder;
+}
+
+uint64_t store_seq(const struct store *store)
+{
+    return atomic_load(&store->seq);
+}
+
+uint64_t store_definitions_epoch(const struct store *store)
+{
+    return atomic_load(&store->epoch);
+}
+
+uint64_t store_wait(struct store *store, uint64_t after_seq, int64_t timeout_ms)
+{
+    struct timespec until = { 0 };
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += timeout_ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    (void)pthread_mutex_lock(&store->seq_lock);
+    int waited = 0;
+    while (atomic_load(&store->seq) <= after_seq && waited == 0) {
+        waited = pthread_cond_timedwait(&store->seq_grown, &store->seq_lock, &until);
+    }
+    (void)pthread_mutex_unlock(&store->seq_lock);
+    return atomic_load(&store->seq);
+}
+
+bool store_on_commit(struct store *store, void (*wake)(void *data, uint64_t seq_last), void *data,
+                     struct error *error)
+{
+    (void)pthread_mutex_lock(&store->seq_lock);
+    bool room = store->listeners_count < STORE_LISTENERS_MAX;
+    if (room) {
+        store->listeners[store->listeners_count].wake = wake;
+        store->listeners[store->listeners_count].data = data;
+        store->listeners_count++;
+    }
+    (void)pthread_mutex_unlock(&store->seq_lock);
+    return room || FAIL(error, ERROR_INTERNAL, "more than %d listeners", STORE_LISTENERS_MAX);
+}
+
+void store_counts(struct store *store, struct store_counts *counts)
+{
+    *counts = (struct store_counts){
+        .seq = atomic_load(&store->seq),
+        .groups = atomic_load(&store->groups),
+        .sets = atomic_load(&store->sets),
+        .sets_refused = atomic_load(&store->sets_refused),
+        .group_us_max = atomic_load(&store->group_us_max),
+    };
+    (void)pthread_mutex_lock(&store->queue_lock);
+    counts->queue_sets = store->queue_count;
+    (void)pthread_mutex_unlock(&store->queue_lock);
+    struct stat state = { 0 };
+    if (stat(store->path, &state) == 0) {
+        counts->database_bytes = (uint64_t)state.st_size;
+    }
+}
+
+/* ---- settings and the epoch ---- */
+
+bool store_setting_get(struct store *store, struct arena *arena, struct str area, struct str name,
+                       struct str *value, struct error *error)
+{
+    struct store_reader *reader = NULL;
+    if (!store_reader_begin(store, &reader, error)) {
+        return false;
+    }
+    struct statement *statement = connection_statement(reader->connection, SQL_SETTING_GET, error);
+    enum step step = STEP_FAILED;
+    struct str found = STR_NONE;
+    if (statement != NULL) {
+        bind_text(statement, 1, area);
+        bind_text(statement, 2, name);
+        step = statement_step(statement, error);
+        if (step == STEP_ROW) {
+            found = column_dup(arena, statement, 0);
+        }
+        statement_reset(statement);
+    }
+    store_reader_end(reader);
+    if (step == STEP_FAILED) {
+        return false;
+    }
+    *value = found;
+    return true;
+}
+
+static bool setting_apply(void *data, struct store_transaction *transaction, struct error *error)
+{
+    const struct str *parts = data; /* area, name, value */
+    struct statement *statement =
+        connection_statement(transaction->reader.connection, SQL_SETTING_SET, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_text(statement, 1, parts[0]);
+    bind_text(statement, 2, parts[1]);
+    bind_bytes(statement, 3, parts[2]);
+    return statement_run(statement, error);
+}
+
+bool store_setting_set(struct store *store, struct str area, struct str name, struct str value,
+                       struct error *error)
+{
+    struct str parts[3] = { area, name, value };
+    return store_apply_and_wait(store, setting_apply, parts, STR_NONE, error);
+}
+
+static bool epoch_apply(void *data, struct store_transaction *transaction, struct error *error)
+{
+    uint64_t *epoch = data;
+    struct statement *statement = connection_statement(transaction->reader.connection, SQL_META_SET, error);
+    if (statement == NULL) {
+        return false;
+    }
+    /* Only the writer changes it, one set at a time, so reading and adding is safe here. */
+    *epoch = atomic_load(&transaction->store->epoch) + 1;
+    bind_text(statement, 1, STR("definitions_epoch"));
+    bind_integer(statement, 2, (int64_t)*epoch);
+    if (!statement_run(statement, error)) {
+        return false;
+    }
+    atomic_store(&transaction->store->epoch, *epoch); /* a commit that fails leaves a harmless gap */
+    return true;
+}
+
+bool store_raise_definitions_epoch(struct store *store, uint64_t *epoch, struct error *error)
+{
+    uint64_t raised = 0;
+    if (!store_apply_and_wait(store, epoch_apply, &raised, STR_NONE, error)) {
+        return false;
+    }
+    *epoch = raised;
+    return true;
+}
+
+bool store_backup(struct store *store, const char *path, struct error *error)
+{
+    struct stat state = { 0 };
+    if (stat(path, &state) == 0) {
+        return FAIL(error, ERROR_CONFLICT, "'%s' exists already", path);
+    }
+    struct connection connection = { 0 };
+    bool ok = connection_open(&connection, store->path, DATABASE_READ, error) &&
+              database_backup(connection.database, path, error);
+    connection_close(&connection);
+    return ok;
+}
