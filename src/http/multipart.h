@@ -49,6 +49,7 @@ struct multipart {
     uint32_t parts_count;
     uint32_t skipped_bytes; /* preamble or epilogue so far */
     uint32_t matched;       /* bytes of the delimiter seen at the end of the last piece */
+    uint32_t virtual_bytes; /* of them: not in the body, a line start stands for them */
     uint32_t header_len;
     uint32_t delimiter_len;
     char delimiter[4 + MULTIPART_BOUNDARY_BYTES_MAX]; /* CR LF - - boundary */

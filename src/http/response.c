@@ -1,0 +1,253 @@
+/* Answers: what handlers set, and how it becomes libmicrohttpd's response. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "http/internal.h"
+
+/* Screens: antd needs inline styles, wasm decoders need 'wasm-unsafe-eval'; everything else comes from here. */
+#define DEFAULT_POLICY                                                                                       \
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "           \
+    "img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; "                          \
+    "connect-src 'self' data: blob:; font-src 'self' data:; object-src 'none'; base-uri 'none'; "            \
+    "form-action 'self'; frame-ancestors 'none'"
+
+static const struct {
+    const char *name;
+    const char *value;
+    bool replaceable; /* a handler's own header of that name takes its place */
+} default_headers[] = {
+    { "Cache-Control", "no-store", true },          { "Content-Security-Policy", DEFAULT_POLICY, true },
+    { "X-Content-Type-Options", "nosniff", false }, { "X-Frame-Options", "DENY", false },
+    { "Referrer-Policy", "no-referrer", false },    { "Cross-Origin-Opener-Policy", "same-origin", false },
+};
+enum { DEFAULT_HEADERS_COUNT = sizeof default_headers / sizeof default_headers[0] };
+
+/* ---- what handlers call ---- */
+
+static struct http_response *response_begin(struct http_request *request, int status, struct str content_type)
+{
+    struct http_response *response = &exchange_of(request)->response;
+    assert(response->status == 0);
+    assert(status >= 200 && status <= 599);
+    response->status = status;
+    response->content_type = content_type;
+    return response;
+}
+
+void http_respond(struct http_request *request, int status, struct str content_type, struct str body)
+{
+    struct http_response *response = response_begin(request, status, content_type);
+    response->content = CONTENT_MEMORY;
+    response->body = body;
+}
+
+void http_respond_owned(struct http_request *request, int status, struct str content_type, struct str body,
+                        void (*release)(void *data), void *data)
+{
+    http_respond(request, status, content_type, body);
+    exchange_of(request)->response.release = release;
+    exchange_of(request)->response.release_data = data;
+}
+
+void http_respond_file(struct http_request *request, int status, struct str content_type,
+                       struct http_file file)
+{
+    assert(file.fd >= 0);
+    struct http_response *response = response_begin(request, status, content_type);
+    response->content = CONTENT_FILE;
+    response->file = file;
+}
+
+void http_respond_pull(struct http_request *request, int status, struct str content_type, uint64_t len,
+                       ptrdiff_t (*pull)(void *data, uint64_t position, char *out, size_t size), void *data)
+{
+    assert(pull != NULL);
+    struct http_response *response = response_begin(request, status, content_type);
+    response->content = CONTENT_PULL;
+    response->len = len;
+    response->pull = pull;
+    response->pull_data = data;
+}
+
+void http_respond_error(struct http_request *request, const struct error *error)
+{
+    assert(error->kind != ERROR_NONE);
+    if (error->kind == ERROR_BUSY) {
+        http_add_header(request, STR("Retry-After"), STR("1"));
+    }
+    const struct http_options *options = &request->server->options;
+    if (options->on_error != NULL) {
+        options->on_error(request, error);
+        assert(exchange_of(request)->response.status != 0);
+        return;
+    }
+    struct str text = arena_printf(&request->arena, "%s\n", error->text);
+    http_respond(request, error_http_status(error->kind), STR("text/plain; charset=utf-8"),
+                 text.at == NULL ? STR("request memory used up\n") : text);
+}
+
+/* Control bytes would end the header and begin one of the sender's choice: they go out as %XX. */
+static const char *header_text(struct arena *arena, struct str text)
+{
+    char *out = arena_alloc(arena, text.len * 3 + 1);
+    if (out == NULL) {
+        return NULL;
+    }
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f) {
+            (void)snprintf(out + len, 4, "%%%02X", (unsigned)c);
+            len += 3;
+        } else {
+            out[len++] = (char)c;
+        }
+    }
+    out[len] = '\0';
+    return out;
+}
+
+void http_add_header(struct http_request *request, struct str name, struct str value)
+{
+    assert(name.len > 0);
+    struct http_response *response = &exchange_of(request)->response;
+    struct http_header_out *header = ARENA_NEW(&request->arena, struct http_header_out);
+    if (header != NULL) {
+        header->name = header_text(&request->arena, name);
+        header->value = header_text(&request->arena, value);
+    }
+    if (header == NULL || header->name == NULL || header->value == NULL) {
+        response->failed = true; /* the arena is used up: better no answer than one without a header */
+        return;
+    }
+    if (response->headers_last == NULL) {
+        response->headers = header;
+    } else {
+        response->headers_last->next = header;
+    }
+    response->headers_last = header;
+}
+
+/* ---- handing over to libmicrohttpd ---- */
+
+static ssize_t pull_content(void *data, uint64_t position, char *out, size_t size)
+{
+    struct http_exchange *exchange = data;
+    ptrdiff_t count = exchange->response.pull(exchange->response.pull_data, position, out, size);
+    assert(count != 0);
+    assert(count < 0 || (size_t)count <= size);
+    if (count == HTTP_PULL_END) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    if (count < 0) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    exchange->response.bytes_sent += (uint64_t)count;
+    return count;
+}
+
+static ssize_t stream_content(void *data, uint64_t position, char *out, size_t size)
+{
+    struct http_exchange *exchange = data;
+    (void)position;
+    ptrdiff_t count = stream_read(exchange->response.stream, out, size);
+    if (count < 0) {
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    exchange->response.bytes_sent += (uint64_t)count;
+    return count;
+}
+
+enum { PULL_BLOCK_BYTES = 32 * 1024 };
+
+static struct MHD_Response *create_response(struct http_exchange *exchange)
+{
+    struct http_response *response = &exchange->response;
+    struct MHD_Response *out = NULL;
+    switch (response->content) {
+    case CONTENT_NONE:
+    case CONTENT_MEMORY: {
+        /* libmicrohttpd takes a pointer to non-const but does not write to persistent memory. */
+        union {
+            const char *constant;
+            void *pointer;
+        } body = { .constant = response->body.at };
+        out = MHD_create_response_from_buffer(response->body.len, body.pointer, MHD_RESPMEM_PERSISTENT);
+        break;
+    }
+    case CONTENT_FILE:
+        out = MHD_create_response_from_fd_at_offset64(response->file.len, response->file.fd,
+                                                      response->file.offset);
+        if (out != NULL) {
+            response->file.fd = -1; /* closed with the response */
+        }
+        break;
+    case CONTENT_PULL:
+        out = MHD_create_response_from_callback(response->len == HTTP_LEN_UNKNOWN ? MHD_SIZE_UNKNOWN
+                                                                                  : response->len,
+                                                PULL_BLOCK_BYTES, pull_content, exchange, NULL);
+        break;
+    case CONTENT_STREAM:
+        out = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PULL_BLOCK_BYTES, stream_content, exchange,
+                                                NULL);
+        break;
+    }
+    return out;
+}
+
+static bool has_header(const struct http_response *response, const char *name)
+{
+    for (const struct http_header_out *header = response->headers; header != NULL; header = header->next) {
+        if (str_equal_ignore_case(str_from_cstr(header->name), str_from_cstr(name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_headers(struct http_exchange *exchange, struct MHD_Response *out)
+{
+    struct http_response *response = &exchange->response;
+    for (size_t i = 0; i < DEFAULT_HEADERS_COUNT; i++) {
+        if (!default_headers[i].replaceable || !has_header(response, default_headers[i].name)) {
+            (void)MHD_add_response_header(out, default_headers[i].name, default_headers[i].value);
+        }
+    }
+    (void)MHD_add_response_header(out, "X-Request-Id", exchange->id);
+    if (response->content_type.at != NULL) {
+        const char *type = header_text(&exchange->request.arena, response->content_type);
+        (void)MHD_add_response_header(out, "Content-Type", type == NULL ? "application/octet-stream" : type);
+    }
+    for (const struct http_header_out *header = response->headers; header != NULL; header = header->next) {
+        (void)MHD_add_response_header(out, header->name, header->value);
+    }
+}
+
+enum MHD_Result response_queue(struct http_exchange *exchange)
+{
+    struct http_response *response = &exchange->response;
+    assert(response->status != 0);
+    struct MHD_Response *out = response->failed ? NULL : create_response(exchange);
+    if (out == NULL) {
+        return MHD_NO;
+    }
+    add_headers(exchange, out);
+    enum MHD_Result queued = MHD_queue_response(exchange->connection, (unsigned)response->status, out);
+    MHD_destroy_response(out);
+    exchange->step = STEP_ANSWERED;
+    return queued;
+}
+
+void response_end(struct http_exchange *exchange)
+{
+    struct http_response *response = &exchange->response;
+    if (response->content == CONTENT_FILE && response->file.fd >= 0) {
+        (void)close(response->file.fd);
+    }
+    if (response->content == CONTENT_STREAM) {
+        stream_detach(response->stream);
+    }
+    if (response->release != NULL) {
+        response->release(response->release_data);
+    }
+}
