@@ -227,7 +227,7 @@ static enum MHD_Result on_headers(struct http_exchange *exchange, const char *me
         exchange->refused = !exchange->request.route->begin(&exchange->request);
         assert(!exchange->refused || exchange->response.status != 0);
     }
-    if (exchange->refused && declared_length(exchange) > DROP_BODY_BYTES_MAX) {
+    if (exchange->refused && (exchange->framing_is_bad || declared_length(exchange) > DROP_BODY_BYTES_MAX)) {
         exchange->linger = true;
         return response_queue(exchange);
     }

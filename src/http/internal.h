@@ -81,6 +81,7 @@ struct http_exchange {
     bool refused;        /* the response is set before the body was read: what comes is dropped */
     bool linger;         /* after closing: drain what the client still sends */
     bool has_body;
+    bool framing_is_bad;     /* where the body ends is not known: the connection ends with the answer */
     bool held;               /* counted in requests_held */
     _Atomic bool piece_busy; /* a pool thread has the piece */
     enum http_verdict (*pool_run)(struct http_request *request);

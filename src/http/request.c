@@ -125,6 +125,7 @@ static bool check_framing(struct http_exchange *exchange, struct error *error)
     size_t lengths = header_occurrences(exchange, STR("Content-Length"));
     size_t encodings = header_occurrences(exchange, STR("Transfer-Encoding"));
     exchange->has_body = encodings > 0 || lengths > 0;
+    exchange->framing_is_bad = true;
     if (lengths > 1 || encodings > 1 || lengths + encodings > 1) {
         return FAIL(error, ERROR_INPUT, "the length of the body is stated twice");
     }
@@ -132,6 +133,7 @@ static bool check_framing(struct http_exchange *exchange, struct error *error)
         !str_equal_ignore_case(http_header(&exchange->request, STR("Transfer-Encoding")), STR("chunked"))) {
         return FAIL(error, ERROR_INPUT, "Transfer-Encoding other than chunked is not known here");
     }
+    exchange->framing_is_bad = false;
     if (header_occurrences(exchange, STR("Host")) > 1 ||
         header_occurrences(exchange, STR("Authorization")) > 1) {
         return FAIL(error, ERROR_INPUT, "Host or Authorization is stated twice");
