@@ -73,6 +73,16 @@ done:
     return ok;
 }
 
+/* ISO/IEC 14495-1 annex C: a stream ends with EOI (DICOM may pad it to an even length). CharLS spends minutes on
+ * one that does not. */
+static bool has_end(struct str frame)
+{
+    while (frame.len > 0 && frame.at[frame.len - 1] == '\0') {
+        frame.len--;
+    }
+    return str_ends_with(frame, STR("\xff\xd9"));
+}
+
 bool codec_jpegls_decode(const struct dicom_image *image, struct str frame, uint8_t *out, size_t out_bytes,
                          struct error *error)
 {
@@ -81,8 +91,10 @@ bool codec_jpegls_decode(const struct dicom_image *image, struct str frame, uint
         return FAIL(error, ERROR_INTERNAL, "no JPEG-LS decoder");
     }
     bool ok = false;
-    if (frame.len == 0 ||
-        charls_jpegls_decoder_set_source_buffer(decoder, frame.at, frame.len) != CHARLS_JPEGLS_ERRC_SUCCESS) {
+    if (!has_end(frame)) {
+        (void)FAIL(error, ERROR_STRUCTURE, "the JPEG-LS frame is cut short");
+    } else if (charls_jpegls_decoder_set_source_buffer(decoder, frame.at, frame.len) !=
+               CHARLS_JPEGLS_ERRC_SUCCESS) {
         (void)FAIL(error, ERROR_STRUCTURE, "the JPEG-LS frame is empty");
     } else {
         ok = decode(decoder, image, out, out_bytes, error);
