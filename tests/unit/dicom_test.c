@@ -16,7 +16,9 @@
 #include "dicom/pixels.h"
 #include "dicom/render.h"
 #include "dicom_build.h"
+#include "dicom/worker.h"
 #include "json/json.h"
+#include "shell.h"
 
 #define CT_CLASS "1.2.840.10008.5.1.4.1.1.2"
 static const struct build_image small = { .study = "2.25.100",
@@ -45,21 +47,10 @@ static int set_up(void **state)
     return 0;
 }
 
-static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int run(const char *format, ...)
-{
-    char command[2048];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(command, sizeof command, format, arguments);
-    va_end(arguments);
-    return system(command);
-}
-
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
-    (void)run("rm -rf '%s'", fixture->folder);
+    (void)shell_run("rm -rf '%s'", fixture->folder);
     buf_deinit(&fixture->build.buf);
     arena_deinit(&fixture->arena);
     free(fixture);
@@ -68,7 +59,7 @@ static int tear_down(void **state)
 
 static bool has_dcmtk(void)
 {
-    if (run("command -v dcmconv dcmcrle dcmcjpls dcmdjpls dcmcjpeg >/dev/null 2>&1") != 0) {
+    if (shell_run("command -v dcmconv dcmcrle dcmcjpls dcmdjpls dcmcjpeg >/dev/null 2>&1") != 0) {
         print_message("left out: DCMTK is not installed\n");
         return false;
     }
@@ -142,8 +133,8 @@ static void reads_every_syntax_alike(void **state)
         if (i == 6 || i == 7) {
             continue;
         }
-        assert_int_equal(run("cd '%s' && dcmconv %s %s %s in.dcm out.dcm", fixture->folder, options[i % 4],
-                             is_bare ? "-e" : "+e", is_bare ? "-F" : "+F"),
+        assert_int_equal(shell_run("cd '%s' && dcmconv %s %s %s in.dcm out.dcm", fixture->folder,
+                                   options[i % 4], is_bare ? "-e" : "+e", is_bare ? "-F" : "+F"),
                          0);
         (void)snprintf(path, sizeof path, "%s/out.dcm", fixture->folder);
         struct str bytes;
@@ -432,8 +423,8 @@ static void codecs_give_the_samples_back(void **state)
         build_meta(&fixture->build, DICOM_EXPLICIT_LE, CT_CLASS, small.sop);
         build_ct(&fixture->build, &wanted);
         assert_true(file_write_atomically(path, buf_str(&fixture->build.buf), 0600, &fixture->error));
-        assert_int_equal(run("cd '%s' && %s in.dcm out.dcm 2>/dev/null", fixture->folder, cases[i].command),
-                         0);
+        assert_int_equal(
+            shell_run("cd '%s' && %s in.dcm out.dcm 2>/dev/null", fixture->folder, cases[i].command), 0);
         (void)snprintf(path, sizeof path, "%s/out.dcm", fixture->folder);
         struct str bytes;
         struct dicom_file file;
@@ -478,7 +469,7 @@ static void the_real_slice_decodes_as_dcmtk_does(void **state)
         print_message("left out: the real CT is not there\n");
         skip();
     }
-    assert_int_equal(run("dcmdjpls '%s' '%s/out.dcm'", path, fixture->folder), 0);
+    assert_int_equal(shell_run("dcmdjpls '%s' '%s/out.dcm'", path, fixture->folder), 0);
     int16_t *values[2];
     for (size_t i = 0; i < 2; i++) {
         struct str bytes;
@@ -541,10 +532,87 @@ static void rendering(void **state)
     buf_deinit(&out);
 }
 
+/* A damaged frame ends its worker (JPEG) or is refused by it (JPEG-LS); the next frame is decoded all the same. */
+static void workers_are_replaced(void **state)
+{
+    struct fixture *fixture = *state;
+    struct decode_pool *pool = NULL;
+    const struct decode_pool_options options = { .workers_count = 1, .timeout_ms = 3000 };
+    struct dicom_image image = { .rows = 4,
+                                 .columns = 4,
+                                 .frames_count = 1,
+                                 .samples_per_pixel = 1,
+                                 .bits_allocated = 8,
+                                 .bits_stored = 8,
+                                 .high_bit = 7,
+                                 .slope = 1,
+                                 .photometric = DICOM_MONOCHROME2 };
+    struct buf out = { .bytes_max = 1u << 20 };
+    uint64_t frames = 0;
+    uint64_t replaced = 0;
+    assert_true(decode_pool_create(&fixture->arena, &options, &pool, &fixture->error));
+    assert_true(decode_pool_frame(pool, &image, STR("0123456789abcdef"), &out, &fixture->error));
+    assert_true(str_equal(buf_str(&out), STR("0123456789abcdef")));
+    image.codec = DICOM_CODEC_JPEG;
+    assert_false(decode_pool_frame(pool, &image, STR("\xFF\xD8\xFF\xC0nonsense"), &out, &fixture->error));
+    assert_int_equal(fixture->error.kind, ERROR_STRUCTURE);
+    image.codec = DICOM_CODEC_JPEG_LS;
+    assert_false(decode_pool_frame(pool, &image, STR("\xFF\xD8\xFF\xF7nonsense"), &out, &fixture->error));
+    assert_int_equal(fixture->error.kind, ERROR_STRUCTURE);
+    image.codec = DICOM_CODEC_NATIVE;
+    buf_clear(&out);
+    const struct dicom_render render = { .quality = 90 };
+    assert_true(
+        decode_pool_render(pool, &image, STR("0123456789abcdef"), STR_NONE, &render, &out, &fixture->error));
+    assert_memory_equal(out.at, "\xFF\xD8", 2);
+    decode_pool_counts(pool, &frames, &replaced);
+    assert_int_equal(frames, 4);
+    assert_int_equal(replaced, 1);
+    decode_pool_destroy(pool);
+    buf_deinit(&out);
+}
+
+static void a_hanging_worker_is_ended(void **state)
+{
+    struct fixture *fixture = *state;
+    struct decode_pool *pool = NULL;
+    char program[128];
+    char self[512];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(len > 0);
+    self[len] = '\0';
+    (void)snprintf(program, sizeof program, "%s/hang", fixture->folder);
+    assert_int_equal(symlink(self, program), 0);
+    const struct decode_pool_options options = { .program = program, .workers_count = 1, .timeout_ms = 200 };
+    const struct dicom_image image = { .rows = 1,
+                                       .columns = 1,
+                                       .frames_count = 1,
+                                       .samples_per_pixel = 1,
+                                       .bits_allocated = 8,
+                                       .bits_stored = 8,
+                                       .high_bit = 7,
+                                       .slope = 1 };
+    struct buf out = { .bytes_max = 1024 };
+    uint64_t frames = 0;
+    uint64_t replaced = 0;
+    assert_true(decode_pool_create(&fixture->arena, &options, &pool, &fixture->error));
+    assert_false(decode_pool_frame(pool, &image, STR("x"), &out, &fixture->error));
+    decode_pool_counts(pool, &frames, &replaced);
+    assert_int_equal(replaced, 1);
+    decode_pool_destroy(pool);
+    buf_deinit(&out);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 3 && str_ends_with(str_from_cstr(argv[0]), STR("/hang"))) {
+        return pause();
+    }
+    if (argc == 3 && str_equal_cstr(STR("worker"), argv[1])) {
+        return worker_decode_main();
+    }
     const struct CMUnitTest tests[] = {
         TEST(reads_a_file),
         TEST(reads_every_syntax_alike),
@@ -560,6 +628,8 @@ int main(void)
         TEST(codecs_give_the_samples_back),
         TEST(the_real_slice_decodes_as_dcmtk_does),
         TEST(rendering),
+        TEST(workers_are_replaced),
+        TEST(a_hanging_worker_is_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
