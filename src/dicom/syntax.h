@@ -37,6 +37,10 @@ const struct dicom_syntax *dicom_syntax_at(size_t index);
 #define DICOM_EXPLICIT_BE "1.2.840.10008.1.2.2"
 #define DICOM_JPEG_LS_LOSSLESS "1.2.840.10008.1.2.4.80"
 
+/* Who we are to peers and in files that we complete (PS3.7 D.3.3.2); the UID is a UUID's (PS3.5 B.2). */
+#define DICOM_IMPLEMENTATION_UID "2.25.211868741630385716404296519028478912873"
+#define DICOM_IMPLEMENTATION_NAME "SHANHAI_1"
+
 enum { DICOM_UID_BYTES_MAX = 64 };
 
 /* 1 to 64 of [0-9.] (PS3.5 9.1). Nothing else may come near a path, a key or an answer. */
