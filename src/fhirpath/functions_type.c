@@ -73,7 +73,8 @@ bool item_is_type(const struct fhirpath_item *item, struct str space, struct str
         return false;
     }
     /* The R4 cases want ofType(string) to leave out a code, though code comes from string. */
-    return exact && type_is_primitive(item->type) ? item->type == wanted : type_descends(item->type, wanted);
+    return exact && item->type->kind == MODEL_PRIMITIVE ? item->type == wanted
+                                                        : type_descends(item->type, wanted);
 }
 
 bool item_is_named_type(const struct fhirpath_item *item, struct str name)

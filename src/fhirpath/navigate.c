@@ -13,7 +13,7 @@ struct element {
 static const struct model_type *type_of_object(const struct json *value, const struct model_type *declared)
 {
     if (value == NULL || value->kind != JSON_OBJECT ||
-        (declared != NULL && !type_is_abstract_resource(declared))) {
+        (declared != NULL && declared->kind != MODEL_RESOURCE)) {
         return declared;
     }
     const struct json *name = JSON_GET(value, "resourceType");
@@ -78,15 +78,26 @@ static bool is_extra_of(struct str member, struct str name)
     return member.len == name.len + 1 && member.at[0] == '_' && str_equal(str_skip(member, 1), name);
 }
 
+/* The type of a member that may be a variant of a choice; NULL when it is none. */
+static const struct model_type *variant_type(const struct model_type *type, struct str name,
+                                             struct str member)
+{
+    if (type == NULL) {
+        return type_of_choice(name, member);
+    }
+    const struct model_element *element = model_element_find(type, member);
+    return element != NULL && str_equal(element->choice, name) ? element->type : NULL;
+}
+
 /* value[x]: the member (and its "_" twin) whose name is `name` and a type. */
-static struct element find_choice(const struct json *object, struct str name)
+static struct element find_choice(const struct model_type *parent, const struct json *object, struct str name)
 {
     struct element element = { 0 };
     JSON_EACH(member, object) {
         bool is_extra = member->name.len > 0 && member->name.at[0] == '_';
         struct str plain = is_extra ? str_skip(member->name, 1) : member->name;
         const struct model_type *type =
-            plain.len > name.len && str_starts_with(plain, name) ? type_of_choice(name, plain) : NULL;
+            plain.len > name.len && str_starts_with(plain, name) ? variant_type(parent, name, plain) : NULL;
         if (type == NULL || (element.type != NULL && element.type != type)) {
             continue;
         }
@@ -111,12 +122,13 @@ static bool node_child(struct run *run, const struct fhirpath_item *item, struct
                        struct error *error)
 {
     const struct json *object = object_of(item);
-    struct type_child child = { 0 };
-    if (object == NULL || (item->type != NULL && !type_child_named(item->type, name, &child))) {
+    const struct model_element *known = item->type == NULL ? NULL : type_element(item->type, name);
+    if (object == NULL || (item->type != NULL && known == NULL)) {
         return true;
     }
-    struct element element = { .type = child.type };
-    if (!child.is_choice) {
+    bool is_choice = known != NULL && known->choice.len > 0;
+    struct element element = { .type = known != NULL ? known->type : NULL };
+    if (!is_choice) {
         JSON_EACH(member, object) {
             if (str_equal(member->name, name)) {
                 element.value = element.value == NULL ? member : element.value;
@@ -125,8 +137,8 @@ static bool node_child(struct run *run, const struct fhirpath_item *item, struct
             }
         }
     }
-    if (child.is_choice || (item->type == NULL && element.value == NULL && element.extra == NULL)) {
-        element = find_choice(object, name);
+    if (is_choice || (item->type == NULL && element.value == NULL && element.extra == NULL)) {
+        element = find_choice(item->type, object, name);
     }
     if (element.value == NULL && element.extra == NULL) {
         return true;
@@ -183,10 +195,11 @@ bool node_children(struct run *run, const struct fhirpath_item *item, struct lis
         }
         bool only_extra = member->name.len > 0 && member->name.at[0] == '_';
         struct str name = only_extra ? str_skip(member->name, 1) : member->name;
+        const struct model_element *known = model_element_find(item->type, name);
         struct element element = { .value = only_extra ? NULL : member,
                                    .extra = only_extra ? member : NULL,
-                                   .type = type_of_member(item->type, name) };
-        if (!only_extra && (element.type == NULL || type_is_primitive(element.type))) {
+                                   .type = known == NULL ? NULL : known->type };
+        if (!only_extra && (element.type == NULL || element.type->kind == MODEL_PRIMITIVE)) {
             element.extra = find_extra(object, name);
         }
         if (!run_spend(run, 1, error) || !add_element(run, item, element, out, error)) {
