@@ -263,8 +263,6 @@ static bool parse_call(struct parser *parser, struct expression *call, struct st
     call->kind = EXPRESSION_CALL;
     call->name = name;
     call->function = function_find(name);
-    struct str source = parser->lexer.source;
-    size_t at = call->at;
     struct parts parts = { 0 };
     if (!advance(parser, error)) {
         return false;
@@ -276,10 +274,8 @@ static bool parse_call(struct parser *parser, struct expression *call, struct st
         return false;
     }
     if (call->function == NULL) {
-        (void)syntax_error(source, at, "there is no function of this name", error);
-        return error == NULL ? false
-                             : FAIL(error, ERROR_INPUT, "FHIRPath: no function '%.*s'",
-                                    STR_FMT(str_slice(name, 0, 64)));
+        return FAIL(error, ERROR_INPUT, "FHIRPath, column %u: no function '%.*s'", call->at + 1,
+                    STR_FMT(str_slice(name, 0, 64)));
     }
     if (call->parts_count < call->function->arguments_min ||
         call->parts_count > call->function->arguments_max) {
