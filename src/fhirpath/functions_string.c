@@ -1,8 +1,19 @@
 /* Strings (N1 5.6) and their trial-use additions. A character is a Unicode code point. */
+#include "base/clock.h"
 #include "base/limits.h"
 #include "fhirpath/functions.h"
 #include "fhirpath/regex.h"
 #include "fhirpath/text.h"
+
+/* Steps a microsecond of regular expression costs, so that many of them cannot take longer than the budget of
+ * one evaluation means (about 0.1 s). */
+enum { REGEX_STEPS_A_MICROSECOND = 20 };
+
+static bool spend_time(struct call *call, int64_t began_us, struct error *error)
+{
+    int64_t spent_us = clock_monotonic_us() - began_us;
+    return run_spend(call->run, spent_us <= 0 ? 1 : (size_t)spent_us * REGEX_STEPS_A_MICROSECOND, error);
+}
 
 /* Input and argument 0 as strings; *given only when both are there. */
 static bool two_strings(struct call *call, struct str *input, struct str *other, bool *given,
@@ -200,19 +211,18 @@ bool function_replace(struct call *call, struct error *error)
 
 static bool matches(struct call *call, bool whole, struct error *error)
 {
-    struct str input;
-    struct str pattern;
+    struct regex_question question = { .whole = whole };
     bool given = false;
     bool found = false;
-    if (!two_strings(call, &input, &pattern, &given, error)) {
+    if (!two_strings(call, &question.text, &question.pattern, &given, error)) {
         return false;
     }
     if (!given) {
         return true;
     }
-    return run_spend(call->run, 10, error) &&
-           regex_matches(&call->run->regex, pattern, input, whole, &found, error) &&
-           list_add_boolean(call->run, call->out, found, error);
+    int64_t began_us = clock_monotonic_us();
+    return regex_matches(&call->run->regex, call->run->arena, &question, &found, error) &&
+           spend_time(call, began_us, error) && list_add_boolean(call->run, call->out, found, error);
 }
 
 bool function_matches(struct call *call, struct error *error)
@@ -227,23 +237,23 @@ bool function_matches_full(struct call *call, struct error *error)
 
 bool function_replace_matches(struct call *call, struct error *error)
 {
-    struct str texts[3];
+    struct regex_question question = { 0 };
     struct str out;
     bool given = false;
     bool substitution_given = false;
-    if (!two_strings(call, &texts[0], &texts[1], &given, error) ||
-        !call_string(call, 1, &texts[2], &substitution_given, error)) {
+    if (!two_strings(call, &question.text, &question.pattern, &given, error) ||
+        !call_string(call, 1, &question.substitution, &substitution_given, error)) {
         return false;
     }
     if (!given || !substitution_given) {
         return true;
     }
-    if (texts[1].len == 0) {
-        return list_add_string(call->run, call->out, texts[0], error);
+    if (question.pattern.len == 0) {
+        return list_add_string(call->run, call->out, question.text, error);
     }
-    return run_spend(call->run, 10, error) &&
-           regex_replace(&call->run->regex, call->run->arena, texts, &out, error) &&
-           list_add_string(call->run, call->out, out, error);
+    int64_t began_us = clock_monotonic_us();
+    return regex_replace(&call->run->regex, call->run->arena, &question, &out, error) &&
+           spend_time(call, began_us, error) && list_add_string(call->run, call->out, out, error);
 }
 
 bool function_length(struct call *call, struct error *error)

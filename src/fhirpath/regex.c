@@ -1,6 +1,5 @@
 #include "fhirpath/regex.h"
 
-#include <stdlib.h>
 #include <unicode/uregex.h>
 #include <unicode/ustring.h>
 
@@ -14,29 +13,10 @@ enum {
 
 struct regex_cache {
     URegularExpression *compiled;
-    UChar *pattern_text; /* the text it was compiled from, to know it again */
-    int32_t pattern_length;
+    struct str pattern; /* what it was compiled from, to know it again */
+    UChar *scratch;     /* for the text, used again and again */
+    size_t scratch_capacity;
 };
-
-/* UTF-8 as UTF-16, NULL when there is no memory; the caller frees. */
-static UChar *to_utf16(struct str text, int32_t *length)
-{
-    if (text.len > REGEX_TEXT_BYTES_MAX) {
-        return NULL;
-    }
-    UErrorCode status = U_ZERO_ERROR;
-    int32_t capacity = (int32_t)text.len + 1;
-    UChar *out = malloc((size_t)capacity * sizeof *out);
-    if (out == NULL) {
-        return NULL;
-    }
-    u_strFromUTF8(out, capacity, length, text.at == NULL ? "" : text.at, (int32_t)text.len, &status);
-    if (U_FAILURE(status)) {
-        free(out);
-        return NULL;
-    }
-    return out;
-}
 
 static bool too_large(struct error *error)
 {
@@ -55,55 +35,82 @@ static bool check(UErrorCode status, struct error *error)
     return FAIL(error, ERROR_RULE, "a regular expression or its substitution is not well formed");
 }
 
-static bool compile(struct regex_cache **cache, struct str pattern, struct error *error)
+/* UTF-8 as UTF-16 in the arena. */
+static UChar *to_utf16(struct arena *arena, struct str text, int32_t *length, struct error *error)
 {
-    int32_t length = 0;
-    UChar *text = to_utf16(pattern, &length);
-    if (text == NULL) {
-        return too_large(error);
-    }
-    if (*cache != NULL && (*cache)->pattern_length == length &&
-        memcmp((*cache)->pattern_text, text, (size_t)length * sizeof *text) == 0) {
-        free(text);
-        return true;
-    }
-    regex_cache_free(*cache);
-    *cache = calloc(1, sizeof **cache);
-    if (*cache == NULL) {
-        free(text);
-        return too_large(error);
-    }
-    (*cache)->pattern_text = text;
-    (*cache)->pattern_length = length;
     UErrorCode status = U_ZERO_ERROR;
-    UParseError where;
-    (*cache)->compiled = uregex_open(text, length, UREGEX_DOTALL, &where, &status);
-    if (U_FAILURE(status)) {
-        regex_cache_free(*cache);
-        *cache = NULL;
-        return FAIL(error, ERROR_RULE, "a regular expression is not well formed");
+    UChar *out = text.len > REGEX_TEXT_BYTES_MAX ? NULL : arena_alloc(arena, (text.len + 1) * sizeof *out);
+    if (out == NULL) {
+        (void)too_large(error);
+        return NULL;
     }
-    uregex_setTimeLimit((*cache)->compiled, REGEX_TIME_LIMIT, &status);
-    uregex_setStackLimit((*cache)->compiled, REGEX_STACK_BYTES, &status);
+    u_strFromUTF8(out, (int32_t)text.len + 1, length, text.at == NULL ? "" : text.at, (int32_t)text.len,
+                  &status);
+    return check(status, error) ? out : NULL;
+}
+
+/* The text to be looked at, in the scratch memory of the cache, handed to the expression. */
+static bool set_text(struct regex_cache *cache, struct arena *arena, struct str text, struct error *error)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    int32_t length = 0;
+    if (text.len > REGEX_TEXT_BYTES_MAX) {
+        return too_large(error);
+    }
+    if (cache->scratch_capacity < text.len + 1) {
+        cache->scratch = arena_alloc(arena, (text.len * 2 + 64) * sizeof *cache->scratch);
+        cache->scratch_capacity = cache->scratch == NULL ? 0 : text.len * 2 + 64;
+        if (cache->scratch == NULL) {
+            return too_large(error);
+        }
+    }
+    u_strFromUTF8(cache->scratch, (int32_t)cache->scratch_capacity, &length, text.at == NULL ? "" : text.at,
+                  (int32_t)text.len, &status);
+    if (!check(status, error)) {
+        return false;
+    }
+    uregex_setText(cache->compiled, cache->scratch, length, &status);
     return check(status, error);
 }
 
-bool regex_matches(struct regex_cache **cache, struct str pattern, struct str text, bool whole, bool *matches,
-                   struct error *error)
+static bool compile(struct regex_cache **cache, struct arena *arena, struct str pattern, struct error *error)
 {
     int32_t length = 0;
-    if (!compile(cache, pattern, error)) {
-        return false;
+    if (*cache != NULL && str_equal((*cache)->pattern, pattern)) {
+        return true;
     }
-    UChar *input = to_utf16(text, &length);
-    if (input == NULL) {
+    regex_cache_close(*cache);
+    *cache = NULL;
+    struct regex_cache *fresh = ARENA_NEW(arena, struct regex_cache);
+    UChar *text = fresh == NULL ? NULL : to_utf16(arena, pattern, &length, error);
+    if (fresh == NULL) {
         return too_large(error);
     }
+    if (text == NULL) {
+        return false;
+    }
     UErrorCode status = U_ZERO_ERROR;
-    uregex_setText((*cache)->compiled, input, length, &status);
-    UBool found = whole ? uregex_matches((*cache)->compiled, -1, &status)
-                        : uregex_find((*cache)->compiled, -1, &status);
-    free(input);
+    UParseError where;
+    fresh->compiled = uregex_open(text, length, UREGEX_DOTALL, &where, &status);
+    if (U_FAILURE(status)) {
+        return FAIL(error, ERROR_RULE, "a regular expression is not well formed");
+    }
+    fresh->pattern = pattern;
+    *cache = fresh;
+    uregex_setTimeLimit(fresh->compiled, REGEX_TIME_LIMIT, &status);
+    uregex_setStackLimit(fresh->compiled, REGEX_STACK_BYTES, &status);
+    return check(status, error);
+}
+
+bool regex_matches(struct regex_cache **cache, struct arena *arena, const struct regex_question *question,
+                   bool *matches, struct error *error)
+{
+    if (!compile(cache, arena, question->pattern, error) || !set_text(*cache, arena, question->text, error)) {
+        return false;
+    }
+    UErrorCode status = U_ZERO_ERROR;
+    UBool found = question->whole ? uregex_matches((*cache)->compiled, -1, &status)
+                                  : uregex_find((*cache)->compiled, -1, &status);
     if (!check(status, error)) {
         return false;
     }
@@ -126,62 +133,40 @@ static bool to_utf8(struct arena *arena, const UChar *text, int32_t length, stru
     return check(status, error);
 }
 
-/* Replaces into a buffer that grows until the result fits. */
-static bool replace_all(struct regex_cache *cache, struct arena *arena, const UChar *substitution,
-                        int32_t substitution_length, struct str *out, struct error *error)
+/* ICU first says how long the result is, then writes it. */
+bool regex_replace(struct regex_cache **cache, struct arena *arena, const struct regex_question *question,
+                   struct str *out, struct error *error)
 {
+    int32_t length = 0;
     UErrorCode status = U_ZERO_ERROR;
-    int32_t needed = uregex_replaceAll(cache->compiled, substitution, substitution_length, NULL, 0, &status);
+    if (!compile(cache, arena, question->pattern, error) || !set_text(*cache, arena, question->text, error)) {
+        return false;
+    }
+    UChar *substitution = to_utf16(arena, question->substitution, &length, error);
+    if (substitution == NULL) {
+        return false;
+    }
+    int32_t needed = uregex_replaceAll((*cache)->compiled, substitution, length, NULL, 0, &status);
     if (status != U_BUFFER_OVERFLOW_ERROR && !check(status, error)) {
         return false;
     }
     if (needed < 0 || needed > REGEX_TEXT_BYTES_MAX) {
         return too_large(error);
     }
-    UChar *result = malloc(((size_t)needed + 1) * sizeof *result);
+    UChar *result = arena_alloc(arena, ((size_t)needed + 1) * sizeof *result);
     if (result == NULL) {
         return too_large(error);
     }
     status = U_ZERO_ERROR;
-    int32_t length =
-        uregex_replaceAll(cache->compiled, substitution, substitution_length, result, needed + 1, &status);
-    bool ok = check(status, error) && to_utf8(arena, result, length, out, error);
-    free(result);
-    return ok;
+    int32_t written =
+        uregex_replaceAll((*cache)->compiled, substitution, length, result, needed + 1, &status);
+    return check(status, error) && to_utf8(arena, result, written, out, error);
 }
 
-bool regex_replace(struct regex_cache **cache, struct arena *arena, const struct str texts[3],
-                   struct str *out, struct error *error)
+void regex_cache_close(struct regex_cache *cache)
 {
-    int32_t length = 0;
-    int32_t substitution_length = 0;
-    if (!compile(cache, texts[1], error)) {
-        return false;
-    }
-    UChar *input = to_utf16(texts[0], &length);
-    UChar *substitution = to_utf16(texts[2], &substitution_length);
-    bool ok = false;
-    UErrorCode status = U_ZERO_ERROR;
-    if (input == NULL || substitution == NULL) {
-        (void)too_large(error);
-        goto done;
-    }
-    uregex_setText((*cache)->compiled, input, length, &status);
-    ok = check(status, error) && replace_all(*cache, arena, substitution, substitution_length, out, error);
-done:
-    free(substitution);
-    free(input);
-    return ok;
-}
-
-void regex_cache_free(struct regex_cache *cache)
-{
-    if (cache == NULL) {
-        return;
-    }
-    if (cache->compiled != NULL) {
+    if (cache != NULL && cache->compiled != NULL) {
         uregex_close(cache->compiled);
+        cache->compiled = NULL;
     }
-    free(cache->pattern_text);
-    free(cache);
 }

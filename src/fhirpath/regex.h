@@ -9,15 +9,22 @@
 
 struct regex_cache;
 
-/* Finds the pattern anywhere, or over the whole text. ERROR_RULE for a pattern that is none. */
-bool regex_matches(struct regex_cache **cache, struct str pattern, struct str text, bool whole, bool *matches,
-                   struct error *error) MUST_CHECK;
+struct regex_question {
+    struct str pattern; /* must live as long as the cache */
+    struct str text;
+    struct str substitution; /* for replace; may name groups ($1, ${name}) */
+    bool whole;              /* the pattern must cover the whole text */
+};
 
-/* Each match replaced; `substitution` may name groups ($1, ${name}). */
-bool regex_replace(struct regex_cache **cache, struct arena *arena, const struct str texts[3],
+/* ERROR_RULE for a pattern that is none. */
+bool regex_matches(struct regex_cache **cache, struct arena *arena, const struct regex_question *question,
+                   bool *matches, struct error *error) MUST_CHECK;
+
+/* The text with each match replaced. */
+bool regex_replace(struct regex_cache **cache, struct arena *arena, const struct regex_question *question,
                    struct str *out, struct error *error) MUST_CHECK;
 
-/* NULL is allowed. */
-void regex_cache_free(struct regex_cache *cache);
+/* Ends the compiled pattern; the memory goes with the arena. NULL is allowed. */
+void regex_cache_close(struct regex_cache *cache);
 
 #endif

@@ -3,29 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "fhirpath/units_table.h"
-
-enum { DIMENSIONS_COUNT = 7, NESTING_MAX = 12, EXPONENT_MAX = 60 };
-
-/* numerator / denominator * 10^exponent, over base dimensions and at most one arbitrary unit. */
-struct unit {
-    struct decimal numerator;
-    struct decimal denominator;
-    int exponent;
-    int8_t dimensions[DIMENSIONS_COUNT];
-    size_t arbitrary; /* row number plus 1; 0 is none */
-    int8_t arbitrary_power;
-    enum unit_kind scale; /* UNIT_CELSIUS or UNIT_FAHRENHEIT while it stands alone; else UNIT_DERIVED */
-};
-
-struct reader {
-    struct str text;
-    size_t at;
-    int nesting;
-};
-
-static bool read_term(struct reader *reader, struct unit *unit);
-static bool parse_unit(struct str code, int nesting, struct unit *unit);
+#include "fhirpath/unit.h"
 
 /* ---- calendar words ---- */
 
@@ -74,264 +52,6 @@ struct str units_ucum_of_calendar(struct str unit)
     return unit;
 }
 
-/* ---- algebra ---- */
-
-static struct unit unit_one(void)
-{
-    return (struct unit){ .numerator = decimal_from_integer(1),
-                          .denominator = decimal_from_integer(1),
-                          .scale = UNIT_DERIVED };
-}
-
-/* A decimal as a whole mantissa, its power of ten in *exponent. */
-static struct decimal take_exponent(struct decimal value, int *exponent)
-{
-    value = decimal_strip(value);
-    *exponent -= value.scale;
-    value.scale = 0;
-    return value;
-}
-
-static bool multiply_into(struct decimal *target, struct decimal factor)
-{
-    return decimal_multiply(*target, factor, target);
-}
-
-/* unit *= other ^ sign */
-static bool unit_multiply(struct unit *unit, const struct unit *other, int sign)
-{
-    bool ok = multiply_into(sign > 0 ? &unit->numerator : &unit->denominator, other->numerator) &&
-              multiply_into(sign > 0 ? &unit->denominator : &unit->numerator, other->denominator);
-    unit->exponent += sign * other->exponent;
-    for (size_t i = 0; i < DIMENSIONS_COUNT; i++) {
-        unit->dimensions[i] = (int8_t)(unit->dimensions[i] + sign * other->dimensions[i]);
-    }
-    if (other->arbitrary != 0) {
-        if (unit->arbitrary != 0 && unit->arbitrary != other->arbitrary) {
-            return false;
-        }
-        unit->arbitrary = other->arbitrary;
-        unit->arbitrary_power = (int8_t)(unit->arbitrary_power + sign * other->arbitrary_power);
-        unit->arbitrary = unit->arbitrary_power == 0 ? 0 : unit->arbitrary;
-    }
-    unit->scale = UNIT_DERIVED;
-    return ok && unit->exponent < 400 && unit->exponent > -400;
-}
-
-/* ---- reading (UCUM section 2.1) ---- */
-
-static bool unit_of_row(size_t row, int nesting, struct unit *unit)
-{
-    const struct unit_row *found = &unit_rows[row];
-    *unit = unit_one();
-    if (found->kind == UNIT_BASE) {
-        unit->dimensions[found->units[0] - '0'] = 1;
-        return true;
-    }
-    if (found->kind == UNIT_ARBITRARY) {
-        unit->arbitrary = row + 1;
-        unit->arbitrary_power = 1;
-        return true;
-    }
-    struct decimal number;
-    if (!parse_unit(str_from_cstr(found->units), nesting + 1, unit) ||
-        !decimal_parse(str_from_cstr(found->number), &number)) {
-        return false;
-    }
-    unit->scale = found->kind;
-    return multiply_into(&unit->numerator, take_exponent(number, &unit->exponent));
-}
-
-static bool find_row(struct str code, size_t *row)
-{
-    for (size_t i = 0; i < unit_rows_count; i++) {
-        if (str_equal_cstr(code, unit_rows[i].code)) {
-            *row = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A unit, or a prefix before one that takes prefixes. */
-static bool unit_of_symbol(struct str code, int nesting, struct unit *unit)
-{
-    size_t row = 0;
-    if (find_row(code, &row)) {
-        return unit_of_row(row, nesting, unit);
-    }
-    for (size_t i = 0; i < unit_prefixes_count; i++) {
-        struct str prefix = str_from_cstr(unit_prefixes[i].code);
-        if (str_starts_with(code, prefix) && find_row(str_skip(code, prefix.len), &row) &&
-            unit_rows[row].metric) {
-            if (!unit_of_row(row, nesting, unit)) {
-                return false;
-            }
-            unit->scale = UNIT_DERIVED;
-            unit->exponent += unit_prefixes[i].exponent;
-            return true;
-        }
-    }
-    return false;
-}
-
-static char peek(const struct reader *reader)
-{
-    return reader->at < reader->text.len ? reader->text.at[reader->at] : '\0';
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* (+|-)? digits; *value stays when there are none. */
-static bool read_exponent(struct reader *reader, int *value)
-{
-    size_t start = reader->at;
-    bool negative = peek(reader) == '-';
-    if (peek(reader) == '-' || peek(reader) == '+') {
-        reader->at++;
-    }
-    int read = 0;
-    bool any = false;
-    for (; is_digit(peek(reader)); reader->at++) {
-        read = read * 10 + (peek(reader) - '0');
-        any = true;
-        if (read > EXPONENT_MAX) {
-            return false;
-        }
-    }
-    if (!any) {
-        reader->at = start;
-        return true;
-    }
-    *value = negative ? -read : read;
-    return true;
-}
-
-/* {annotation} means nothing. */
-static bool skip_annotation(struct reader *reader)
-{
-    if (peek(reader) != '{') {
-        return true;
-    }
-    size_t end = str_find_char(str_skip(reader->text, reader->at), '}');
-    reader->at += end + 1;
-    return reader->at <= reader->text.len;
-}
-
-/* The letters of a unit; brackets may hold anything. 10* and 10^ begin with digits. */
-static struct str read_symbol(struct reader *reader)
-{
-    struct str rest = str_skip(reader->text, reader->at);
-    size_t start = reader->at;
-    if (str_starts_with(rest, STR("10*")) || str_starts_with(rest, STR("10^"))) {
-        reader->at += 3;
-        return str_slice(reader->text, start, reader->at);
-    }
-    while (reader->at < reader->text.len) {
-        char c = peek(reader);
-        if (c == '[') {
-            reader->at += str_find_char(str_skip(reader->text, reader->at), ']');
-            reader->at += reader->at < reader->text.len ? 1 : 0;
-            continue;
-        }
-        bool part = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '%' || c == '\'' || c == '_' ||
-                    c == '"' || c == '^' || c == '*';
-        if (!part) {
-            break;
-        }
-        reader->at++;
-    }
-    return str_slice(reader->text, start, reader->at);
-}
-
-static bool read_number(struct reader *reader, struct unit *unit)
-{
-    size_t start = reader->at;
-    while (is_digit(peek(reader))) {
-        reader->at++;
-    }
-    struct decimal number;
-    *unit = unit_one();
-    return decimal_parse(str_slice(reader->text, start, reader->at), &number) && !decimal_is_zero(number) &&
-           multiply_into(&unit->numerator, number);
-}
-
-static bool raise(struct unit *unit, int power)
-{
-    struct unit base = *unit;
-    if (power == 1) {
-        return true;
-    }
-    *unit = unit_one();
-    for (int i = 0; i < (power < 0 ? -power : power); i++) {
-        if (!unit_multiply(unit, &base, power < 0 ? -1 : 1)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool read_component(struct reader *reader, struct unit *unit)
-{
-    *unit = unit_one();
-    struct str rest = str_skip(reader->text, reader->at);
-    if (peek(reader) == '{') {
-        return skip_annotation(reader);
-    }
-    if (peek(reader) == '(') {
-        reader->at++;
-        if (++reader->nesting > NESTING_MAX || !read_term(reader, unit) || peek(reader) != ')') {
-            return false;
-        }
-        reader->at++;
-        return skip_annotation(reader);
-    }
-    bool is_ten = str_starts_with(rest, STR("10*")) || str_starts_with(rest, STR("10^"));
-    if (is_digit(peek(reader)) && !is_ten) {
-        return read_number(reader, unit) && skip_annotation(reader);
-    }
-    struct str symbol = read_symbol(reader);
-    int power = 1;
-    return symbol.len > 0 && unit_of_symbol(symbol, reader->nesting, unit) && read_exponent(reader, &power) &&
-           raise(unit, power) && skip_annotation(reader);
-}
-
-static bool read_term(struct reader *reader, struct unit *unit)
-{
-    int sign = 1;
-    struct unit component;
-    if (peek(reader) == '/') {
-        reader->at++;
-        sign = -1;
-        *unit = unit_one();
-        if (!read_component(reader, &component) || !unit_multiply(unit, &component, sign)) {
-            return false;
-        }
-    } else if (!read_component(reader, unit)) {
-        return false;
-    }
-    while (peek(reader) == '.' || peek(reader) == '/') {
-        sign = peek(reader) == '/' ? -1 : 1;
-        reader->at++;
-        if (!read_component(reader, &component) || !unit_multiply(unit, &component, sign)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool parse_unit(struct str code, int nesting, struct unit *unit)
-{
-    struct reader reader = { .text = code, .nesting = nesting };
-    if (code.len == 0 || code.len > 128 || nesting > NESTING_MAX) {
-        return false;
-    }
-    return read_term(&reader, unit) && reader.at == code.len;
-}
-
 static bool same_dimension(const struct unit *a, const struct unit *b)
 {
     return memcmp(a->dimensions, b->dimensions, sizeof a->dimensions) == 0 && a->arbitrary == b->arbitrary &&
@@ -339,6 +59,11 @@ static bool same_dimension(const struct unit *a, const struct unit *b)
 }
 
 /* ---- values ---- */
+
+static bool multiply_into(struct decimal *target, struct decimal factor)
+{
+    return decimal_multiply(*target, factor, target);
+}
 
 /* The value on a scale that starts at absolute zero. */
 static bool from_zero(struct decimal value, enum unit_kind scale, struct decimal *out)
@@ -376,9 +101,9 @@ static bool compare_exactly(struct decimal a, const struct unit *unit_a, struct 
                             const struct unit *unit_b, int *order)
 {
     int exponent = unit_a->exponent - unit_b->exponent;
-    a = take_exponent(a, &exponent);
+    a = unit_take_exponent(a, &exponent);
     int exponent_b = 0;
-    b = take_exponent(b, &exponent_b);
+    b = unit_take_exponent(b, &exponent_b);
     exponent -= exponent_b;
     if (!multiply_into(&a, unit_a->numerator) || !multiply_into(&a, unit_b->denominator) ||
         !multiply_into(&b, unit_b->numerator) || !multiply_into(&b, unit_a->denominator) ||
@@ -441,7 +166,7 @@ static bool both_units(const struct fhirpath_quantity *a, const struct fhirpath_
     }
     struct str code_a = a->calendar ? units_ucum_of_calendar(a->unit) : a->unit;
     struct str code_b = b->calendar ? units_ucum_of_calendar(b->unit) : b->unit;
-    return parse_unit(code_a, 0, unit_a) && parse_unit(code_b, 0, unit_b) && same_dimension(unit_a, unit_b);
+    return unit_parse(code_a, unit_a) && unit_parse(code_b, unit_b) && same_dimension(unit_a, unit_b);
 }
 
 enum units_answer units_compare(const struct fhirpath_quantity *a, const struct fhirpath_quantity *b,
@@ -524,8 +249,8 @@ bool units_comparable(struct str a, struct str b)
     struct unit unit_b;
     struct str code_a = units_ucum_of_calendar(a);
     struct str code_b = units_ucum_of_calendar(b);
-    return str_equal(a, b) || (parse_unit(code_a, 0, &unit_a) && parse_unit(code_b, 0, &unit_b) &&
-                               same_dimension(&unit_a, &unit_b));
+    return str_equal(a, b) ||
+           (unit_parse(code_a, &unit_a) && unit_parse(code_b, &unit_b) && same_dimension(&unit_a, &unit_b));
 }
 
 bool units_convert(const struct fhirpath_quantity *quantity, struct str unit, struct decimal *value)
@@ -623,20 +348,20 @@ bool units_multiply(struct arena *arena, const struct fhirpath_quantity *a, cons
     *product =
         (struct fhirpath_quantity){ .value = value, .unit = product_unit(arena, unit_a, unit_b, divide) };
     struct unit check;
-    return product->unit.at != NULL && parse_unit(product->unit, 0, &check);
+    return product->unit.at != NULL && unit_parse(product->unit, &check);
 }
 
 bool units_canonical(struct arena *arena, struct decimal value, struct str code, double *canonical,
                      struct str *dimension)
 {
-    static const char *const names[DIMENSIONS_COUNT] = { "m", "s", "g", "rad", "K", "C", "cd" };
+    static const char *const names[UNIT_DIMENSIONS_COUNT] = { "m", "s", "g", "rad", "K", "C", "cd" };
     struct unit unit;
     struct decimal moved = value;
-    if (!parse_unit(code, 0, &unit) || !from_zero(value, unit.scale, &moved)) {
+    if (!unit_parse(code, &unit) || !from_zero(value, unit.scale, &moved)) {
         return false;
     }
     struct str text = STR("");
-    for (size_t i = 0; i < DIMENSIONS_COUNT; i++) {
+    for (size_t i = 0; i < UNIT_DIMENSIONS_COUNT; i++) {
         if (unit.dimensions[i] != 0) {
             text = arena_printf(arena, "%.*s%s%s%d", STR_FMT(text), text.len > 0 ? "." : "", names[i],
                                 unit.dimensions[i]);
