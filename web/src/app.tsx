@@ -1,0 +1,64 @@
+// Theme, language of the kit, and the routes. What only some people open comes when they open it.
+import { App as AntApp, ConfigProvider } from 'antd';
+import enUS from 'antd/locale/en_US';
+import zhCN from 'antd/locale/zh_CN';
+import dayjs from 'dayjs';
+import 'dayjs/locale/zh-cn';
+import { lazy, Suspense, useEffect } from 'react';
+import { createBrowserRouter, Navigate, RouterProvider, type RouteObject } from 'react-router';
+import { useLanguage } from './i18n';
+import { Loading } from './parts/loading';
+import { PageFault } from './shell/page-fault';
+import { SignedIn } from './shell/signed-in';
+import { theme } from './theme';
+
+const WorklistPage = lazy(() => import('./worklist/worklist-page'));
+const RequestPage = lazy(() => import('./request/request-page'));
+const RoomPage = lazy(() => import('./room/room-page'));
+const PrintPage = lazy(() => import('./print/print-page'));
+const ImagesPage = lazy(() => import('./images/images-page'));
+const StudyPage = lazy(() => import('./images/study-page'));
+const TodayPage = lazy(() => import('./today/today-page'));
+const DailyPage = lazy(() => import('./daily/daily-page'));
+const PeoplePage = lazy(() => import('./people/people-page'));
+
+const inShell: RouteObject[] = [
+  { index: true, element: <Navigate to="/consults" replace /> },
+  { path: 'consults', element: <WorklistPage /> },
+  { path: 'consults/new', element: <RequestPage /> },
+  { path: 'consults/:taskId/edit', element: <RequestPage /> },
+  { path: 'consults/:taskId', element: <RoomPage /> },
+  { path: 'images', element: <ImagesPage /> },
+  { path: 'images/:studyId', element: <StudyPage /> },
+  { path: 'today', element: <TodayPage /> },
+  { path: 'daily', element: <DailyPage /> },
+  { path: 'people', element: <PeoplePage /> },
+  { path: '*', element: <Navigate to="/consults" replace /> },
+];
+
+const router = createBrowserRouter([
+  {
+    path: '/',
+    errorElement: <PageFault />,
+    children: [
+      { path: 'consults/:taskId/print', element: <SignedIn bare />, children: [{ index: true, element: <PrintPage /> }] },
+      { element: <SignedIn />, errorElement: <PageFault />, children: inShell },
+    ],
+  },
+]);
+
+export function App() {
+  const language = useLanguage();
+  useEffect(() => {
+    dayjs.locale(language === 'zh' ? 'zh-cn' : 'en');
+  }, [language]);
+  return (
+    <ConfigProvider theme={theme} locale={language === 'zh' ? zhCN : enUS} button={{ autoInsertSpace: false }}>
+      <AntApp>
+        <Suspense fallback={<Loading />}>
+          <RouterProvider router={router} />
+        </Suspense>
+      </AntApp>
+    </ConfigProvider>
+  );
+}

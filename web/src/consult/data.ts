@@ -1,0 +1,230 @@
+// Everything that belongs to one consult, read in two round trips and kept as one object; and the lists of consults.
+import { useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
+import { read, resourcesOf, search, searchMany, type SearchParameters } from '../fhir';
+import type {
+  Appointment, Bundle, ClinicalImpression, Communication, Composition, Condition, Consent, DiagnosticReport, DocumentReference,
+  Encounter, ImagingStudy, Observation, Patient, Provenance, QuestionnaireResponse, Reference, Resource, ServiceRequest, Task,
+} from '../fhir-types';
+import { codeOf, codes, idOf, localReference } from '../names';
+import type { ConsultState, Tab } from '../states';
+import { WAIT_LIMIT_MS } from '../states';
+import { siteToday } from '../format';
+
+export interface Consult {
+  task: Task;
+  state: ConsultState;
+  request: ServiceRequest | undefined;
+  patient: Patient | undefined;
+  encounter: Encounter | undefined;
+  appointment: Appointment | undefined;
+  consents: Consent[];
+  observations: Observation[];
+  impressions: ClinicalImpression[];
+  communications: Communication[];
+  compositions: Composition[];
+  provenances: Provenance[];
+  studies: ImagingStudy[];
+  reports: DiagnosticReport[];
+  conditions: Condition[];
+  documents: DocumentReference[];
+  bundles: { kind: string; bundle: Bundle }[];
+  feedback: QuestionnaireResponse[];
+}
+
+export const stateOf = (task: Task): ConsultState => (codeOf(task.businessStatus, 'consult-state') ?? 'draft') as ConsultState;
+
+const ofType = <T extends Resource>(resources: Resource[], type: T['resourceType']) =>
+  resources.filter((resource) => resource.resourceType === type) as T[];
+
+/** Puts what came with a search into the one store of single resources, so that nobody asks for it again. */
+function remember(client: QueryClient, resources: Resource[]): void {
+  for (const resource of resources) {
+    if (resource.id) client.setQueryData(['fhir', resource.resourceType, resource.id], resource);
+  }
+}
+
+/** The targets of a list of references, gathered into one search for each type. */
+function searchesFor(references: (Reference | undefined)[]): { type: string; parameters: SearchParameters }[] {
+  const ids = new Map<string, Set<string>>();
+  for (const reference of references) {
+    const [type, id] = (localReference(reference?.reference) ?? '').split('/');
+    if (type && id) ids.set(type, (ids.get(type) ?? new Set()).add(id));
+  }
+  return [...ids].map(([type, set]) => ({ type, parameters: { _id: [...set].join(','), _count: 100 } }));
+}
+
+async function loadConsult(taskId: string, client: QueryClient): Promise<Consult> {
+  const task = await read<Task>(`Task/${taskId}`);
+  const requestId = idOf(task.focus?.reference) ?? '';
+  const encounter = task.encounter?.reference;
+  const first = await searchMany([
+    ...searchesFor([task.focus, task.for, task.encounter, ...(task.output ?? []).map((output) => output.valueReference)]),
+    { type: 'Provenance', parameters: { target: `Task/${taskId}`, _count: 100 } },
+    { type: 'Appointment', parameters: { 'based-on': `ServiceRequest/${requestId}`, _count: 20 } },
+    { type: 'Consent', parameters: { data: `ServiceRequest/${requestId}`, _count: 20 } },
+    { type: 'QuestionnaireResponse', parameters: { 'based-on': `ServiceRequest/${requestId}`, _count: 20 } },
+    ...(encounter
+      ? ['Observation', 'ClinicalImpression', 'Composition', 'Communication'].map((type) => ({
+          type,
+          parameters: { encounter, _count: 200 },
+        }))
+      : []),
+  ]);
+  const known = first.flat();
+  const request = ofType<ServiceRequest>(known, 'ServiceRequest')[0];
+  const shared = (await searchMany([
+    ...searchesFor(request?.supportingInfo ?? []),
+    { type: 'DiagnosticReport', parameters: { patient: task.for?.reference, _count: 50 } },
+  ])).flat();
+  remember(client, [task, ...known, ...shared]);
+  return assemble(task, request, known, shared);
+}
+
+function assemble(task: Task, request: ServiceRequest | undefined, known: Resource[], shared: Resource[]): Consult {
+  const byReference = new Map(known.map((resource) => [`${resource.resourceType}/${resource.id ?? ''}`, resource]));
+  const at = <T extends Resource>(reference: Reference | undefined) =>
+    byReference.get(localReference(reference?.reference) ?? '') as T | undefined;
+  const studies = ofType<ImagingStudy>(shared, 'ImagingStudy');
+  const studyIds = new Set(studies.map((study) => study.id));
+  const appointments = ofType<Appointment>(known, 'Appointment').sort(newestFirst);
+  const unique = <T extends Resource>(resources: T[]) => [...new Map(resources.map((one) => [one.id, one])).values()];
+  return {
+    task,
+    state: stateOf(task),
+    request,
+    patient: at<Patient>(task.for),
+    encounter: at<Encounter>(task.encounter),
+    appointment: appointments.find((appointment) => appointment.status !== 'cancelled') ?? appointments[0],
+    consents: ofType<Consent>(known, 'Consent'),
+    observations: ofType<Observation>(known, 'Observation'),
+    impressions: ofType<ClinicalImpression>(known, 'ClinicalImpression'),
+    communications: ofType<Communication>(known, 'Communication').sort((a, b) => (a.sent ?? '').localeCompare(b.sent ?? '')),
+    compositions: ofType<Composition>(known, 'Composition'),
+    provenances: ofType<Provenance>(known, 'Provenance').sort((a, b) => a.recorded.localeCompare(b.recorded)),
+    studies,
+    reports: unique(ofType<DiagnosticReport>(shared, 'DiagnosticReport')).filter((report) =>
+      report.imagingStudy?.some((reference) => studyIds.has(idOf(reference.reference) ?? '')),
+    ),
+    conditions: ofType<Condition>(shared, 'Condition'),
+    documents: ofType<DocumentReference>(shared, 'DocumentReference'),
+    bundles: (task.output ?? []).flatMap((output) => {
+      const bundle = at<Bundle>(output.valueReference);
+      return bundle ? [{ kind: codeOf(output.type, 'consult-output') ?? '', bundle }] : [];
+    }),
+    feedback: ofType<QuestionnaireResponse>(known, 'QuestionnaireResponse'),
+  };
+}
+
+const newestFirst = (a: Resource, b: Resource) => (b.meta?.lastUpdated ?? '').localeCompare(a.meta?.lastUpdated ?? '');
+
+export function useConsult(taskId: string | undefined) {
+  const client = useQueryClient();
+  return useQuery({
+    queryKey: ['consult', taskId],
+    queryFn: () => loadConsult(taskId ?? '', client),
+    enabled: taskId !== undefined,
+  });
+}
+
+// ---- lists ----
+
+export interface ConsultRow {
+  task: Task;
+  state: ConsultState;
+  request: ServiceRequest | undefined;
+  patient: Patient | undefined;
+}
+
+export interface ListFilter { urgency?: string; text?: string }
+
+export const PAGE_SIZE = 20;
+const WORKFLOW = `${codes('workflow')}|consult`;
+
+const statesParameter = (states: readonly string[]) => states.map((state) => `${codes('consult-state')}|${state}`).join(',');
+
+function filterParameters(filter: ListFilter): SearchParameters {
+  const text = filter.text?.trim();
+  if (!text) return { priority: filter.urgency };
+  const byNumber = /^[A-Za-z0-9-]+$/.test(text);
+  return { priority: filter.urgency, ...(byNumber ? { 'focus:ServiceRequest.identifier': text } : { 'patient.name': text }) };
+}
+
+/** The searches whose results together are a tab: one, or one for each urgency where the limit differs. */
+function tabSearches(tab: Tab, filter: ListFilter, now: number): SearchParameters[] {
+  const base = { code: WORKFLOW, 'business-status': statesParameter(tab.states), ...filterParameters(filter) };
+  if (tab.only === 'today') return [{ ...base, 'authored-on': `ge${siteToday(new Date(now))}` }];
+  if (tab.only !== 'overdue') return [base];
+  return Object.entries(WAIT_LIMIT_MS)
+    .filter(([priority]) => !filter.urgency || filter.urgency === priority)
+    .map(([priority, limit]) => ({ ...base, priority, 'authored-on': `lt${new Date(now - limit).toISOString().slice(0, 16)}:00Z` }));
+}
+
+const PRIORITY_ORDER: Record<string, number> = { stat: 0, asap: 1, urgent: 1, routine: 2 };
+
+export function rowsOf(bundles: Bundle[]): ConsultRow[] {
+  const resources = bundles.flatMap((bundle) => resourcesOf(bundle));
+  const byReference = new Map(resources.map((resource) => [`${resource.resourceType}/${resource.id ?? ''}`, resource]));
+  const at = (reference: Reference | undefined) => byReference.get(localReference(reference?.reference) ?? '');
+  const rows = ofType<Task>(resources, 'Task').map((task) => ({
+    task,
+    state: stateOf(task),
+    request: at(task.focus) as ServiceRequest | undefined,
+    patient: at(task.for) as Patient | undefined,
+  }));
+  const rank = (row: ConsultRow) => PRIORITY_ORDER[row.request?.priority ?? row.task.priority ?? 'routine'] ?? 2;
+  return rows.sort((a, b) => rank(a) - rank(b));
+}
+
+export function useConsultList(tab: Tab, filter: ListFilter, page: number) {
+  const client = useQueryClient();
+  const newestOnTop = tab.key === 'archived' || tab.key === 'drafts';
+  return useQuery({
+    queryKey: ['list', 'Task', 'consult', tab.key, filter, page],
+    queryFn: async ({ signal }) => {
+      const searches = tabSearches(tab, filter, Date.now());
+      const bundles = await Promise.all(
+        searches.map((parameters) =>
+          search('Task', {
+            ...parameters,
+            _include: ['Task:focus', 'Task:patient'],
+            _sort: newestOnTop ? '-authored-on' : 'authored-on',
+            _count: PAGE_SIZE * page,
+            _total: 'accurate',
+          }, signal),
+        ),
+      );
+      remember(client, bundles.flatMap((bundle) => resourcesOf(bundle)));
+      const rows = rowsOf(bundles);
+      return { rows, total: bundles.reduce((sum, bundle) => sum + (bundle.total ?? 0), 0) || rows.length };
+    },
+    placeholderData: (previous) => previous,
+  });
+}
+
+export function useTabCounts(tabs: Tab[]) {
+  return useQuery({
+    queryKey: ['list', 'Task', 'counts', tabs.map((tab) => tab.key)],
+    queryFn: async ({ signal }) => {
+      const counts = await Promise.all(
+        tabs.filter((tab) => tab.key !== 'archived').map(async (tab) => {
+          const bundles = await Promise.all(
+            tabSearches(tab, {}, Date.now()).map((parameters) => search('Task', { ...parameters, _summary: 'count' }, signal)),
+          );
+          return [tab.key, bundles.reduce((sum, bundle) => sum + (bundle.total ?? 0), 0)] as const;
+        }),
+      );
+      return Object.fromEntries(counts) as Record<string, number>;
+    },
+    refetchInterval: 60_000,
+  });
+}
+
+/** One patient, one store: whoever needs the patient reads this. */
+export function usePatient(reference: string | undefined) {
+  const id = idOf(reference);
+  return useQuery({
+    queryKey: ['fhir', 'Patient', id],
+    queryFn: ({ signal }) => read<Patient>(`Patient/${id ?? ''}`, signal),
+    enabled: id !== undefined,
+  });
+}

@@ -1,0 +1,78 @@
+// Where the consult is, like a parcel: stations with their times, the last step in words, and what was promised.
+import { CheckCircleFilled, CloseCircleFilled } from '@ant-design/icons';
+import { useTranslation } from 'react-i18next';
+import { useDirectory } from '../directory';
+import { formatTime } from '../format';
+import { useLanguage } from '../i18n';
+import { codeOf } from '../names';
+import { stationIndex, STATIONS } from '../states';
+import type { Consult } from './data';
+
+const ENTERS: Record<string, string> = {
+  submit: 'submitted', allocate: 'allocated', accept: 'accepted', start: 'in-session', 'answer-in-writing': 'in-session',
+  sign: 'signed', deliver: 'delivered', decide: 'decided', feedback: 'closed',
+};
+
+export function StatusLine({ consult, full = false }: { consult: Consult; full?: boolean }) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const directory = useDirectory();
+  const at = stationIndex(consult.state);
+  const ended = consult.state === 'declined' || consult.state === 'cancelled';
+  const steps = consult.provenances.map((provenance) => ({
+    name: codeOf(provenance.activity, 'transition') ?? '',
+    time: provenance.recorded,
+    who: directory.postName(provenance.agent[0]?.who),
+    where: directory.organizationName(provenance.agent[0]?.onBehalfOf),
+    reason: provenance.reason?.[0]?.text,
+  }));
+  const timeOf = (station: string) => steps.filter((step) => ENTERS[step.name] === station).at(-1)?.time;
+  const last = steps.at(-1);
+  const promised = consult.task.restriction?.period?.end;
+
+  return (
+    <div className="parcel">
+      <ol className="parcel-stations" aria-label={t('parcel.title')}>
+        {STATIONS.map((station, index) => {
+          const time = index <= at ? timeOf(station) : undefined;
+          const phase = index < at ? 'past' : index === at ? 'here' : 'ahead';
+          return (
+            <li key={station} className={`station station-${phase}`} aria-current={phase === 'here' ? 'step' : undefined}>
+              <span className="station-dot">{index <= at ? <CheckCircleFilled aria-hidden /> : null}</span>
+              <span className="station-name">{t(`station.${station}`)}</span>
+              <span className="station-time">{formatTime(time, language)}</span>
+            </li>
+          );
+        })}
+      </ol>
+      <p className="parcel-last">
+        {ended ? <CloseCircleFilled aria-hidden className="text-red" /> : null}
+        {last ? (
+          <>
+            <time>{formatTime(last.time, language)}</time> {last.who} {t(`did.${last.name}`, { defaultValue: last.name })}
+            {last.reason ? t('parcel.reason', { reason: last.reason }) : ''}
+          </>
+        ) : (
+          t(`state.${consult.state}`)
+        )}
+        {promised && at < 4 ? <span className="parcel-promise">{t('parcel.promised', { time: formatTime(promised, language) })}</span> : null}
+      </p>
+      {full && steps.length > 0 ? (
+        <details className="parcel-all">
+          <summary>{t('parcel.all', { n: steps.length })}</summary>
+          <ol>
+            {steps.slice().reverse().map((step) => (
+              <li key={`${step.time}${step.name}`}>
+                <time>{formatTime(step.time, language)}</time>
+                <span>
+                  {step.where ? `${step.where} ` : ''}{step.who} {t(`did.${step.name}`, { defaultValue: step.name })}
+                  {step.reason ? t('parcel.reason', { reason: step.reason }) : ''}
+                </span>
+              </li>
+            ))}
+          </ol>
+        </details>
+      ) : null}
+    </div>
+  );
+}

@@ -1,0 +1,34 @@
+// Short texts made from records, the same wherever they are shown.
+import type { ImagingStudy, Patient } from '../fhir-types';
+import { formatTime, type Language } from '../format';
+import { humanName } from '../directory';
+import { identifierOf } from '../names';
+
+export const patientName = (patient: Patient | undefined): string => humanName(patient);
+
+export const inpatientNumber = (patient: Patient | undefined): string =>
+  identifierOf(patient, 'inpatient-no') ?? identifierOf(patient, 'mrn') ?? '';
+
+export function genderKey(patient: Patient | undefined): string {
+  return `gender.${patient?.gender ?? 'unknown'}`;
+}
+
+export function studyTitle(study: ImagingStudy, language: Language): string {
+  const modality = study.modality?.[0]?.code ?? study.series?.[0]?.modality.code ?? '';
+  const count = study.numberOfInstances ?? (study.series ?? []).reduce((sum, series) => sum + (series.numberOfInstances ?? 0), 0);
+  const images = language === 'zh' ? `${count} 幅` : `${count} images`;
+  return [modality, study.description, formatTime(study.started, language), images].filter(Boolean).join(' · ');
+}
+
+/** Plain text of a narrative. The text is shown as text, never as markup. */
+export function narrativeText(div: string | undefined): string {
+  if (!div) return '';
+  const document = new DOMParser().parseFromString(div.replace(/<br\s*\/?>|<\/p>/gi, '\n'), 'text/html');
+  return (document.body.textContent ?? '').replace(/\n{3,}/g, '\n\n').trim();
+}
+
+export function textNarrative(text: string): { status: string; div: string } {
+  const escaped = text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+  const lines = escaped.split('\n').map((line) => `<p>${line}</p>`).join('');
+  return { status: 'generated', div: `<div xmlns="http://www.w3.org/1999/xhtml">${lines}</div>` };
+}

@@ -1,0 +1,82 @@
+// The steps that may be taken now as buttons, the waited-for one first; why the others may not be taken, in words.
+import { App, Button } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useNavigate } from 'react-router';
+import { useLanguage } from '../i18n';
+import { Problem, problemText } from '../parts/problem';
+import type { Consult } from './data';
+import { TransitionDialog } from './transition-dialog';
+import { useTakeTransition, useTransitions, type Transition } from './transitions';
+
+/** Steps that are taken inside a tab of the consult room, where their text is written. */
+export const STEPS_OF_TABS: Record<string, string> = {
+  'sign-opinion': 'opinion', dissent: 'joint', sign: 'joint', decide: 'decision', feedback: 'feedback', addendum: 'joint',
+};
+
+interface ButtonsProps {
+  consult: Consult;
+  /** Opens the tab in which a step is written; without it the room is opened. */
+  onTab?: (tab: string) => void;
+  size?: 'small' | 'middle';
+}
+
+export function TransitionButtons({ consult, onTab, size = 'middle' }: ButtonsProps) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const navigate = useNavigate();
+  const { message, modal } = App.useApp();
+  const { data: transitions = [], error, refetch } = useTransitions(consult.task, language);
+  const take = useTakeTransition(consult.task);
+  const [open, setOpen] = useState<Transition>();
+
+  const begin = (transition: Transition) => {
+    const tab = STEPS_OF_TABS[transition.name];
+    if (tab && onTab) return onTab(tab);
+    if (tab) return void navigate(`/consults/${consult.task.id ?? ''}?tab=${tab}`);
+    if (transition.inputs.length > 0 || transition.name === 'submit') return setOpen(transition);
+    take.mutate({ transition, values: {} }, {
+      onSuccess: () => void message.success(t('transition.done', { what: transition.title })),
+      onError: (failure) => {
+        const { title, lines } = problemText(failure, t);
+        modal.error({ title, content: <ul className="plain-list">{lines.map((line) => <li key={line}>{line}</li>)}</ul> });
+      },
+    });
+  };
+
+  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  const allowed = transitions.filter((transition) => transition.allowed);
+  const barred = transitions.filter((transition) => !transition.allowed && transition.reasons.length > 0);
+  const first = allowed.find((transition) => transition.primary) ?? undefined;
+  return (
+    <div className="steps">
+      <div className="steps-row">
+        {allowed
+          .slice()
+          .sort((a, b) => Number(b.primary) - Number(a.primary))
+          .map((transition) => (
+            <Button key={transition.name} size={size} type={transition === first ? 'primary' : 'default'}
+              danger={transition.name === 'cancel' || transition.name === 'refuse'} loading={take.isPending && take.variables?.transition === transition}
+              data-transition={transition.name} onClick={() => begin(transition)}>
+              {transition.title}
+            </Button>
+          ))}
+        {allowed.length === 0 ? <span className="hint">{t('transition.nothing')}</span> : null}
+      </div>
+      {barred.length > 0 ? (
+        <details className="steps-barred">
+          <summary>{t('transition.whyNot', { n: barred.length })}</summary>
+          <dl>
+            {barred.map((transition) => (
+              <div key={transition.name}>
+                <dt>{transition.title}</dt>
+                <dd>{transition.reasons.join(t('common.semicolon'))}</dd>
+              </div>
+            ))}
+          </dl>
+        </details>
+      ) : null}
+      <TransitionDialog transition={open} consult={consult} onClose={() => setOpen(undefined)} />
+    </div>
+  );
+}

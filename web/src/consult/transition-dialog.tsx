@@ -1,0 +1,69 @@
+// One dialog for every step. An act that cannot be taken back repeats whose record it is about.
+import { useState } from 'react';
+import { App, Form, Modal } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { Problem } from '../parts/problem';
+import { useSession } from '../session';
+import type { Consult } from './data';
+import { PatientLine } from './patient-line';
+import { formToValues, knownValues, TransitionFields } from './transition-form';
+import { useTakeTransition, type Transition } from './transitions';
+
+const FINAL = new Set(['sign-opinion', 'sign', 'decide', 'dissent', 'addendum', 'cancel', 'refuse', 'feedback', 'submit']);
+
+interface DialogProps {
+  transition: Transition | undefined;
+  consult: Consult;
+  onClose: () => void;
+  onDone?: () => void;
+}
+
+export function TransitionDialog({ transition, consult, onClose, onDone }: DialogProps) {
+  const { t } = useTranslation();
+  const { message } = App.useApp();
+  const { post } = useSession();
+  const [form] = Form.useForm<Record<string, unknown>>();
+  const take = useTakeTransition(consult.task);
+  const [shown, setShown] = useState(transition);
+  if (transition && transition !== shown) setShown(transition);
+  const current = transition ?? shown;
+  if (!current) return null;
+
+  const run = (fields: Record<string, unknown>) =>
+    take.mutate(
+      { transition: current, values: { ...knownValues(current, consult, post.id), ...formToValues(current, fields) } },
+      {
+        onSuccess: () => {
+          void message.success(t('transition.done', { what: current.title }));
+          onClose();
+          onDone?.();
+        },
+      },
+    );
+
+  return (
+    <Modal
+      open={transition !== undefined}
+      title={current.title}
+      okText={current.title}
+      okButtonProps={{ danger: current.name === 'cancel' || current.name === 'refuse' }}
+      confirmLoading={take.isPending}
+      destroyOnHidden
+      onOk={() => form.submit()}
+      onCancel={onClose}
+      afterClose={() => {
+        take.reset();
+        setShown(undefined);
+      }}
+    >
+      <PatientLine consult={consult} strong={FINAL.has(current.name)} />
+      {t(`transitionHelp.${current.name}`, { defaultValue: '' }) ? (
+        <p className="hint">{t(`transitionHelp.${current.name}`)}</p>
+      ) : null}
+      <Form form={form} layout="vertical" preserve={false} requiredMark="optional" onFinish={run}>
+        <TransitionFields transition={current} consult={consult} />
+      </Form>
+      {take.error ? <Problem error={take.error} /> : null}
+    </Modal>
+  );
+}

@@ -1,0 +1,176 @@
+// The form of any transition, made from the inputs that the server names for it. What the screen already knows (the
+// own draft to sign, the studies of the consult, the experts of the invited hospital) is filled in or offered.
+import { Checkbox, DatePicker, Form, Input, InputNumber, Radio, Select } from 'antd';
+import type { Dayjs } from 'dayjs';
+import { useTranslation } from 'react-i18next';
+import { useDirectory, type DirectoryPost } from '../directory';
+import { siteInstant, siteWallClock } from '../format';
+import { extensionOf, idOf } from '../names';
+import { useSession } from '../session';
+import type { Consult } from './data';
+import { studyTitle } from './texts';
+import type { InputValue, Transition, TransitionInput } from './transitions';
+
+const IDENTITY_KINDS = ['name', 'inpatient-no', 'birth-date', 'id-number'];
+const IDENTITIES_NEEDED = 2;
+const MAY_BE_EMPTY = new Set(['gap', 'fault']);
+
+type FormValues = Record<string, unknown>;
+
+const targetOf = (input: TransitionInput): string | undefined =>
+  input.target ?? { lead: 'PractitionerRole', expert: 'PractitionerRole', study: 'ImagingStudy' }[input.name];
+
+/** References that the screen knows without asking: the own draft, the joint draft. */
+export function knownValues(transition: Transition, consult: Consult, ownPost: string): Record<string, InputValue> {
+  const values: Record<string, InputValue> = {};
+  for (const input of transition.inputs) {
+    if (input.type !== 'Reference') continue;
+    const target = targetOf(input);
+    if (target === 'ClinicalImpression' || input.name === 'opinion') {
+      const own = consult.impressions.find(
+        (impression) => impression.status === 'in-progress' && idOf(impression.assessor?.reference) === ownPost,
+      );
+      values[input.name] = own ? `ClinicalImpression/${own.id ?? ''}` : undefined;
+    }
+    if (target === 'Composition' || input.name === 'composition') {
+      const draft = consult.compositions.find((composition) => composition.status === 'preliminary');
+      values[input.name] = draft ? `Composition/${draft.id ?? ''}` : undefined;
+    }
+  }
+  return values;
+}
+
+/** From what the kit's fields hold to what a transition takes. */
+export function formToValues(transition: Transition, form: FormValues): Record<string, InputValue> {
+  const values: Record<string, InputValue> = {};
+  for (const input of transition.inputs) {
+    const value = form[input.name];
+    if (value === undefined || value === null) continue;
+    if (input.type === 'dateTime') values[input.name] = siteInstant(value as Dayjs);
+    else if (input.repeats && input.type === 'string' && typeof value === 'string') {
+      values[input.name] = value.split(/\n+/).map((line) => line.trim()).filter(Boolean);
+    } else values[input.name] = value as InputValue;
+  }
+  return values;
+}
+
+export function TransitionFields({ transition, consult }: { transition: Transition; consult: Consult }) {
+  const { post } = useSession();
+  const known = knownValues(transition, consult, post.id);
+  return (
+    <>
+      {transition.inputs
+        .filter((input) => known[input.name] === undefined)
+        .map((input) => <InputField key={input.name} input={input} consult={consult} />)}
+    </>
+  );
+}
+
+function InputField({ input, consult }: { input: TransitionInput; consult: Consult }) {
+  const { t } = useTranslation();
+  if (input.type === 'identity') return <IdentityFields input={input} />;
+  const initial =
+    input.type === 'dateTime' ? siteWallClock(consult.request?.occurrenceDateTime ?? Date.now()) :
+    input.name === 'minutes' ? 30 :
+    input.name === 'study' && consult.studies.length === 1 ? `ImagingStudy/${consult.studies[0]?.id ?? ''}` : undefined;
+  return (
+    <Form.Item
+      name={input.name}
+      label={input.title}
+      initialValue={initial}
+      extra={input.repeats && input.type === 'string' ? t('transition.onePerLine') : undefined}
+      rules={[{ required: input.required && !(MAY_BE_EMPTY.has(input.name) && !input.required), message: t('common.requiredOf', { what: input.title }) }]}
+    >
+      <Control input={input} consult={consult} />
+    </Form.Item>
+  );
+}
+
+interface ControlProps { input: TransitionInput; consult: Consult; id?: string; value?: unknown; onChange?: (value: unknown) => void }
+
+function Control({ input, consult, ...field }: ControlProps) {
+  const props = field as Record<string, never>;
+  switch (input.type) {
+    case 'password':
+      return <Input.Password {...props} autoComplete="current-password" />;
+    case 'integer':
+      return <InputNumber {...props} min={1} max={input.name === 'minutes' ? 480 : undefined} />;
+    case 'dateTime':
+      return <DatePicker {...props} showTime={{ format: 'HH:mm', minuteStep: 5 }} format="YYYY-MM-DD HH:mm" allowClear={false} />;
+    case 'code':
+      return <CodeControl input={input} field={props} />;
+    case 'Reference':
+      return <ReferenceControl input={input} consult={consult} field={props} />;
+    default:
+      return <Input.TextArea {...props} autoSize={{ minRows: input.name.includes('reason') ? 2 : 3, maxRows: 12 }} />;
+  }
+}
+
+function CodeControl({ input, field }: { input: TransitionInput; field: Record<string, never> }) {
+  const { t } = useTranslation();
+  const options = input.options.map((option) => ({
+    value: option.code ?? '',
+    label: t(`code.${input.name}.${option.code ?? ''}`, { defaultValue: option.display ?? option.code ?? '' }),
+  }));
+  if (input.repeats) return <Checkbox.Group {...field} options={options} />;
+  if (options.length <= 4) return <Radio.Group {...field} options={options} optionType="button" buttonStyle="solid" />;
+  return <Select {...field} options={options} />;
+}
+
+function ReferenceControl({ input, consult, field }: { input: TransitionInput; consult: Consult; field: Record<string, never> }) {
+  const { t, i18n } = useTranslation();
+  const directory = useDirectory();
+  if (targetOf(input) === 'ImagingStudy') {
+    const options = consult.studies.map((study) => ({
+      value: `ImagingStudy/${study.id ?? ''}`,
+      label: studyTitle(study, i18n.language === 'en' ? 'en' : 'zh'),
+    }));
+    return <Radio.Group {...field} options={options} vertical />;
+  }
+  const invited = idOf(consult.request?.performer?.[0]?.reference);
+  const wanted = { specialty: consult.request?.performerType?.text ?? '', title: extensionOf(consult.request, 'wanted-title')?.valueCode ?? '' };
+  const options = directory.posts
+    .filter((post) => post.role === 'expert' && post.active && post.organizationId === invited)
+    .map((post) => ({ post, fit: fitOf(post, wanted) }))
+    .sort((a, b) => b.fit - a.fit)
+    .map(({ post, fit }) => ({
+      value: `PractitionerRole/${post.id}`,
+      label: `${post.name} · ${post.specialty || '—'} · ${post.title ? t(`title.${post.title}`) : '—'}${fit === 2 ? ` · ${t('transition.fits')}` : ''}`,
+    }));
+  return (
+    <Select {...field} options={options} mode={input.repeats ? 'multiple' : undefined} showSearch optionFilterProp="label"
+      placeholder={t('transition.chooseExpert')} notFoundContent={t('transition.noExpert')} />
+  );
+}
+
+const TITLES = ['resident', 'attending', 'associate-chief', 'chief'];
+
+function fitOf(post: DirectoryPost, wanted: { specialty: string; title: string }): number {
+  const specialty = wanted.specialty !== '' && (post.specialty.includes(wanted.specialty) || wanted.specialty.includes(post.specialty || '—'));
+  return Number(specialty) + Number(TITLES.indexOf(post.title) >= TITLES.indexOf(wanted.title));
+}
+
+function IdentityFields({ input }: { input: TransitionInput }) {
+  const { t } = useTranslation();
+  const kinds = (input.options.length > 0 ? input.options.map((option) => option.code ?? '') : IDENTITY_KINDS).map((kind) => ({
+    value: kind,
+    label: t(`identity.${kind}`, { defaultValue: kind }),
+  }));
+  return (
+    <fieldset className="identity-check">
+      <legend>{t('identity.title')}</legend>
+      <p className="hint">{t('identity.help')}</p>
+      {Array.from({ length: IDENTITIES_NEEDED }, (_, index) => (
+        <div className="identity-row" key={index}>
+          <Form.Item name={[input.name, index, 'kind']} initialValue={IDENTITY_KINDS[index]} noStyle>
+            <Select options={kinds} aria-label={t('identity.kind', { n: index + 1 })} />
+          </Form.Item>
+          <Form.Item name={[input.name, index, 'value']} rules={[{ required: true, message: t('identity.missing') }]}>
+            <Input aria-label={t('identity.value', { n: index + 1 })} autoComplete="off" />
+          </Form.Item>
+        </div>
+      ))}
+    </fieldset>
+  );
+}
+

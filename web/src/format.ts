@@ -1,0 +1,100 @@
+// Times, ages and numbers as people here write them. Clinical time is always that of the site (+08:00), whatever the
+// clock zone of the computer in front of the reader.
+import dayjs from 'dayjs';
+import utc from 'dayjs/plugin/utc';
+
+dayjs.extend(utc);
+
+export type Language = 'zh' | 'en';
+const SITE_OFFSET_MINUTES = 8 * 60;
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+const atSite = (instant: string | number | Date) => dayjs(instant).utcOffset(SITE_OFFSET_MINUTES);
+
+/** 2月16日 14:05; with the year when it is another one. */
+export function formatTime(instant: string | undefined, language: Language, now: Date = new Date()): string {
+  if (!instant) return '';
+  if (/^\d{4}(-\d{2}(-\d{2})?)?$/.test(instant)) return formatDate(instant, language, now);
+  const time = atSite(instant);
+  if (!time.isValid()) return '';
+  return `${formatDate(time.format('YYYY-MM-DD'), language, now)} ${time.format('HH:mm')}`;
+}
+
+export function formatDate(date: string | undefined, language: Language, now: Date = new Date()): string {
+  const [year, month, day] = (date ?? '').split('-').map(Number);
+  if (!year) return '';
+  const sameYear = year === atSite(now).year();
+  if (!month) return language === 'zh' ? `${year}年` : `${year}`;
+  if (language === 'zh') return `${sameYear && day ? '' : `${year}年`}${month}月${day ? `${day}日` : ''}`;
+  return `${day ? `${day} ` : ''}${MONTHS[month - 1] ?? ''}${sameYear && day ? '' : ` ${year}`}`;
+}
+
+export function formatClock(instant: string | undefined): string {
+  return instant ? atSite(instant).format('HH:mm') : '';
+}
+
+/** Today's date at the site, YYYY-MM-DD. */
+export function siteToday(now: Date = new Date()): string {
+  return atSite(now).format('YYYY-MM-DD');
+}
+
+/** The wall-clock time that a date picker shows, read as time of the site. */
+export function siteInstant(picked: { format: (pattern: string) => string }): string {
+  return `${picked.format('YYYY-MM-DDTHH:mm')}:00+08:00`;
+}
+
+/** What a date picker must show for an instant: the site's wall clock. */
+export function siteWallClock(instant: string | Date | number) {
+  return dayjs(atSite(instant).format('YYYY-MM-DDTHH:mm:ss'));
+}
+
+/** 45 分钟, 3 小时 20 分, 2 天 4 小时. */
+export function formatDuration(milliseconds: number, language: Language): string {
+  const minutes = Math.max(0, Math.floor(milliseconds / 60_000));
+  const zh = language === 'zh';
+  if (minutes < 60) return zh ? `${minutes} 分钟` : `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) {
+    const rest = minutes % 60;
+    if (rest === 0) return zh ? `${hours} 小时` : `${hours} h`;
+    return zh ? `${hours} 小时 ${rest} 分` : `${hours} h ${rest} min`;
+  }
+  const days = Math.floor(hours / 24);
+  const restHours = hours % 24;
+  if (restHours === 0) return zh ? `${days} 天` : `${days} d`;
+  return zh ? `${days} 天 ${restHours} 小时` : `${days} d ${restHours} h`;
+}
+
+/** Age in the unit that a ward uses: days for the newborn, months under three years, then years. */
+export function formatAge(birthDate: string | undefined, language: Language, on: Date = new Date()): string {
+  if (!birthDate || !/^\d{4}(-\d{2}){0,2}$/.test(birthDate)) return '';
+  const zh = language === 'zh';
+  const today = atSite(on);
+  const born = dayjs(birthDate.length === 4 ? `${birthDate}-01-01` : birthDate.length === 7 ? `${birthDate}-01` : birthDate);
+  const reference = dayjs(today.format('YYYY-MM-DD'));
+  const years = reference.diff(born, 'year');
+  if (years < 0 || !born.isValid()) return '';
+  if (years >= 3 || birthDate.length === 4) return zh ? `${years}岁` : `${years} y`;
+  const months = reference.diff(born, 'month');
+  if (months >= 1) return zh ? `${months}个月` : `${months} mo`;
+  const days = reference.diff(born, 'day');
+  return zh ? `${days}天` : `${days} d`;
+}
+
+/** A percentage with one decimal, as the reports write it; the sign is part of the number. */
+export function formatPercent(value: number | undefined): string {
+  return value === undefined ? '—' : `${value.toFixed(1)}%`;
+}
+
+export function formatNumber(value: number | null | undefined, digits = 1): string {
+  if (value === undefined || value === null || Number.isNaN(value)) return '—';
+  const text = Number.isInteger(value) ? String(value) : value.toFixed(digits);
+  const [whole = '', fraction] = text.split('.');
+  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+  return fraction ? `${grouped}.${fraction}` : grouped;
+}
+
+export function formatBytes(bytes: number): string {
+  if (bytes < 1024 * 1024) return `${Math.max(1, Math.round(bytes / 1024))} kB`;
+  return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
+}

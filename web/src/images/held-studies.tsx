@@ -1,0 +1,115 @@
+// 待匹配: studies whose patient fits nobody. A person compares and ties them; nothing is attached by itself.
+import { LinkOutlined } from '@ant-design/icons';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { App, Button, Modal } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { usePatient } from '../consult/data';
+import { genderKey, inpatientNumber, patientName } from '../consult/texts';
+import { callJson, sendJson } from '../fhir';
+import { formatDate, formatTime } from '../format';
+import { useLanguage } from '../i18n';
+import { Empty } from '../parts/empty';
+import { Problem } from '../parts/problem';
+import { PatientPicker } from './patient-picker';
+
+export interface HeldStudy {
+  studyUid: string;
+  patientName?: string;
+  patientId?: string;
+  birthDate?: string;
+  sex?: string;
+  description?: string;
+  modality?: string;
+  started?: string;
+  received?: string;
+  instances?: number;
+  reason?: string;
+}
+
+function useHeld() {
+  return useQuery({
+    queryKey: ['held'],
+    queryFn: async ({ signal }) => {
+      const answer = await callJson<{ studies?: HeldStudy[] } | HeldStudy[]>('/studies/held', { signal });
+      return Array.isArray(answer) ? answer : (answer.studies ?? []);
+    },
+    refetchInterval: 30_000,
+  });
+}
+
+interface HeldProps { patientId?: string; onMatched?: (studyUid: string) => void; compact?: boolean }
+
+export function HeldStudies({ patientId, onMatched, compact = false }: HeldProps) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const { data, error, refetch } = useHeld();
+  const [open, setOpen] = useState<HeldStudy>();
+  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (!data || data.length === 0) return compact ? null : <Empty title={t('held.none')} help={t('held.noneHelp')} />;
+  return (
+    <div className="held">
+      {compact ? <p className="hint">{t('held.hint', { n: data.length })}</p> : null}
+      <div className="table-scroll">
+        <table className="list-table list-simple">
+          <thead>
+            <tr>{['held.image', 'held.who', 'held.when', 'held.count'].map((key) => <th key={key} scope="col">{t(key)}</th>)}<th><span className="visually-hidden">{t('column.action')}</span></th></tr>
+          </thead>
+          <tbody>
+            {data.map((study) => (
+              <tr key={study.studyUid}>
+                <td data-label={t('held.image')}>{[study.modality, study.description].filter(Boolean).join(' · ') || '—'}<span className="cell-sub">{study.reason}</span></td>
+                <td data-label={t('held.who')}>{study.patientName || '—'}<span className="cell-sub">{[study.patientId, study.sex, study.birthDate].filter(Boolean).join(' · ')}</span></td>
+                <td data-label={t('held.when')}>{formatTime(study.received ?? study.started, language) || formatDate(study.started, language) || '—'}</td>
+                <td data-label={t('held.count')}>{study.instances ?? '—'}</td>
+                <td className="cell-action"><Button size="small" icon={<LinkOutlined />} onClick={() => setOpen(study)}>{t('held.match')}</Button></td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {open ? <MatchDialog study={open} patientId={patientId} onClose={() => setOpen(undefined)} onMatched={onMatched} /> : null}
+    </div>
+  );
+}
+
+interface MatchProps { study: HeldStudy; patientId: string | undefined; onClose: () => void; onMatched: ((studyUid: string) => void) | undefined }
+
+function MatchDialog({ study, patientId, onClose, onMatched }: MatchProps) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const client = useQueryClient();
+  const { message } = App.useApp();
+  const [picked, setPicked] = useState(patientId);
+  const { data: patient } = usePatient(picked ? `Patient/${picked}` : undefined);
+  const match = useMutation({
+    mutationFn: () => sendJson(`/studies/held/${study.studyUid}/match`, 'POST', { patient: `Patient/${picked ?? ''}` }),
+    onSuccess: () => {
+      void message.success(t('held.matched'));
+      void client.invalidateQueries({ queryKey: ['held'] });
+      void client.invalidateQueries({ queryKey: ['list', 'ImagingStudy'] });
+      onMatched?.(study.studyUid);
+      onClose();
+    },
+  });
+  const rows: [string, string | undefined, string | undefined][] = [
+    ['patient.name', study.patientName, patientName(patient)],
+    ['patient.gender', study.sex, patient ? t(genderKey(patient)) : undefined],
+    ['patient.birthDate', study.birthDate, formatDate(patient?.birthDate, language)],
+    ['patient.inpatientNo', study.patientId, inpatientNumber(patient)],
+  ];
+  return (
+    <Modal open title={t('held.matchTitle')} okText={t('held.matchDo', { name: patientName(patient) })} okButtonProps={{ disabled: !patient }} confirmLoading={match.isPending}
+      onOk={() => match.mutate()} onCancel={onClose}>
+      {patientId ? null : <PatientPicker onPick={setPicked} />}
+      <table className="compare">
+        <thead><tr><th /><th scope="col">{t('held.onImage')}</th><th scope="col">{t('held.onRecord')}</th></tr></thead>
+        <tbody>
+          {rows.map(([key, onImage, onRecord]) => <tr key={key}><th scope="row">{t(key)}</th><td>{onImage || '—'}</td><td>{onRecord || '—'}</td></tr>)}
+        </tbody>
+      </table>
+      <p className="hint">{t('held.compareHelp')}</p>
+      {match.error ? <Problem error={match.error} /> : null}
+    </Modal>
+  );
+}

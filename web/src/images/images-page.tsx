@@ -1,0 +1,133 @@
+// 影像: what the hospital has received, what waits for a patient, what waits for a doctor's look at the measurement.
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Button, Tabs } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { Link, useNavigate, useSearchParams } from 'react-router';
+import { genderKey, inpatientNumber, patientName } from '../consult/texts';
+import { resourcesOf, search } from '../fhir';
+import type { DiagnosticReport, ImagingStudy, Patient, Task } from '../fhir-types';
+import { formatAge, formatTime } from '../format';
+import { useLanguage } from '../i18n';
+import { codes, idOf, localReference } from '../names';
+import { Empty } from '../parts/empty';
+import { Loading } from '../parts/loading';
+import { Page } from '../parts/page';
+import { Problem } from '../parts/problem';
+import { roleIs, useSession } from '../session';
+import { DropZone } from './drop-zone';
+import { HeldStudies } from './held-studies';
+
+export default function ImagesPage() {
+  const { t } = useTranslation();
+  const session = useSession();
+  const client = useQueryClient();
+  const [query, setQuery] = useSearchParams();
+  const owns = roleIs(session, 'county-doctor', 'radiologist');
+  const tabs = [
+    { key: 'received', label: t('images.received'), children: <ReceivedStudies /> },
+    ...(owns ? [
+      { key: 'review', label: t('images.review'), children: <ReviewList /> },
+      { key: 'held', label: t('images.held'), children: <HeldStudies /> },
+      { key: 'send', label: t('images.send'), children: (
+        <DropZone onDone={() => {
+          void client.invalidateQueries({ queryKey: ['list', 'ImagingStudy'] });
+          void client.invalidateQueries({ queryKey: ['held'] });
+        }} />
+      ) },
+    ] : []),
+  ];
+  return (
+    <Page title={t('images.title')} note={t('images.note')}>
+      <section className="panel">
+        <Tabs activeKey={query.get('tab') ?? 'received'} onChange={(tab) => setQuery({ tab }, { replace: true })} items={tabs} destroyOnHidden />
+      </section>
+    </Page>
+  );
+}
+
+function PatientCell({ patient }: { patient: Patient | undefined }) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  return (
+    <>
+      {patientName(patient) || '—'}
+      <span className="cell-sub">{[t(genderKey(patient)), formatAge(patient?.birthDate, language), inpatientNumber(patient)].filter(Boolean).join(' · ')}</span>
+    </>
+  );
+}
+
+function ReceivedStudies() {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const navigate = useNavigate();
+  const { data, error, refetch } = useQuery({
+    queryKey: ['list', 'ImagingStudy', 'received'],
+    queryFn: async ({ signal }) => resourcesOf(await search('ImagingStudy', { _include: 'ImagingStudy:patient', _sort: '-started', _count: 100 }, signal)),
+  });
+  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (!data) return <Loading />;
+  const studies = data.filter((one): one is ImagingStudy => one.resourceType === 'ImagingStudy');
+  const patients = new Map(data.filter((one): one is Patient => one.resourceType === 'Patient').map((one) => [one.id, one]));
+  if (studies.length === 0) return <Empty title={t('images.none')} help={t('images.noneHelp')} />;
+  return (
+    <div className="table-scroll">
+      <table className="list-table list-simple">
+        <thead><tr>{['column.patient', 'images.study', 'images.taken', 'images.count'].map((key) => <th key={key} scope="col">{t(key)}</th>)}<th><span className="visually-hidden">{t('column.action')}</span></th></tr></thead>
+        <tbody>
+          {studies.map((study) => (
+            <tr key={study.id} onClick={() => void navigate(`/images/${study.id ?? ''}`)}>
+              <td data-label={t('column.patient')}><PatientCell patient={patients.get(idOf(study.subject?.reference))} /></td>
+              <td data-label={t('images.study')}>{[study.modality?.[0]?.code, study.description].filter(Boolean).join(' · ') || '—'}<span className="cell-sub">{t('images.series', { n: study.numberOfSeries ?? study.series?.length ?? 0 })}</span></td>
+              <td data-label={t('images.taken')}>{formatTime(study.started, language) || '—'}</td>
+              <td data-label={t('images.count')}>{study.numberOfInstances ?? '—'}</td>
+              <td className="cell-action"><Link to={`/images/${study.id ?? ''}`} onClick={(event) => event.stopPropagation()}>{t('images.open')}</Link></td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Measurements that wait for a doctor to agree, edit or reject. */
+function ReviewList() {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const navigate = useNavigate();
+  const { data, error, refetch } = useQuery({
+    queryKey: ['list', 'Task', 'measurements'],
+    queryFn: async ({ signal }) =>
+      resourcesOf(await search('Task', {
+        code: `${codes('workflow')}|ct-measurement`,
+        'business-status': ['queued', 'running', 'done'].map((state) => `${codes('ct-measurement-state')}|${state}`).join(','),
+        _include: ['Task:focus', 'Task:patient'], _sort: '-authored-on', _count: 50,
+      }, signal)),
+  });
+  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (!data) return <Loading />;
+  const tasks = data.filter((one): one is Task => one.resourceType === 'Task');
+  const at = new Map(data.map((one) => [`${one.resourceType}/${one.id ?? ''}`, one]));
+  if (tasks.length === 0) return <Empty title={t('images.reviewNone')} help={t('images.reviewNoneHelp')} />;
+  return (
+    <div className="table-scroll">
+      <table className="list-table list-simple">
+        <thead><tr>{['column.patient', 'images.arrived', 'column.state'].map((key) => <th key={key} scope="col">{t(key)}</th>)}<th><span className="visually-hidden">{t('column.action')}</span></th></tr></thead>
+        <tbody>
+          {tasks.map((task) => {
+            const report = at.get(localReference(task.focus?.reference) ?? '') as DiagnosticReport | undefined;
+            const study = idOf(report?.imagingStudy?.[0]?.reference);
+            const state = task.businessStatus?.coding?.[0]?.code ?? '';
+            return (
+              <tr key={task.id}>
+                <td data-label={t('column.patient')}><PatientCell patient={at.get(localReference(task.for?.reference) ?? '') as Patient | undefined} /></td>
+                <td data-label={t('images.arrived')}>{formatTime(task.authoredOn ?? task.meta?.lastUpdated, language)}</td>
+                <td data-label={t('column.state')}><span className={`badge badge-${state === 'done' ? 'act' : 'run'}`}>{t(`measurement.state.${state}`)}</span></td>
+                <td className="cell-action">{study ? <Button size="small" type={state === 'done' ? 'primary' : 'default'} onClick={() => void navigate(`/images/${study}`)}>{t(state === 'done' ? 'images.reviewDo' : 'images.open')}</Button> : null}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}

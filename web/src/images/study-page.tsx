@@ -1,0 +1,49 @@
+// One study outside a consult: the viewer and its measurement, for the doctors of the hospital that made it.
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useParams } from 'react-router';
+import { usePatient } from '../consult/data';
+import { studyTitle } from '../consult/texts';
+import { read, resourcesOf, search } from '../fhir';
+import type { DiagnosticReport, ImagingStudy } from '../fhir-types';
+import { useLanguage } from '../i18n';
+import { idOf } from '../names';
+import { Loading } from '../parts/loading';
+import { Page } from '../parts/page';
+import { Problem } from '../parts/problem';
+import { PatientLine } from '../consult/patient-line';
+import { MeasurementTab } from '../room/measurement-tab';
+import { Viewer } from '../viewer/viewer';
+
+export default function StudyPage() {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const { studyId = '' } = useParams();
+  const [overlay, setOverlay] = useState(false);
+  const { data: study, error, refetch } = useQuery({
+    queryKey: ['fhir', 'ImagingStudy', studyId],
+    queryFn: ({ signal }) => read<ImagingStudy>(`ImagingStudy/${studyId}`, signal),
+  });
+  const { data: patient } = usePatient(study?.subject?.reference);
+  const { data: reports = [] } = useQuery({
+    queryKey: ['list', 'DiagnosticReport', study?.subject?.reference],
+    queryFn: async ({ signal }) => resourcesOf<DiagnosticReport>(await search('DiagnosticReport', { patient: study?.subject?.reference, _count: 50 }, signal), 'DiagnosticReport'),
+    enabled: study?.subject?.reference !== undefined,
+  });
+  if (error) return <div className="page"><Problem error={error} retry={() => void refetch()} /></div>;
+  if (!study) return <Loading />;
+  const mine = reports.filter((report) => report.imagingStudy?.some((one) => idOf(one.reference) === study.id));
+  const hasOverlay = mine.some((report) => report.status !== 'cancelled' && report.status !== 'registered');
+  return (
+    <Page title={studyTitle(study, language)} note={t('images.studyNote')}>
+      <PatientLine consult={{ patient }} strong />
+      <div className="study-parts">
+        <Viewer study={study} patient={patient} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} />
+        <section className="panel" aria-label={t('measurement.title')}>
+          <MeasurementTab study={study} reports={mine} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} />
+        </section>
+      </div>
+    </Page>
+  );
+}

@@ -1,0 +1,12 @@
+import { Spin } from 'antd';
+import { useTranslation } from 'react-i18next';
+
+export function Loading({ what }: { what?: string }) {
+  const { t } = useTranslation();
+  return (
+    <div className="loading" role="status">
+      <Spin />
+      <span>{what ?? t('common.loading')}</span>
+    </div>
+  );
+}

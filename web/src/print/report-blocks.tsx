@@ -1,0 +1,143 @@
+// The report as a row of blocks that the sheets deal out. Where a signed document exists, its own frozen text is printed.
+import type { TFunction } from 'i18next';
+import type { Consult } from '../consult/data';
+import { genderKey, inpatientNumber, narrativeText, patientName, studyTitle } from '../consult/texts';
+import type { Directory } from '../directory';
+import type { Bundle, Reference } from '../fhir-types';
+import { formatAge, formatDate, formatTime, type Language } from '../format';
+import { codeOf, identifierOf, textOf } from '../names';
+import { certificateOf, compositionOf } from '../room/document-view';
+import { NOTE_KINDS, opinionText } from '../room/opinion-tab';
+import { splitText } from './paginate';
+import type { Block } from './sheets';
+
+class BlockList {
+  readonly blocks: Block[] = [];
+  private count = 0;
+
+  add(node: Block['node'], keepWithNext = false): void {
+    this.blocks.push({ key: `${this.count++}`, node, keepWithNext });
+  }
+
+  heading(text: string): void {
+    this.add(<h2 className="report-heading">{text}</h2>, true);
+  }
+
+  text(text: string | undefined, label?: string): void {
+    splitText(text ?? '').forEach((piece, index) => this.add(<p className="report-text">{index === 0 && label ? <b>{label}：</b> : null}{piece}</p>));
+  }
+
+  sub(text: string): void {
+    this.add(<p className="report-sub">{text}</p>, true);
+  }
+}
+
+export function reportBlocks(consult: Consult, directory: Directory, t: TFunction, language: Language): Block[] {
+  const list = new BlockList();
+  list.add(<h1 className="report-title">{t('print.title')}</h1>);
+  list.add(<FactTable consult={consult} directory={directory} t={t} language={language} />);
+  list.heading(t('print.question'));
+  list.text(consult.request?.reasonCode?.[0]?.text, t('consult.reason'));
+  list.text(consult.request?.orderDetail?.[0]?.text, t('consult.purpose'));
+  list.heading(t('consult.summary'));
+  list.text(consult.request?.note?.[0]?.text);
+  if (consult.studies.length > 0) {
+    list.heading(t('print.images'));
+    for (const study of consult.studies) list.text(studyTitle(study, language));
+    for (const report of consult.reports.filter((one) => one.status === 'final' || one.status === 'amended')) {
+      list.text(report.conclusion, t('measurement.title'));
+    }
+  }
+  const joint = consult.bundles.find((output) => output.kind === 'joint-opinion')?.bundle;
+  if (joint) documentBlocks(list, joint, directory, t);
+  else draftBlocks(list, consult, directory, t, language);
+  for (const output of consult.bundles.filter((one) => one.kind === 'addendum' || one.kind === 'decision')) documentBlocks(list, output.bundle, directory, t);
+  list.add(<SignatureTable consult={consult} directory={directory} t={t} language={language} />);
+  list.add(<div className="stamp-space"><span>{t('print.stamp')}</span></div>);
+  return list.blocks;
+}
+
+function documentBlocks(list: BlockList, bundle: Bundle, directory: Directory, t: TFunction): void {
+  const composition = compositionOf(bundle);
+  if (composition && codeOf(composition.type, 'document') !== 'joint-opinion') list.heading(composition.title);
+  for (const section of composition?.section ?? []) {
+    const kind = codeOf(section.code, 'section');
+    const author = section.author?.[0] && kind !== 'consensus' ? directory.post(section.author[0]) : undefined;
+    const title = author ? `${section.title ?? ''} · ${author.name}（${author.organizationName} ${author.specialty} ${author.title ? t(`title.${author.title}`) : ''}）` : (section.title ?? '');
+    if (codeOf(composition?.type, 'document') === 'joint-opinion') list.heading(title);
+    else list.sub(title);
+    list.text(narrativeText(section.text?.div));
+  }
+}
+
+function draftBlocks(list: BlockList, consult: Consult, directory: Directory, t: TFunction, language: Language): void {
+  const draft = consult.compositions.find((one) => one.status === 'preliminary');
+  list.heading(t('joint.consensus'));
+  list.text(narrativeText(draft?.section?.[0]?.text?.div) || t('print.notWritten'));
+  for (const impression of consult.impressions.filter((one) => one.status === 'completed')) {
+    const text = opinionText(impression);
+    const dissent = codeOf(impression.code, 'opinion-kind') === 'dissent';
+    list.heading(`${t(dissent ? 'opinion.dissent' : 'opinion.one')} · ${directory.postName(impression.assessor)} ${formatTime(impression.date, language)}`);
+    for (const name of ['summary', 'basis', ...NOTE_KINDS] as const) list.text(text[name], t(`opinion.${name}`));
+  }
+}
+
+interface PartProps { consult: Consult; directory: Directory; t: TFunction; language: Language }
+
+function FactTable({ consult, directory, t, language }: PartProps) {
+  const { patient, request } = consult;
+  const from = directory.post(request?.requester);
+  const title = request?.extension?.find((one) => one.url.endsWith(':wanted-title'))?.valueCode;
+  const experts = (consult.appointment?.participant ?? []).filter((one) => one.status === 'accepted').map((one) => directory.postName(one.actor)).join('、');
+  const rows: [string, string, string, string][] = [
+    ['patient.name', patientName(patient), 'patient.genderAge', `${t(genderKey(patient))} ${formatAge(patient?.birthDate, language)}`],
+    ['patient.inpatientNo', inpatientNumber(patient), 'patient.birthDate', formatDate(patient?.birthDate, language)],
+    ['print.inviting', [from?.organizationName, from?.specialty].filter(Boolean).join(' '), 'print.treating', from?.name ?? ''],
+    ['print.invited', directory.organizationName(request?.performer?.[0]), 'print.experts', experts],
+    ['consult.urgency', t(`urgency.${request?.priority ?? 'routine'}`), 'consult.specialty', [request?.performerType?.text, title ? t(`title.${title}`) : ''].filter(Boolean).join(' ')],
+    ['print.submitted', formatTime(request?.authoredOn, language), 'print.held', formatTime(consult.encounter?.period?.start, language)],
+    ['consult.number', identifierOf(request, 'consult') ?? '', 'patient.diagnosis', consult.conditions.map((one) => textOf(one.code)).join('；')],
+  ];
+  return (
+    <table className="report-facts">
+      <tbody>
+        {rows.map(([left, leftValue, right, rightValue]) => (
+          <tr key={left}><th>{t(left)}</th><td>{leftValue || '—'}</td><th>{t(right)}</th><td>{rightValue || '—'}</td></tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function SignatureTable({ consult, directory, t, language }: PartProps) {
+  const row = (who: Reference | undefined, what: string, time: string | undefined, certificate: string) => {
+    const post = directory.post(who);
+    return (
+      <tr key={`${what}${time ?? ''}${who?.reference ?? ''}`}>
+        <td>{what}</td>
+        <td>{post?.name || directory.postName(who)}</td>
+        <td>{[post?.organizationName, post?.title ? t(`title.${post.title}`) : ''].filter(Boolean).join(' ')}</td>
+        <td>{certificate || '—'}</td>
+        <td>{formatTime(time, language)}</td>
+      </tr>
+    );
+  };
+  const opinions = consult.impressions.filter((one) => one.status === 'completed');
+  if (opinions.length === 0 && consult.bundles.length === 0) return <p className="report-text">{t('print.unsigned')}</p>;
+  return (
+    <table className="report-signatures">
+      <caption>{t('print.signatures')}</caption>
+      <thead><tr>{['what', 'who', 'where', 'certificate', 'time'].map((key) => <th key={key}>{t(`print.signature.${key}`)}</th>)}</tr></thead>
+      <tbody>
+        {opinions.map((one) => row(one.assessor, t(codeOf(one.code, 'opinion-kind') === 'dissent' ? 'opinion.dissent' : 'opinion.one'), one.date, certificateFor(consult, one.assessor)))}
+        {consult.bundles.map(({ bundle }) => row(bundle.signature?.who ?? compositionOf(bundle)?.author[0], compositionOf(bundle)?.title ?? '', bundle.signature?.when ?? bundle.timestamp, certificateOf(bundle)))}
+      </tbody>
+    </table>
+  );
+}
+
+/** The signer's certificate, from any document that the same person has signed. */
+function certificateFor(consult: Consult, who: Reference | undefined): string {
+  const own = consult.bundles.find(({ bundle }) => bundle.signature?.who.reference === who?.reference);
+  return own ? certificateOf(own.bundle) : '';
+}

@@ -1,0 +1,112 @@
+// 新建会诊: paste the record, confirm what was found, say what is asked, add images and consent, submit. One page, with
+// what is still missing always in view.
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { Alert, App, Button } from 'antd';
+import { useMemo, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useNavigate, useParams } from 'react-router';
+import { useConsult, type Consult } from '../consult/data';
+import { idOf } from '../names';
+import { create, read, takeTransition, transaction } from '../fhir';
+import type { Patient, Task } from '../fhir-types';
+import { Loading } from '../parts/loading';
+import { Page } from '../parts/page';
+import { Problem } from '../parts/problem';
+import { useSession } from '../session';
+import { AskSection } from './ask-section';
+import { Checklist } from './checklist';
+import { ConsentSection } from './consent-section';
+import { ImagesSection } from './images-section';
+import { draftOf, emptyDraft, gapsOf, keptShared, returnedGaps, toPatient, toTransaction, type RequestDraft } from './model';
+import { RecordSection } from './record-section';
+import { wantedTimeFor } from './wanted-time';
+
+export default function RequestPage() {
+  const { t } = useTranslation();
+  const { taskId } = useParams();
+  const { data: consult, error, refetch } = useConsult(taskId);
+  if (taskId && error) return <div className="page"><Problem error={error} retry={() => void refetch()} /></div>;
+  if (taskId && !consult) return <Loading what={t('room.loading')} />;
+  return <RequestForm key={taskId ?? 'new'} consult={taskId ? consult : undefined} />;
+}
+
+export interface SectionProps { draft: RequestDraft; change: (change: Partial<RequestDraft>) => void }
+
+function RequestForm({ consult }: { consult: Consult | undefined }) {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const { message } = App.useApp();
+  const { post } = useSession();
+  const [draft, setDraft] = useState<RequestDraft>(() => (consult ? draftOf(consult) : emptyDraft(wantedTimeFor('routine'))));
+  const change = (part: Partial<RequestDraft>) => setDraft((before) => ({ ...before, ...part }));
+  const hasConsent = (consult?.consents ?? []).some((consent) => consent.status === 'active');
+  const gaps = useMemo(() => gapsOf(draft, hasConsent), [draft, hasConsent]);
+
+  /** The patient must be there before images can be tied to one. */
+  const ensurePatient = async (): Promise<string> => {
+    if (draft.patientId) return draft.patientId;
+    const patient = await create<Patient>(toPatient(draft));
+    change({ patientId: patient.id });
+    return patient.id ?? '';
+  };
+
+  const save = async (): Promise<string> => {
+    const now = new Date().toISOString();
+    const answer = await transaction(toTransaction(draft, { postId: post.id, consult, now, shared: keptShared(consult) }));
+    void client.invalidateQueries({ queryKey: ['list'] });
+    void client.invalidateQueries({ queryKey: ['consult'] });
+    if (consult?.task.id) return consult.task.id;
+    const location = answer.entry?.map((entry) => entry.response?.location).find((one) => one?.includes('Task/'));
+    return idOf(location) ?? '';
+  };
+
+  const keep = useMutation({
+    mutationFn: save,
+    onSuccess: (taskId) => {
+      void message.success(t('request.saved'));
+      void navigate(`/consults/${taskId}/edit`, { replace: true });
+    },
+  });
+  const submit = useMutation({
+    mutationFn: async () => {
+      const taskId = await save();
+      try {
+        const task = await read<Task>(`Task/${taskId}`);
+        await takeTransition(task, { resourceType: 'Parameters', parameter: [{ name: 'transition', valueCode: 'submit' }] });
+      } catch (error) {
+        // It is kept as a draft; the person goes on in it with what the server has told.
+        void navigate(`/consults/${taskId}/edit`, { replace: true });
+        throw error;
+      }
+      return taskId;
+    },
+    onSuccess: (taskId) => {
+      void client.invalidateQueries({ queryKey: ['list'] });
+      void message.success(t('request.submitted'));
+      void navigate(`/consults?tab=waiting&open=${taskId}`);
+    },
+  });
+
+  const returned = returnedGaps(consult);
+  const failure = submit.error ?? keep.error;
+  return (
+    <Page title={t(consult ? 'request.editTitle' : 'request.title')} note={t('request.note')}
+      actions={<Button onClick={() => void navigate('/consults')}>{t('common.back')}</Button>}>
+      {returned.length > 0 ? (
+        <Alert type="warning" showIcon className="request-returned" title={t('request.returned')}
+          description={<ul className="plain-list">{returned.map((gap) => <li key={gap}>{gap}</li>)}</ul>} />
+      ) : null}
+      <div className="request">
+        <div className="request-sections">
+          <RecordSection draft={draft} change={change} fixedPatient={consult !== undefined} />
+          <AskSection draft={draft} change={change} />
+          <ImagesSection draft={draft} change={change} ensurePatient={ensurePatient} />
+          <ConsentSection draft={draft} change={change} consult={consult} />
+        </div>
+        <Checklist draft={draft} gaps={gaps} saving={keep.isPending} submitting={submit.isPending} onSave={() => keep.mutate()} onSubmit={() => submit.mutate()}
+          problem={failure ? <Problem error={failure} /> : null} />
+      </div>
+    </Page>
+  );
+}

@@ -1,0 +1,82 @@
+// Text that must not be lost: saved to the server five seconds after the last key, and until then kept in this tab.
+import { useCallback, useEffect, useRef, useState } from 'react';
+
+const SAVE_AFTER_MS = 5_000;
+
+export type SaveState = { kind: 'clean' } | { kind: 'changed' } | { kind: 'saving' } | { kind: 'saved'; at: string } | { kind: 'failed'; error: unknown };
+
+interface AutosaveOptions<T> {
+  /** Where the unsaved text is kept in this tab; it is gone when the tab closes or the person signs out. */
+  key: string;
+  initial: T;
+  save: (value: T) => Promise<void>;
+}
+
+export interface Autosave<T> {
+  value: T;
+  set: (change: Partial<T>) => void;
+  state: SaveState;
+  /** Saves what is not saved yet; resolves when the server has it, rejects when it has not. */
+  flush: () => Promise<void>;
+}
+
+function stored<T>(key: string): T | undefined {
+  try {
+    const text = sessionStorage.getItem(key);
+    return text ? (JSON.parse(text) as T) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function useAutosave<T extends object>({ key, initial, save }: AutosaveOptions<T>): Autosave<T> {
+  const left = useRef(stored<T>(key));
+  const [value, setValue] = useState<T>(left.current ?? initial);
+  const [state, setState] = useState<SaveState>(left.current ? { kind: 'changed' } : { kind: 'clean' });
+  const latest = useRef({ value, save });
+  const timer = useRef<number>(undefined);
+  const running = useRef<Promise<void>>(undefined);
+  const changed = useRef(left.current !== undefined);
+  useEffect(() => {
+    latest.current.save = save;
+  });
+
+  const run = useCallback(async () => {
+    window.clearTimeout(timer.current);
+    if (running.current) await running.current.catch(() => undefined);
+    if (!changed.current) return;
+    changed.current = false;
+    setState({ kind: 'saving' });
+    const saving = latest.current.value;
+    running.current = latest.current.save(saving);
+    try {
+      await running.current;
+      if (latest.current.value === saving) sessionStorage.removeItem(key);
+      setState({ kind: 'saved', at: new Date().toISOString() });
+    } catch (error) {
+      changed.current = true;
+      setState({ kind: 'failed', error });
+      throw error;
+    } finally {
+      running.current = undefined;
+    }
+  }, [key]);
+
+  const set = useCallback((change: Partial<T>) => {
+    const next = { ...latest.current.value, ...change };
+    latest.current.value = next;
+    changed.current = true;
+    setValue(next);
+    setState({ kind: 'changed' });
+    sessionStorage.setItem(key, JSON.stringify(next));
+    window.clearTimeout(timer.current);
+    timer.current = window.setTimeout(() => void run().catch(() => undefined), SAVE_AFTER_MS);
+  }, [key, run]);
+
+  useEffect(() => () => {
+    window.clearTimeout(timer.current);
+    if (changed.current) void run().catch(() => undefined);
+  }, [run]);
+
+  return { value, set, state, flush: run };
+}

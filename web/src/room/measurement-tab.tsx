@@ -1,0 +1,127 @@
+// 定量测量: the program's figures for a study, to be agreed with, edited or rejected by a doctor before others see them.
+import { ExperimentOutlined } from '@ant-design/icons';
+import { useQuery } from '@tanstack/react-query';
+import { App, Button, Form, Modal, Switch } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { formToValues, TransitionFields } from '../consult/transition-form';
+import { useTakeTransition, useTransitions, type Transition } from '../consult/transitions';
+import type { Consult } from '../consult/data';
+import { useDirectory } from '../directory';
+import { resourcesOf, search } from '../fhir';
+import type { DiagnosticReport, ImagingStudy, Observation, Task } from '../fhir-types';
+import { formatTime } from '../format';
+import { useLanguage } from '../i18n';
+import { codeOf, codes, idOf } from '../names';
+import { Empty } from '../parts/empty';
+import { Loading } from '../parts/loading';
+import { Problem } from '../parts/problem';
+import { MeasurementTable } from './measurement-table';
+
+interface MeasurementProps {
+  study: ImagingStudy | undefined;
+  reports: DiagnosticReport[];
+  hasOverlay: boolean;
+  overlay: boolean;
+  onOverlay: (on: boolean) => void;
+}
+
+export function MeasurementTab({ study, reports, hasOverlay, overlay, onOverlay }: MeasurementProps) {
+  const { t } = useTranslation();
+  const mine = reports.filter((report) => report.imagingStudy?.some((one) => idOf(one.reference) === study?.id));
+  if (!study) return <Empty title={t('measurement.noStudy')} />;
+  if (mine.length === 0) return <Empty title={t('measurement.none')} help={t('measurement.noneHelp')} />;
+  return (
+    <>
+      {hasOverlay ? (
+        <label className="overlay-switch"><Switch size="small" checked={overlay} onChange={onOverlay} /> {t('viewer.overlay')}</label>
+      ) : null}
+      {mine.map((report) => <MeasurementReport key={report.id} report={report} />)}
+    </>
+  );
+}
+
+function useMeasurement(report: DiagnosticReport) {
+  return useQuery({
+    queryKey: ['list', 'Observation', report.id, report.meta?.versionId],
+    queryFn: async () => {
+      const ids = (report.result ?? []).map((one) => idOf(one.reference)).filter(Boolean);
+      const [observations, tasks] = await Promise.all([
+        ids.length > 0 ? search('Observation', { _id: ids.join(','), _count: 200 }) : undefined,
+        search('Task', { focus: `DiagnosticReport/${report.id ?? ''}`, code: `${codes('workflow')}|ct-measurement` }),
+      ]);
+      return { observations: resourcesOf<Observation>(observations, 'Observation'), task: resourcesOf<Task>(tasks, 'Task')[0] };
+    },
+  });
+}
+
+function MeasurementReport({ report }: { report: DiagnosticReport }) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const directory = useDirectory();
+  const { data, error, refetch } = useMeasurement(report);
+  const state = codeOf(data?.task?.businessStatus, 'ct-measurement-state') ?? report.status;
+  return (
+    <article className="measurement">
+      <header>
+        <h2><ExperimentOutlined aria-hidden /> {t('measurement.title')}</h2>
+        <span className={`badge badge-${report.status === 'final' || report.status === 'amended' ? 'done' : report.status === 'cancelled' ? 'off' : 'act'}`}>
+          {t(`measurement.status.${report.status}`, { defaultValue: state })}
+        </span>
+      </header>
+      <p className="hint">{t('measurement.notDiagnosis')}</p>
+      {report.conclusion ? <p className="pre conclusion">{report.conclusion}</p> : null}
+      {error ? <Problem error={error} retry={() => void refetch()} /> : null}
+      {!data && !error ? <Loading /> : null}
+      {data ? <MeasurementTable observations={data.observations} /> : null}
+      <p className="hint">
+        {[formatTime(report.issued, language), report.resultsInterpreter?.[0] ? t('measurement.by', { who: directory.postName(report.resultsInterpreter[0]) }) : ''].filter(Boolean).join(' · ')}
+      </p>
+      {data?.task ? <MeasurementSteps task={data.task} report={report} /> : null}
+    </article>
+  );
+}
+
+function MeasurementSteps({ task, report }: { task: Task; report: DiagnosticReport }) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const { message } = App.useApp();
+  const [form] = Form.useForm<Record<string, unknown>>();
+  const { data: transitions = [] } = useTransitions(task, language);
+  const take = useTakeTransition(task);
+  const [open, setOpen] = useState<Transition>();
+  const allowed = transitions.filter((transition) => transition.allowed);
+  const run = (transition: Transition, fields: Record<string, unknown>) =>
+    take.mutate({ transition, values: formToValues(transition, fields) }, {
+      onSuccess: () => {
+        setOpen(undefined);
+        void message.success(t('transition.done', { what: transition.title }));
+      },
+    });
+  if (allowed.length === 0) return null;
+  const nothingShared = { studies: [], impressions: [], compositions: [] } as unknown as Consult;
+  return (
+    <div className="steps">
+      <p className="hint">{t('measurement.review')}</p>
+      <div className="steps-row">
+        {allowed.map((transition) => (
+          <Button key={transition.name} size="small" type={transition.primary ? 'primary' : 'default'} data-transition={transition.name}
+            danger={transition.name === 'reject'} loading={take.isPending}
+            onClick={() => (transition.inputs.length > 0 ? setOpen(transition) : run(transition, {}))}>
+            {transition.title}
+          </Button>
+        ))}
+      </div>
+      {take.error && !open ? <Problem error={take.error} /> : null}
+      <Modal open={open !== undefined} title={open?.title} okText={open?.title} destroyOnHidden confirmLoading={take.isPending}
+        onOk={() => form.submit()} onCancel={() => setOpen(undefined)} afterClose={() => take.reset()}>
+        {open ? (
+          <Form form={form} layout="vertical" preserve={false} initialValues={{ conclusion: report.conclusion }} onFinish={(fields) => run(open, fields)}>
+            <TransitionFields transition={open} consult={nothingShared} />
+          </Form>
+        ) : null}
+        {take.error ? <Problem error={take.error} /> : null}
+      </Modal>
+    </div>
+  );
+}

@@ -1,0 +1,105 @@
+// 会诊室: whose record, where it stands, and three parts: what is known, the images, what is said and signed.
+import { ArrowLeftOutlined, PrinterOutlined } from '@ant-design/icons';
+import { Button, Tabs } from 'antd';
+import { useCallback, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useNavigate, useParams, useSearchParams } from 'react-router';
+import { useConsult, type Consult } from '../consult/data';
+import { StatusLine } from '../consult/status-line';
+import { patientName } from '../consult/texts';
+import { TransitionButtons } from '../consult/transition-buttons';
+import { Empty } from '../parts/empty';
+import { Loading } from '../parts/loading';
+import { usePageTitle } from '../parts/page';
+import { Problem } from '../parts/problem';
+import type { Role } from '../session';
+import { useSession } from '../session';
+import { Viewer, type SlicePlace } from '../viewer/viewer';
+import { Banner } from './banner';
+import { DecisionTab } from './decision-tab';
+import { DiscussionTab } from './discussion-tab';
+import { FeedbackTab } from './feedback-tab';
+import { History } from './history';
+import { JointTab } from './joint-tab';
+import { MeasurementTab } from './measurement-tab';
+import { OpinionTab } from './opinion-tab';
+
+/** Where the person of this role most likely wants to look first. */
+function firstTab(role: Role, consult: Consult): string {
+  const { state } = consult;
+  if (role === 'expert' && (state === 'answering' || state === 'in-session')) return 'opinion';
+  if (state === 'drafted' || state === 'signed') return 'joint';
+  if (state === 'delivered') return role === 'county-doctor' ? 'decision' : 'joint';
+  if (state === 'decided' || state === 'feedback-due') return role === 'county-doctor' ? 'feedback' : 'decision';
+  if (state === 'closed') return 'joint';
+  return consult.studies.length > 0 ? 'measurement' : 'discussion';
+}
+
+export default function RoomPage() {
+  const { t } = useTranslation();
+  const { taskId } = useParams();
+  const { data: consult, error, refetch } = useConsult(taskId);
+  usePageTitle(t('room.title'));
+  if (error) return <div className="page"><Problem error={error} retry={() => void refetch()} /></div>;
+  if (!consult) return <Loading what={t('room.loading')} />;
+  return <Room key={taskId} consult={consult} />;
+}
+
+function Room({ consult }: { consult: Consult }) {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const { post } = useSession();
+  const [query, setQuery] = useSearchParams();
+  const [studyId, setStudyId] = useState(consult.studies[0]?.id);
+  const [overlay, setOverlay] = useState(false);
+  const [target, setTarget] = useState<{ seriesUid: string; sliceUid: string }>();
+  const [place, setPlace] = useState<SlicePlace>();
+  const study = consult.studies.find((one) => one.id === studyId) ?? consult.studies[0];
+  const tab = query.get('tab') ?? firstTab(post.role, consult);
+  const openTab = (key: string) => setQuery((before) => {
+    before.set('tab', key);
+    return before;
+  }, { replace: true });
+  const onPlace = useCallback((next: SlicePlace) => setPlace(next), []);
+  const hasOverlay = consult.reports.some((report) => report.imagingStudy?.some((one) => one.reference?.endsWith(`/${study?.id ?? ''}`)) && report.status !== 'cancelled');
+  const unread = consult.communications.length;
+
+  const tabs = [
+    { key: 'measurement', label: t('room.tabs.measurement'), children: <MeasurementTab study={study} reports={consult.reports} overlay={overlay} onOverlay={setOverlay} hasOverlay={hasOverlay} /> },
+    { key: 'discussion', label: unread > 0 ? t('room.tabs.discussionN', { n: unread }) : t('room.tabs.discussion'),
+      children: <DiscussionTab consult={consult} study={study} place={place} onGo={(next) => { setStudyId(next.studyId); setTarget({ seriesUid: next.seriesUid, sliceUid: next.sliceUid }); }} /> },
+    { key: 'opinion', label: t('room.tabs.opinion'), children: <OpinionTab consult={consult} /> },
+    { key: 'joint', label: t('room.tabs.joint'), children: <JointTab consult={consult} /> },
+    { key: 'decision', label: t('room.tabs.decision'), children: <DecisionTab consult={consult} /> },
+    { key: 'feedback', label: t('room.tabs.feedback'), children: <FeedbackTab consult={consult} /> },
+  ];
+
+  return (
+    <div className="room">
+      <Banner consult={consult} />
+      <div className="room-head">
+        <Button type="text" size="small" icon={<ArrowLeftOutlined />} onClick={() => void navigate('/consults')}>{t('room.back')}</Button>
+        <StatusLine consult={consult} full />
+        <div className="room-steps">
+          <TransitionButtons consult={consult} onTab={openTab} size="small" />
+          <Button size="small" icon={<PrinterOutlined />} onClick={() => void navigate(`/consults/${consult.task.id ?? ''}/print`)}>{t('room.print')}</Button>
+        </div>
+      </div>
+      <div className="room-parts">
+        <aside className="room-left panel" aria-label={t('room.history')}>
+          <History consult={consult} studyId={study?.id} onStudy={setStudyId} />
+        </aside>
+        <div className="room-centre">
+          {study ? (
+            <Viewer key={study.id} study={study} patient={consult.patient} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} target={target} onPlace={onPlace} />
+          ) : (
+            <div className="panel"><Empty title={t('room.noImages')} help={t('room.noImagesHelp')} /></div>
+          )}
+        </div>
+        <aside className="room-right panel" aria-label={t('room.work', { name: patientName(consult.patient) })}>
+          <Tabs size="small" activeKey={tab} onChange={openTab} items={tabs} destroyOnHidden={false} />
+        </aside>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,21 @@
+import { CheckOutlined, CloudUploadOutlined, EditOutlined, WarningOutlined } from '@ant-design/icons';
+import { useTranslation } from 'react-i18next';
+import { formatClock } from '../format';
+import { problemText } from '../parts/problem';
+import type { SaveState } from './autosave';
+
+export function SaveNote({ state }: { state: SaveState }) {
+  const { t } = useTranslation();
+  switch (state.kind) {
+    case 'clean':
+      return <span className="save-note" />;
+    case 'changed':
+      return <span className="save-note"><EditOutlined aria-hidden /> {t('save.changed')}</span>;
+    case 'saving':
+      return <span className="save-note"><CloudUploadOutlined aria-hidden /> {t('save.saving')}</span>;
+    case 'saved':
+      return <span className="save-note" role="status"><CheckOutlined aria-hidden /> {t('save.saved', { time: formatClock(state.at) })}</span>;
+    case 'failed':
+      return <span className="save-note text-red" role="alert"><WarningOutlined aria-hidden /> {t('save.failed', { why: problemText(state.error, t).title })}</span>;
+  }
+}

@@ -1,0 +1,34 @@
+// The gate: without a session there is only the sign-in page; the address stays, so that signing in leads back to it.
+import { useEffect } from 'react';
+import { Outlet } from 'react-router';
+import { configureClient } from '../fhir';
+import { useLanguage } from '../i18n';
+import { Loading } from '../parts/loading';
+import { Problem } from '../parts/problem';
+import { SessionProvider, useSessionActions, useSessionQuery } from '../session';
+import { Layout } from './layout';
+import { SignInPage } from './sign-in-page';
+
+export function SignedIn({ bare = false }: { bare?: boolean }) {
+  const { data: session, isPending, error, refetch } = useSessionQuery();
+  const { forget } = useSessionActions();
+  const language = useLanguage();
+  configureClient({ language: language === 'zh' ? 'zh-CN' : 'en' });
+
+  useEffect(() => configureClient({ onSignedOut: forget }));
+
+  if (isPending) return <Loading />;
+  if (error) {
+    return (
+      <main className="page">
+        <Problem error={error} retry={() => void refetch()} />
+      </main>
+    );
+  }
+  if (!session) return <SignInPage />;
+  return (
+    <SessionProvider value={session}>
+      {bare ? <Outlet /> : <Layout key={session.post.id}><Outlet /></Layout>}
+    </SessionProvider>
+  );
+}

@@ -1,0 +1,108 @@
+// The states of a consult as the screens sort and colour them. The states themselves live in the workflow; here stands
+// only which tab shows which, what a row's one button is called, and how long is too long.
+import type { Priority } from './fhir-types';
+import type { Role } from './session';
+
+export const CONSULT_STATES = [
+  'draft', 'submitted', 'returned', 'allocated', 'offered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted',
+  'signed', 'delivered', 'decided', 'feedback-due', 'closed', 'declined', 'cancelled',
+] as const;
+export type ConsultState = (typeof CONSULT_STATES)[number];
+
+const ENDED: ConsultState[] = ['closed', 'declined', 'cancelled'];
+const UNANSWERED: ConsultState[] = [
+  'submitted', 'allocated', 'offered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted',
+];
+const RUNNING: ConsultState[] = ['offered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted', 'signed'];
+const LIVE = CONSULT_STATES.filter((state) => !ENDED.includes(state) && state !== 'draft');
+
+export interface Tab {
+  key: string;
+  states: readonly ConsultState[];
+  /** Narrower than its states: only what has waited too long, or only what came in today. */
+  only?: 'overdue' | 'today';
+}
+
+const archived: Tab = { key: 'archived', states: ENDED };
+
+const TABS: Record<Role, Tab[]> = {
+  'county-doctor': [
+    { key: 'to-decide', states: ['delivered'] },
+    { key: 'waiting', states: [...UNANSWERED, 'signed'] },
+    { key: 'returned', states: ['returned'] },
+    { key: 'drafts', states: ['draft'] },
+    { key: 'to-feed-back', states: ['decided', 'feedback-due'] },
+    archived,
+  ],
+  expert: [
+    { key: 'to-accept', states: ['offered'] },
+    { key: 'to-read', states: ['accepted', 'scheduled'] },
+    { key: 'to-sign', states: ['answering', 'in-session', 'drafted'] },
+    { key: 'answered', states: ['signed', 'delivered', 'decided', 'feedback-due'] },
+    archived,
+  ],
+  'consult-coordinator': [
+    { key: 'to-review', states: ['submitted'] },
+    { key: 'to-allocate', states: ['allocated'] },
+    { key: 'running', states: RUNNING },
+    { key: 'overdue', states: UNANSWERED, only: 'overdue' },
+    { key: 'today', states: LIVE, only: 'today' },
+    archived,
+  ],
+  radiologist: [{ key: 'to-review', states: ['submitted'] }, { key: 'running', states: LIVE }, archived],
+  'duty-head': [{ key: 'drafts', states: ['draft', 'returned'] }, { key: 'running', states: LIVE }, archived],
+  commander: [
+    { key: 'running', states: LIVE },
+    { key: 'overdue', states: UNANSWERED, only: 'overdue' },
+    { key: 'today', states: LIVE, only: 'today' },
+    archived,
+  ],
+  administrator: [{ key: 'running', states: LIVE }, archived],
+};
+
+export const tabsOf = (role: Role): Tab[] => TABS[role];
+
+type Tone = 'wait' | 'run' | 'act' | 'done' | 'off';
+const TONES: Record<ConsultState, Tone> = {
+  draft: 'off', submitted: 'wait', returned: 'act', allocated: 'wait', offered: 'wait', accepted: 'run', scheduled: 'run',
+  answering: 'run', 'in-session': 'run', drafted: 'act', signed: 'done', delivered: 'done', decided: 'done',
+  'feedback-due': 'act', closed: 'off', declined: 'off', cancelled: 'off',
+};
+export const toneOf = (state: string): Tone => TONES[state as ConsultState] ?? 'off';
+
+/** The one thing that this role is waited for in this state; undefined when the row is only looked at. */
+export function primaryActionOf(role: Role, state: string): string | undefined {
+  const actions: Partial<Record<Role, Partial<Record<ConsultState, string>>>> = {
+    'county-doctor': { draft: 'fill', returned: 'fill', scheduled: 'enter', 'in-session': 'enter', delivered: 'decide',
+      decided: 'feed-back', 'feedback-due': 'feed-back' },
+    expert: { offered: 'answer-offer', accepted: 'read', scheduled: 'enter', answering: 'write', 'in-session': 'write', drafted: 'sign' },
+    'consult-coordinator': { submitted: 'review', allocated: 'offer', accepted: 'schedule', signed: 'deliver' },
+    radiologist: { submitted: 'judge' },
+    'duty-head': { draft: 'approve', returned: 'approve' },
+  };
+  return actions[role]?.[state as ConsultState];
+}
+
+const MINUTE = 60_000;
+/** How long a request may stay unanswered before its waiting time turns red. */
+export const WAIT_LIMIT_MS: Record<string, number> = { stat: 10 * MINUTE, urgent: 30 * MINUTE, routine: 5 * 60 * MINUTE };
+
+export function isWaiting(state: string): boolean {
+  return UNANSWERED.includes(state as ConsultState);
+}
+
+export function isOverdue(state: string, priority: Priority | undefined, since: string | undefined, now: number): boolean {
+  if (!isWaiting(state) || !since) return false;
+  return now - Date.parse(since) > (WAIT_LIMIT_MS[priority ?? 'routine'] ?? WAIT_LIMIT_MS['routine'] ?? 0);
+}
+
+/** The stations of the line that a reader follows like a parcel; a state stands at one of them. */
+export const STATIONS = ['submitted', 'allocated', 'accepted', 'in-session', 'signed', 'delivered', 'decided', 'closed'] as const;
+
+export function stationIndex(state: string): number {
+  const at: Record<string, number> = {
+    draft: -1, returned: -1, submitted: 0, allocated: 1, offered: 1, accepted: 2, scheduled: 2, answering: 3, 'in-session': 3,
+    drafted: 3, signed: 4, delivered: 5, decided: 6, 'feedback-due': 6, closed: 7, declined: -1, cancelled: -1,
+  };
+  return at[state] ?? -1;
+}

@@ -1,0 +1,115 @@
+// 今日: the day's figures, each with its rule and the list of what it counted.
+import { InfoCircleOutlined } from '@ant-design/icons';
+import { Button, DatePicker, Drawer, Select, Tooltip } from 'antd';
+import dayjs from 'dayjs';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, useSearchParams } from 'react-router';
+import { useDirectory } from '../directory';
+import { formatNumber, formatTime, siteToday } from '../format';
+import { pick, useLanguage } from '../i18n';
+import { Empty } from '../parts/empty';
+import { Loading } from '../parts/loading';
+import { Page } from '../parts/page';
+import { Problem } from '../parts/problem';
+import { useDrill, useFigures, type Indicator } from './indicators';
+
+export function unitText(unit: Indicator['unit'], language: 'zh' | 'en'): string {
+  return typeof unit === 'string' ? unit : pick(unit, language);
+}
+
+export default function TodayPage() {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const directory = useDirectory();
+  const [query, setQuery] = useSearchParams();
+  const date = query.get('date') ?? siteToday();
+  const organization = query.get('org') ?? undefined;
+  const { data, error, isPending, refetch } = useFigures(date, organization);
+  const [open, setOpen] = useState<Indicator>();
+  const change = (name: string, value: string | undefined) =>
+    setQuery((before) => {
+      if (value) before.set(name, value);
+      else before.delete(name);
+      return before;
+    }, { replace: true });
+
+  return (
+    <Page title={t('today.title')} note={data ? t('today.asOf', { time: formatTime(data.asOf, language) }) : undefined}
+      actions={
+        <>
+          <DatePicker value={dayjs(date)} allowClear={false} aria-label={t('today.date')} onChange={(picked) => change('date', picked ? picked.format('YYYY-MM-DD') : undefined)} />
+          <Select className="org-select" allowClear placeholder={t('today.allOrganizations')} aria-label={t('today.organization')} value={organization}
+            onChange={(value: string | undefined) => change('org', value)}
+            options={directory.organizations.map((house) => ({ value: house.id ?? '', label: house.name }))} />
+        </>
+      }>
+      {error ? <Problem error={error} retry={() => void refetch()} /> : null}
+      {isPending ? <Loading /> : null}
+      {data && data.indicators.length === 0 ? <Empty title={t('today.none')} help={t('today.noneHelp')} /> : null}
+      <ul className="figure-cards">
+        {data?.indicators.map((indicator) => <FigureCard key={indicator.code} indicator={indicator} onOpen={() => setOpen(indicator)} />)}
+      </ul>
+      <p className="hint">{t('today.dayEnds')}</p>
+      <Drawer open={open !== undefined} onClose={() => setOpen(undefined)} size={520} title={pick(open?.name, language)} destroyOnHidden>
+        {open ? <DrillList indicator={open} /> : null}
+      </Drawer>
+    </Page>
+  );
+}
+
+function FigureCard({ indicator, onOpen }: { indicator: Indicator; onOpen: () => void }) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const rule = pick(indicator.rule, language);
+  const known = indicator.value !== null && indicator.value !== undefined;
+  return (
+    <li className="panel figure-card">
+      <p className="figure-name">
+        {pick(indicator.name, language)}
+        {rule ? <Tooltip title={rule}><Button type="text" size="small" className="rule-button" icon={<InfoCircleOutlined />} aria-label={t('today.rule', { rule })} /></Tooltip> : null}
+      </p>
+      <p className="figure-value">{known ? formatNumber(indicator.value) : t('today.unknown')} {known ? <span>{unitText(indicator.unit, language)}</span> : null}</p>
+      <p className="figure-parts">
+        {indicator.denominator !== undefined && indicator.denominator !== null && indicator.denominator !== 0 && indicator.numerator !== undefined
+          ? t('today.parts', { n: formatNumber(indicator.numerator), d: formatNumber(indicator.denominator) }) : ' '}
+      </p>
+      {indicator.drill ? (
+        <Button type="link" size="small" disabled={indicator.counted === 0} onClick={onOpen}>{t('today.counted', { n: indicator.counted ?? '' })}</Button>
+      ) : null}
+    </li>
+  );
+}
+
+function DrillList({ indicator }: { indicator: Indicator }) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const { data, error, refetch } = useDrill(indicator.drill);
+  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (!data) return <Loading />;
+  const target = (reference: string) => {
+    const [type, id] = reference.split('/');
+    return type === 'Task' ? `/consults/${id ?? ''}` : type === 'ImagingStudy' ? `/images/${id ?? ''}` : undefined;
+  };
+  return (
+    <>
+      <p className="hint">{pick(indicator.rule, language)}</p>
+      <p>{t('today.visible', { n: data.total, m: data.visible })}</p>
+      {data.resources.length === 0 ? <Empty title={t('today.nothingCounted')} /> : (
+        <ul className="drill">
+          {data.resources.map((one) => {
+            const to = target(one.reference);
+            const text = one.display ?? one.reference;
+            return (
+              <li key={one.reference}>
+                <span>{to ? <Link to={to}>{text}</Link> : text}</span>
+                <span className="drill-time">{formatTime(one.time, language)}</span>
+                <span className="drill-value">{typeof one.value === 'number' ? formatNumber(one.value) : one.value}</span>
+              </li>
+            );
+          })}
+        </ul>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,39 @@
+// A row opened: enough to decide the next step without leaving the list.
+import { ArrowRightOutlined } from '@ant-design/icons';
+import { Button } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { useNavigate } from 'react-router';
+import { useConsult } from '../consult/data';
+import { Invitation } from '../consult/invitation';
+import { PatientLine } from '../consult/patient-line';
+import { StatusLine } from '../consult/status-line';
+import { TransitionButtons } from '../consult/transition-buttons';
+import { StateBadge, UrgencyBadge } from '../parts/badges';
+import { Loading } from '../parts/loading';
+import { Problem } from '../parts/problem';
+import { roleIs, useSession } from '../session';
+
+export function ConsultDrawer({ taskId }: { taskId: string }) {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const session = useSession();
+  const { data: consult, error, refetch } = useConsult(taskId);
+  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (!consult) return <Loading />;
+  const editable = roleIs(session, 'county-doctor') && (consult.state === 'draft' || consult.state === 'returned');
+  const path = `/consults/${taskId}${editable ? '/edit' : ''}`;
+  return (
+    <div className="drawer-body">
+      <div className="drawer-head">
+        <PatientLine consult={consult} strong />
+        <span className="drawer-badges"><UrgencyBadge priority={consult.request?.priority} /> <StateBadge state={consult.state} /></span>
+      </div>
+      <StatusLine consult={consult} full />
+      <TransitionButtons consult={consult} />
+      <Button className="drawer-enter" icon={<ArrowRightOutlined />} onClick={() => void navigate(path)}>
+        {t(editable ? 'action.fill' : 'action.room')}
+      </Button>
+      <Invitation consult={consult} />
+    </div>
+  );
+}

@@ -1,0 +1,110 @@
+// The rows: a table on the desk, a card each on a phone (the same markup, laid out by the style sheet).
+import { PictureOutlined } from '@ant-design/icons';
+import { Button } from 'antd';
+import { useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import type { ConsultRow } from '../consult/data';
+import { genderKey, patientName } from '../consult/texts';
+import { useDirectory } from '../directory';
+import { formatAge, formatDuration, formatTime } from '../format';
+import { useLanguage } from '../i18n';
+import { identifierOf } from '../names';
+import { StateBadge, UrgencyBadge } from '../parts/badges';
+import { useSession } from '../session';
+import { isOverdue, isWaiting, primaryActionOf } from '../states';
+
+const COLUMNS = ['patient', 'purpose', 'from', 'images', 'wanted', 'waited', 'expert', 'state'] as const;
+const TICK_MS = 30_000;
+
+export function useNow(): number {
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    const timer = window.setInterval(() => setNow(Date.now()), TICK_MS);
+    return () => window.clearInterval(timer);
+  }, []);
+  return now;
+}
+
+interface TableProps {
+  rows: ConsultRow[];
+  activeId: string | undefined;
+  onOpen: (row: ConsultRow) => void;
+  onAct: (row: ConsultRow) => void;
+}
+
+export function RowTable({ rows, activeId, onOpen, onAct }: TableProps) {
+  const { t } = useTranslation();
+  const now = useNow();
+  return (
+    <div className="table-scroll">
+      <table className="list-table">
+        <thead>
+          <tr>
+            {COLUMNS.map((column) => <th key={column} scope="col">{t(`column.${column}`)}</th>)}
+            <th scope="col"><span className="visually-hidden">{t('column.action')}</span></th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <Row key={row.task.id} row={row} now={now} active={row.task.id === activeId} onOpen={onOpen} onAct={onAct} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+interface RowProps { row: ConsultRow; now: number; active: boolean; onOpen: (row: ConsultRow) => void; onAct: (row: ConsultRow) => void }
+
+function Row({ row, now, active, onOpen, onAct }: RowProps) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const directory = useDirectory();
+  const session = useSession();
+  const { request, patient, task, state } = row;
+  const since = request?.authoredOn;
+  const priority = request?.priority ?? task.priority;
+  const overdue = isOverdue(state, priority, since, now);
+  const from = directory.post(task.requester ?? request?.requester);
+  const action = primaryActionOf(session.post.role, state);
+  const images = (request?.supportingInfo ?? []).filter((reference) => reference.reference?.includes('ImagingStudy/')).length;
+  const number = identifierOf(request, 'consult');
+
+  return (
+    <tr className={`${active ? 'row-active' : ''} ${priority === 'stat' && isWaiting(state) ? 'row-stat' : ''}`} aria-selected={active} onClick={() => onOpen(row)}>
+      <td data-label={t('column.patient')} className="cell-patient">
+        <button type="button" className="link-button" onClick={(event) => { event.stopPropagation(); onOpen(row); }}>
+          {patientName(patient) || t('patient.unnamed')}
+        </button>
+        <span className="cell-sub">{t(genderKey(patient))} {formatAge(patient?.birthDate, language)}</span>
+        <UrgencyBadge priority={priority} />
+      </td>
+      <td data-label={t('column.purpose')} className="cell-purpose">
+        <span className="one-line">{request?.orderDetail?.[0]?.text ?? '—'}</span>
+        <span className="cell-sub">{number ?? t('consult.noNumber')}</span>
+      </td>
+      <td data-label={t('column.from')}>
+        {from?.organizationName || directory.organizationName(request?.requester) || '—'}
+        <span className="cell-sub">{[from?.specialty, from?.name].filter(Boolean).join(' · ')}</span>
+      </td>
+      <td data-label={t('column.images')} className="cell-number">
+        {images > 0 ? <><PictureOutlined aria-hidden /> {t('worklist.images', { n: images })}</> : <span className="cell-sub">{t('worklist.noImages')}</span>}
+      </td>
+      <td data-label={t('column.wanted')}>{formatTime(request?.occurrenceDateTime, language) || '—'}</td>
+      <td data-label={t('column.waited')} className={overdue ? 'text-red' : undefined}>
+        {since && isWaiting(state) ? formatDuration(now - Date.parse(since), language) : '—'}
+        {overdue ? <span className="cell-sub text-red">{t('worklist.overdue')}</span> : null}
+      </td>
+      <td data-label={t('column.expert')}>
+        {directory.postName(task.owner) || '—'}
+        <span className="cell-sub">{request?.performerType?.text}</span>
+      </td>
+      <td data-label={t('column.state')}><StateBadge state={state} /></td>
+      <td className="cell-action">
+        <Button size="small" type={action ? 'primary' : 'default'} onClick={(event) => { event.stopPropagation(); onAct(row); }}>
+          {t(action ? `action.${action}` : 'action.look')}
+        </Button>
+      </td>
+    </tr>
+  );
+}
