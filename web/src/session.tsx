@@ -40,7 +40,8 @@ export function useSessionQuery() {
     queryKey: SESSION_KEY,
     queryFn: async (): Promise<Session | null> => {
       try {
-        return take(await callJson<Session>('/session', { keepSession: true }));
+        const session = await callJson<Session | undefined>('/session', { keepSession: true });
+        return session ? take(session) : null;
       } catch (error) {
         if (error instanceof ApiError && error.status === 401) return null;
         throw error;

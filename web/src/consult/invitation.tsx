@@ -28,12 +28,12 @@ export function Invitation({ consult }: { consult: Consult }) {
   return (
     <dl className="facts">
       {facts.map(([key, value]) => (
-        <div key={key} className={value.length > 40 ? 'fact-long' : undefined}>
+        <div key={key} className={value.length > 24 ? 'fact-long' : undefined}>
           <dt>{t(key)}</dt>
           <dd>{value || '—'}</dd>
         </div>
       ))}
-      <div>
+      <div className="fact-long">
         <dt>{t('consult.consent')}</dt>
         <dd><ConsentText consult={consult} /></dd>
       </div>

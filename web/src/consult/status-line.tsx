@@ -32,7 +32,7 @@ export function StatusLine({ consult, full = false }: { consult: Consult; full?:
 
   return (
     <div className="parcel">
-      <ol className="parcel-stations" aria-label={t('parcel.title')}>
+      <ol className="parcel-stations" tabIndex={0} aria-label={t('parcel.title')}>
         {STATIONS.map((station, index) => {
           const time = index <= at ? timeOf(station) : undefined;
           const phase = index < at ? 'past' : index === at ? 'here' : 'ahead';

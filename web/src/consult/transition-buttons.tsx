@@ -14,6 +14,9 @@ export const STEPS_OF_TABS: Record<string, string> = {
   'sign-opinion': 'opinion', dissent: 'joint', sign: 'joint', decide: 'decision', feedback: 'feedback', addendum: 'joint',
 };
 
+/** Steps that end the consult: last in the row and quiet. */
+const FINAL_STEPS = new Set(['cancel', 'refuse']);
+
 interface ButtonsProps {
   consult: Consult;
   /** Opens the tab in which a step is written; without it the room is opened. */
@@ -53,10 +56,10 @@ export function TransitionButtons({ consult, onTab, size = 'middle' }: ButtonsPr
       <div className="steps-row">
         {allowed
           .slice()
-          .sort((a, b) => Number(b.primary) - Number(a.primary))
+          .sort((a, b) => Number(b.primary) - Number(a.primary) || Number(FINAL_STEPS.has(a.name)) - Number(FINAL_STEPS.has(b.name)))
           .map((transition) => (
-            <Button key={transition.name} size={size} type={transition === first ? 'primary' : 'default'}
-              danger={transition.name === 'cancel' || transition.name === 'refuse'} loading={take.isPending && take.variables?.transition === transition}
+            <Button key={transition.name} size={size} type={transition === first ? 'primary' : FINAL_STEPS.has(transition.name) ? 'text' : 'default'}
+              danger={FINAL_STEPS.has(transition.name)} loading={take.isPending && take.variables?.transition === transition}
               data-transition={transition.name} onClick={() => begin(transition)}>
               {transition.title}
             </Button>

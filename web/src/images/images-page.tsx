@@ -1,6 +1,6 @@
 // 影像: what the hospital has received, what waits for a patient, what waits for a doctor's look at the measurement.
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Button, Tabs } from 'antd';
+import { Button } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useSearchParams } from 'react-router';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
@@ -13,6 +13,7 @@ import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem } from '../parts/problem';
+import { Tabs } from '../parts/tabs';
 import { roleIs, useSession } from '../session';
 import { DropZone } from './drop-zone';
 import { HeldStudies } from './held-studies';
@@ -39,7 +40,7 @@ export default function ImagesPage() {
   return (
     <Page title={t('images.title')} note={t('images.note')}>
       <section className="panel">
-        <Tabs activeKey={query.get('tab') ?? 'received'} onChange={(tab) => setQuery({ tab }, { replace: true })} items={tabs} destroyOnHidden />
+        <Tabs activeKey={query.get('tab') ?? 'received'} onChange={(tab) => setQuery({ tab }, { replace: true })} items={tabs} label={t('images.title')} />
       </section>
     </Page>
   );

@@ -1,8 +1,8 @@
 // 人员与岗位: accounts, posts and organisations, for the administrator. No patient data comes here.
-import { Tabs } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
 import { Page } from '../parts/page';
+import { Tabs } from '../parts/tabs';
 import { Accounts } from './accounts';
 import { Organizations } from './organizations';
 import { Posts } from './posts';
@@ -13,7 +13,7 @@ export default function PeoplePage() {
   return (
     <Page title={t('people.title')} note={t('people.note')}>
       <section className="panel">
-        <Tabs activeKey={query.get('tab') ?? 'accounts'} destroyOnHidden onChange={(tab) => setQuery({ tab }, { replace: true })}
+        <Tabs activeKey={query.get('tab') ?? 'accounts'} label={t('people.title')} onChange={(tab) => setQuery({ tab }, { replace: true })}
           items={[
             { key: 'accounts', label: t('people.accounts'), children: <Accounts /> },
             { key: 'posts', label: t('people.posts'), children: <Posts /> },

@@ -36,7 +36,9 @@ export function Sheets({ blocks, head, foot, watermark }: SheetsProps) {
       </div>
       {pages.map((page, number) => (
         <section className="sheet" key={number} aria-label={t('print.pageOf', { n: number + 1, m: pages.length })}>
-          {watermark ? <div className="watermark" aria-hidden="true">{watermark}</div> : null}
+          {watermark ? (
+            <svg className="watermark" viewBox="0 0 210 297" aria-hidden="true"><text x="105" y="150" textAnchor="middle" transform="rotate(-35 105 150)">{watermark}</text></svg>
+          ) : null}
           <div className="sheet-head">{head}</div>
           <div className="sheet-body">{page.map((index) => <div key={blocks[index]?.key}>{blocks[index]?.node}</div>)}</div>
           <div className="sheet-foot"><span>{foot}</span><span>{t('print.pageOf', { n: number + 1, m: pages.length })}</span></div>

@@ -38,7 +38,7 @@ export function Banner({ consult }: { consult: Consult }) {
         <span className="banner-fact banner-wide"><em>{t('banner.from')}</em> {[from?.organizationName, from?.name].filter(Boolean).join(' · ')}</span>
         <span className="banner-fact banner-wide"><em>{t('consult.number')}</em> {identifierOf(consult.request, 'consult') ?? t('consult.noNumber')}</span>
         <span className="banner-badges"><UrgencyBadge priority={consult.request?.priority} /> <StateBadge state={consult.state} /></span>
-        <button type="button" className="banner-more" aria-expanded={open} onClick={() => setOpen(!open)}>
+        <button type="button" className="banner-more" aria-expanded={open} aria-label={t('banner.more')} onClick={() => setOpen(!open)}>
           {open ? <UpOutlined aria-hidden /> : <DownOutlined aria-hidden />} <span>{t('banner.more')}</span>
         </button>
       </div>

@@ -1,6 +1,6 @@
 // 会诊室: whose record, where it stands, and three parts: what is known, the images, what is said and signed.
 import { ArrowLeftOutlined, PrinterOutlined } from '@ant-design/icons';
-import { Button, Tabs } from 'antd';
+import { Button } from 'antd';
 import { useCallback, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
@@ -12,6 +12,7 @@ import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { usePageTitle } from '../parts/page';
 import { Problem } from '../parts/problem';
+import { Tabs } from '../parts/tabs';
 import type { Role } from '../session';
 import { useSession } from '../session';
 import { Viewer, type SlicePlace } from '../viewer/viewer';
@@ -97,7 +98,7 @@ function Room({ consult }: { consult: Consult }) {
           )}
         </div>
         <aside className="room-right panel" aria-label={t('room.work', { name: patientName(consult.patient) })}>
-          <Tabs size="small" activeKey={tab} onChange={openTab} items={tabs} destroyOnHidden={false} />
+          <Tabs activeKey={tab} onChange={openTab} items={tabs} label={t('room.tabsLabel')} />
         </aside>
       </div>
     </div>
