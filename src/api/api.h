@@ -44,10 +44,12 @@ const struct http_route *api_routes(size_t *count);
 void api_on_error(struct http_request *request, const struct error *error);
 
 /* The session of a request (cookie or bearer token; 401, 403). */
-bool api_session(struct http_request *request, struct access_session *session, struct error *error) MUST_CHECK;
+bool api_session(struct http_request *request, struct access_session *session,
+                 struct error *error) MUST_CHECK;
 
 /* Answers with an outcome's issues (or the error's one), status by the error's kind, with the request id. */
-void api_respond_error(struct http_request *request, const struct error *error, const struct outcome *outcome);
+void api_respond_error(struct http_request *request, const struct error *error,
+                       const struct outcome *outcome);
 
 /* Answers with JSON. `fhir` says application/fhir+json, else application/json; pretty by the request's _pretty. */
 void api_respond_json(struct http_request *request, int status, bool fhir, const struct json *value);
@@ -66,7 +68,7 @@ struct api_read {
     struct str patient; /* id */
     uint64_t query_hash;
 };
-bool api_audit_read(struct http_request *request, const struct access_session *session, const struct api_read *read,
-                    struct error *error) MUST_CHECK;
+bool api_audit_read(struct http_request *request, const struct access_session *session,
+                    const struct api_read *read, struct error *error) MUST_CHECK;
 
 #endif

@@ -18,22 +18,26 @@
 #include "store/store.h"
 
 struct change; /* the module, made in main.c */
+struct fhir_index;
 struct outcome;
+struct signer;
 struct view_set;
 struct workflow_set;
 
 struct change_options {
     struct store *store;
     struct access *access;
-    struct view_set *views; /* NULL: none */
+    struct fhir_index *index;
+    const struct view_set *views; /* NULL: none */
     const struct workflow_set *workflows;
-    int offset_minutes;     /* site.timezone */
-    const char *key_folder; /* of signing keys (access/signing.h) */
+    struct signer *signer; /* NULL: nothing can be signed */
+    struct str locks;      /* text of definitions/locks.json; absent: none */
+    int offset_minutes;    /* site.timezone */
 };
 
+/* Lives in the arena; what the options point to must outlive it. */
 bool change_open(struct arena *arena, const struct change_options *options, struct change **change,
                  struct error *error) MUST_CHECK;
-void change_close(struct change *change); /* NULL is allowed */
 
 enum change_kind { CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE };
 

@@ -89,4 +89,14 @@ bool store_cursor_get(struct store_reader *reader, struct str name, uint64_t *se
                       struct error *error) MUST_CHECK;
 bool store_cursor_set(struct store *store, struct str name, uint64_t seq, struct error *error) MUST_CHECK;
 
+/* Grants that are alive at a time: of a resource or of a basis (one of them is given), to one post or all (0). */
+struct store_grants_query {
+    uint64_t resource;
+    uint64_t basis;
+    uint64_t post;
+    int64_t alive_at_ms;
+};
+bool store_grants_list(struct store_reader *reader, struct arena *arena, const struct store_grants_query *query,
+                       struct store_grant **grants, size_t *count, struct error *error) MUST_CHECK;
+
 #endif

@@ -125,6 +125,12 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_GRANT_END_BASIS] = "UPDATE grants SET until_ms = ?2 WHERE basis = ?1 AND until_ms > ?2",
     [SQL_GRANT_ALIVE] =
         "SELECT 1 FROM grants WHERE resource = ?1 AND post = ?2 AND from_ms <= ?3 AND until_ms > ?3 LIMIT 1",
+    [SQL_GRANT_LIST_RESOURCE] =
+        "SELECT resource, post, basis FROM grants"
+        " WHERE resource = ?1 AND (?2 = 0 OR post = ?2) AND from_ms <= ?3 AND until_ms > ?3",
+    [SQL_GRANT_LIST_BASIS] =
+        "SELECT resource, post, basis FROM grants"
+        " WHERE basis = ?1 AND (?2 = 0 OR post = ?2) AND from_ms <= ?3 AND until_ms > ?3",
     [SQL_AUDIT_ADD] = "INSERT INTO audit_outbox VALUES(?1, ?2)",
     [SQL_AUDIT_ALL] = "SELECT number, records FROM audit_outbox ORDER BY number",
     [SQL_AUDIT_DROP] = "DELETE FROM audit_outbox WHERE number <= ?1",

@@ -85,7 +85,9 @@ enum sql {
     SQL_CHECK_HAS_DATE,   /* parameter, from_ms, to_ms, seq */
     SQL_CHECK_HAS_NUMBER, /* parameter, unit, low, high, seq */
     SQL_TABLES,
-    SQL_TABLE_NAMES, /* that indicator SQL may not name */
+    SQL_TABLE_NAMES,         /* that indicator SQL may not name */
+    SQL_GRANT_LIST_RESOURCE, /* resource, post or 0, now */
+    SQL_GRANT_LIST_BASIS,    /* basis, post or 0, now */
     SQL_COUNT
 };
 

@@ -1,0 +1,550 @@
+/* Preparing and submitting. The order of questions for one entry: is the type known, may the role do this at all
+ * (403), is the resource valid (400), what was there before and may it be seen (404), do workflow and locks allow it
+ * (422), may this instance be written (403). */
+#include "change/change.h"
+
+#include <assert.h>
+
+#include "access/audit.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/parse.h"
+#include "base/uuid.h"
+#include "change/change_internal.h"
+#include "fhir/index.h"
+#include "fhir/search_query.h"
+#include "fhir/validate.h"
+#include "model/model.h"
+#include "store/body.h"
+#include "store/search.h"
+#include "view/view_set.h"
+#include "workflow/workflow.h"
+
+bool change_open(struct arena *arena, const struct change_options *options, struct change **change,
+                 struct error *error)
+{
+    struct change *made = ARENA_NEW(arena, struct change);
+    if (made == NULL) {
+        return CHANGE_NO_MEMORY(error);
+    }
+    made->options = *options;
+    if (!change_load_locks(made, arena, error)) {
+        return false;
+    }
+    *change = made;
+    return true;
+}
+
+bool change_read_tree(struct arena *arena, const struct store_version *version, struct json **tree,
+                      struct error *error)
+{
+    struct str text = STR_NONE;
+    return store_body_text(arena, version, &text, error) && json_read(arena, text, tree, error);
+}
+
+bool change_read_current(struct store_reader *reader, struct arena *arena, struct str type, struct str id,
+                         struct store_version *version, struct error *error)
+{
+    struct error cause = { 0 };
+    struct store_version found = { 0 };
+    if (store_read(reader, arena, type, id, &found, &cause)) {
+        *version = found.method == STORE_METHOD_DELETED ? (struct store_version){ 0 } : found;
+        return true;
+    }
+    if (cause.kind == ERROR_NOT_FOUND) {
+        *version = (struct store_version){ 0 };
+        return true;
+    }
+    if (error != NULL) {
+        *error = cause;
+    }
+    return false;
+}
+
+/* ---- one entry ---- */
+
+struct preparing {
+    struct change *change;
+    struct change_set *set;
+    struct store_reader *reader;
+    const struct store_filter *read_filter;
+    struct store_condition *conditions;
+    size_t conditions_count;
+    int64_t now_ms;
+};
+
+static enum access_interaction interaction_of(enum change_kind kind)
+{
+    switch (kind) {
+    case CHANGE_CREATE:
+        return ACCESS_CREATE;
+    case CHANGE_UPDATE:
+        return ACCESS_UPDATE;
+    case CHANGE_DELETE:
+        return ACCESS_DELETE;
+    }
+    return ACCESS_UPDATE;
+}
+
+/* R4 2.24.0.1 id: [A-Za-z0-9\-\.]{1,64} */
+static bool is_id(struct str id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        char c = id.at[i];
+        bool allowed = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '.';
+        if (!allowed) {
+            return false;
+        }
+    }
+    return id.len >= 1 && id.len <= 64;
+}
+
+static bool validate_entry(const struct preparing *at, const struct change_entry *entry, struct error *error)
+{
+    struct validate_options options = { .type = entry->type };
+    if (entry->resource == NULL) {
+        return entry->kind == CHANGE_DELETE || FAIL(error, ERROR_STRUCTURE, "a resource was expected");
+    }
+    if (!validate_resource(entry->resource, &options, at->set->outcome)) {
+        return FAIL(error, ERROR_STRUCTURE, "the resource is not valid R4");
+    }
+    struct str own_id = JSON_TEXT(at->set->arena, entry->resource, "id");
+    if (entry->kind == CHANGE_UPDATE && own_id.at != NULL && !str_equal(own_id, entry->id)) {
+        return FAIL(error, ERROR_INPUT, "the id in the resource is not the id in the URL");
+    }
+    return true;
+}
+
+/* The stored version, for updates and deletes: unseen is absent (404 for a delete; a PUT then is a create, which the
+ * writer refuses if the id is taken after all). */
+static bool read_previous(const struct preparing *at, const struct change_entry *entry,
+                          struct store_version *previous, struct json **tree, struct error *error)
+{
+    bool seen = true;
+    *tree = NULL;
+    if (entry->kind == CHANGE_CREATE) {
+        *previous = (struct store_version){ 0 };
+        return true;
+    }
+    if (!change_read_current(at->reader, at->set->arena, entry->type, entry->id, previous, error)) {
+        return false;
+    }
+    if (previous->type.at == NULL) {
+        return true;
+    }
+    if (!at->set->by_workflow && !store_matches(at->reader, previous, at->read_filter, &seen, error)) {
+        return false;
+    }
+    if (!seen) {
+        return FAIL(error, ERROR_NOT_FOUND, "there is no such %.*s", STR_FMT(entry->type));
+    }
+    return change_read_tree(at->set->arena, previous, tree, error);
+}
+
+static bool check_workflow(const struct preparing *at, const struct change_entry *entry,
+                           const struct json *previous, struct error *error)
+{
+    const struct workflow_set *workflows = at->change->options.workflows;
+    if (at->set->by_workflow || !str_equal(entry->type, STR("Task"))) {
+        return true;
+    }
+    const struct workflow_machine *before = workflow_of_task(workflows, previous);
+    const struct workflow_machine *after = workflow_of_task(workflows, entry->resource);
+    if (entry->kind == CHANGE_DELETE && before != NULL) {
+        return FAIL(error, ERROR_RULE, "a Task with a workflow is not deleted; cancel it");
+    }
+    if (previous == NULL) {
+        return after == NULL || workflow_check_new(after, entry->resource, at->set->session->role, error);
+    }
+    if (before != after) {
+        return FAIL(error, ERROR_RULE, "the workflow of a Task cannot be changed");
+    }
+    return before == NULL || workflow_check_update(before, previous, entry->resource, error);
+}
+
+static bool check_rights(const struct preparing *at, const struct change_entry *entry,
+                         const struct store_version *previous, const struct json *tree, struct error *error)
+{
+    struct change_set *set = at->set;
+
+    if (set->by_workflow) {
+        return true;
+    }
+    if (!change_check_locks(at->change, set->arena, entry->type, tree, entry->resource, set->outcome,
+                            error)) {
+        return false;
+    }
+    if (set->outcome->errors_count > 0) {
+        return FAIL(error, ERROR_RULE, "the record cannot be written in this way");
+    }
+    struct access_write write = {
+        .act = { .interaction = tree == NULL ? ACCESS_CREATE : interaction_of(entry->kind),
+                 .type = entry->type },
+        .resource = entry->resource,
+        .previous = tree,
+        .previous_version = tree == NULL ? NULL : previous,
+        .reader = at->reader,
+        .now_ms = at->now_ms,
+    };
+    return access_may_write(set->session, &write, set->arena, error);
+}
+
+static bool precondition_of(const struct change_entry *entry, const struct store_version *previous,
+                            struct store_write *write, struct error *error)
+{
+    uint64_t version = 0;
+    if (entry->if_match.at == NULL) {
+        write->expect = entry->kind == CHANGE_CREATE || previous->type.at == NULL ? STORE_EXPECT_ABSENT
+                                                                                  : STORE_EXPECT_VERSION;
+        write->version = previous->version;
+        return true;
+    }
+    if (!parse_uint64(entry->if_match, UINT64_MAX, &version)) {
+        return FAIL(error, ERROR_INPUT, "If-Match wants a version as in W/\"3\"");
+    }
+    if (previous->type.at == NULL || previous->version != version) {
+        return FAIL(error, ERROR_PRECONDITION, "the record has changed meanwhile: read it again");
+    }
+    write->expect = STORE_EXPECT_VERSION;
+    write->version = version;
+    return true;
+}
+
+static bool index_entry(const struct preparing *at, const struct change_entry *entry,
+                        struct store_write *write, struct error *error)
+{
+    struct index_rows rows = { 0 };
+    struct arena *arena = at->set->arena;
+    struct store_view_rows *view_rows = NULL;
+    if (entry->kind != CHANGE_DELETE) {
+        if (!fhir_index_rows(at->change->options.index, arena, entry->resource, &rows, error)) {
+            return false;
+        }
+        struct store_index *index = ARENA_NEW(arena, struct store_index);
+        struct store_index_row *made = ARENA_ARRAY(arena, struct store_index_row, rows.count + 1);
+        if (index == NULL || made == NULL) {
+            return CHANGE_NO_MEMORY(error);
+        }
+        for (size_t i = 0; i < rows.count; i++) {
+            const struct index_row *row = &rows.rows[i];
+            made[i] = (struct store_index_row){
+                .kind = (enum store_index_kind)row->kind,
+                .parameter = row->parameter,
+                .key = row->key,
+                .text = row->text,
+                .from_ms = row->from_ms,
+                .to_ms = row->to_ms,
+                .low = row->low,
+                .high = row->high,
+            };
+        }
+        *index = (struct store_index){ .rows = made, .count = rows.count };
+        write->index = index;
+    }
+    if (at->change->options.views != NULL &&
+        !view_set_rows(at->change->options.views, arena, entry->type, entry->resource, &view_rows,
+                       &write->view_rows_count, error)) {
+        return false;
+    }
+    write->view_rows = view_rows;
+    return true;
+}
+
+static bool fill_write(const struct preparing *at, struct change_entry *entry,
+                       const struct store_version *previous, struct store_write *write, struct error *error)
+{
+    const struct access_session *session = at->set->session;
+    static const enum store_method methods[] = { [CHANGE_CREATE] = STORE_METHOD_CREATED,
+                                                 [CHANGE_UPDATE] = STORE_METHOD_UPDATED,
+                                                 [CHANGE_DELETE] = STORE_METHOD_DELETED };
+    write->type = entry->type;
+    write->id = entry->id;
+    write->method = entry->kind == CHANGE_UPDATE && previous->type.at == NULL ? STORE_METHOD_CREATED
+                                                                              : methods[entry->kind];
+    if (!precondition_of(entry, previous, write, error)) {
+        return false;
+    }
+    if (previous->type.at == NULL && session->organization.at != NULL) {
+        write->custodian = hash_resource_key(STR("Organization"), session->organization);
+    }
+    if (session->means != ACCESS_BY_MACHINE) {
+        write->author = hash_resource_key(STR("PractitionerRole"), session->post);
+    }
+    if (entry->kind != CHANGE_DELETE) {
+        (void)json_set(entry->resource, STR("id"), json_new_string(at->set->arena, entry->id));
+        if (!store_body_from_json(at->set->arena, entry->resource, &write->body, error)) {
+            return false;
+        }
+        entry->result.body = write->body;
+    }
+    return index_entry(at, entry, write, error);
+}
+
+/* If-None-Exist: one visible hit is the answer, several are 412, none is a condition for the writer. */
+static bool check_none_exists(struct preparing *at, struct change_entry *entry, bool *exists,
+                              struct error *error)
+{
+    struct arena *arena = at->set->arena;
+    struct search_query *query = ARENA_NEW(arena, struct search_query);
+    struct store_hits hits = { 0 };
+    *exists = false;
+    if (entry->if_none_exist.at == NULL) {
+        return true;
+    }
+    struct search_options options = { .type = entry->type,
+                                      .offset_minutes = at->change->options.offset_minutes };
+    const struct access_act act = { .interaction = ACCESS_SEARCH, .type = entry->type };
+    struct store_search search = { .query = query, .now_ms = at->now_ms };
+    if (query == NULL) {
+        return CHANGE_NO_MEMORY(error);
+    }
+    if (!access_check(at->set->session, act, error) ||
+        !access_filter(at->set->session, act, arena, &search.filter, error) ||
+        !search_query_parse_text(arena, &options, entry->if_none_exist, query, error) ||
+        !store_search(at->reader, arena, &search, &hits, error)) {
+        return false;
+    }
+    if (hits.matches_count > 1) {
+        return FAIL(error, ERROR_PRECONDITION, "If-None-Exist has more than one hit");
+    }
+    if (hits.matches_count == 1) {
+        const struct store_version *hit = &hits.hits[0].version;
+        entry->result.id = hit->id;
+        entry->result.version = hit->version;
+        entry->result.updated_ms = hit->updated_ms;
+        entry->result.http_status = 200;
+        entry->result.body = hit->body;
+        *exists = true;
+        return true;
+    }
+    at->conditions[at->conditions_count++] =
+        (struct store_condition){ .kind = STORE_CONDITION_QUERY, .type = entry->type, .query = query };
+    return true;
+}
+
+static bool prepare_entry(struct preparing *at, struct change_entry *entry, struct store_write *write,
+                          bool *needed, struct error *error)
+{
+    struct store_version previous = { 0 };
+    struct json *tree = NULL;
+    bool exists = false;
+    const struct access_act act = { .interaction = interaction_of(entry->kind), .type = entry->type };
+    *needed = false;
+    if (model_resource_find(entry->type) == NULL) {
+        return FAIL(error, ERROR_NOT_FOUND, "R4 has no resource type of that name");
+    }
+    if (!at->set->by_workflow && !access_check(at->set->session, act, error)) {
+        return false;
+    }
+    if (!validate_entry(at, entry, error)) {
+        return false;
+    }
+    if (entry->kind == CHANGE_CREATE && entry->id.at == NULL) {
+        char id[UUID_TEXT_BYTES];
+        if (!uuid_v7(at->now_ms, id, error)) {
+            return false;
+        }
+        entry->id = arena_dup(at->set->arena, str_from_cstr(id));
+    }
+    if (!is_id(entry->id)) {
+        return FAIL(error, ERROR_INPUT, "an id has 1 to 64 letters, digits, '-' or '.'");
+    }
+    if (!check_none_exists(at, entry, &exists, error) || exists) {
+        return exists;
+    }
+    if (!read_previous(at, entry, &previous, &tree, error)) {
+        return false;
+    }
+    if (entry->kind == CHANGE_DELETE && tree == NULL) {
+        entry->result.http_status = 204; /* R4 3.1.0.7: deleting what is not there is no error */
+        entry->result.id = entry->id;
+        return true;
+    }
+    if (!check_workflow(at, entry, tree, error) || !check_rights(at, entry, &previous, tree, error)) {
+        return false;
+    }
+    *needed = true;
+    return fill_write(at, entry, &previous, write, error);
+}
+
+/* ---- the set ---- */
+
+static bool encode_audit(struct change_set *set, struct error *error)
+{
+    const struct change_entry *first = &set->entries[0];
+    struct access_act act = { .interaction =
+                                  set->operation.at != NULL ? ACCESS_OPERATION : interaction_of(first->kind),
+                              .type = first->type,
+                              .operation = set->operation };
+    struct audit_record record = audit_record_of(set->session, act);
+    record.route = set->route;
+    record.id = first->id;
+    record.outcome = AUDIT_SUCCESS;
+    size_t patients = 0;
+    for (size_t i = 0; i < set->entries_count && patients < AUDIT_PATIENTS_MAX; i++) {
+        if (str_equal(set->entries[i].type, STR("Patient"))) {
+            record.patients[patients++] = set->entries[i].id;
+        }
+    }
+    static const char *const members[] = { "subject", "patient", "for" };
+    for (size_t i = 0; i < set->entries_count * 3 && patients < AUDIT_PATIENTS_MAX; i++) {
+        const struct json *member = json_member(set->entries[i / 3].resource, str_from_cstr(members[i % 3]));
+        struct str reference = JSON_TEXT(set->arena, member, "reference");
+        if (str_starts_with(reference, STR("Patient/"))) {
+            struct str id = str_skip(reference, sizeof "Patient/" - 1);
+            if (patients == 0 || !str_equal(record.patients[patients - 1], id)) {
+                record.patients[patients++] = id;
+            }
+        }
+    }
+    return audit_encode(set->arena, &record, &set->stored.audit_record, error);
+}
+
+static void finish_results(struct change_set *set)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < set->entries_count; i++) {
+        struct change_entry *entry = &set->entries[i];
+        if (entry->result.http_status != 0) {
+            continue; /* needed no write */
+        }
+        const struct store_write *write = &set->stored.writes[at++];
+        entry->result.id = entry->id;
+        entry->result.version = write->result.version;
+        entry->result.seq = write->result.seq;
+        entry->result.updated_ms = write->result.updated_ms;
+        entry->result.http_status = write->result.method == STORE_METHOD_CREATED   ? 201
+                                    : write->result.method == STORE_METHOD_UPDATED ? 200
+                                                                                   : 204;
+    }
+}
+
+static bool touches_directory(const struct change_set *set)
+{
+    for (size_t i = 0; i < set->entries_count; i++) {
+        struct str type = set->entries[i].type;
+        if (str_equal(type, STR("Organization")) || str_equal(type, STR("PractitionerRole")) ||
+            str_equal(type, STR("Practitioner")) || str_equal(type, STR("OrganizationAffiliation"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct change_holder { /* set->stored.data: apply and done need both */
+    struct change *change;
+    struct change_set *set;
+};
+
+static bool run_apply(void *data, struct store_transaction *transaction, struct error *error)
+{
+    struct change_holder *holder = data;
+    return holder->set->apply(holder->set->apply_data, transaction, error);
+}
+
+static void stored_done(struct store_set *stored, const struct error *error)
+{
+    struct change_holder *holder = stored->data;
+    struct change_set *set = holder->set;
+    if (error == NULL) {
+        finish_results(set);
+        if (touches_directory(set)) {
+            access_directory_changed(holder->change->options.access);
+        }
+    }
+    if (set->done != NULL) {
+        set->done(set, error);
+    }
+}
+
+static bool begin(struct change *change, struct change_set *set, struct preparing *at, struct error *error)
+{
+    set->outcome = ARENA_NEW(set->arena, struct outcome);
+    struct change_holder *holder = ARENA_NEW(set->arena, struct change_holder);
+    struct store_write *writes = ARENA_ARRAY(set->arena, struct store_write, set->entries_count + 1);
+    *at = (struct preparing){ .change = change, .set = set, .now_ms = clock_now_ms() };
+    at->conditions =
+        ARENA_ARRAY(set->arena, struct store_condition, set->entries_count + set->conditions_count + 1);
+    if (set->outcome == NULL || holder == NULL || writes == NULL || at->conditions == NULL) {
+        return CHANGE_NO_MEMORY(error);
+    }
+    *set->outcome = outcome_in(set->arena);
+    *holder = (struct change_holder){ .change = change, .set = set };
+    for (size_t i = 0; i < set->conditions_count; i++) {
+        at->conditions[at->conditions_count++] = set->conditions[i];
+    }
+    set->stored = (struct store_set){
+        .arena = set->arena,
+        .writes = writes,
+        .grants = set->grants,
+        .grants_count = set->grants_count,
+        .jobs = set->jobs,
+        .jobs_count = set->jobs_count,
+        .apply = set->apply != NULL ? run_apply : NULL,
+        .done = stored_done,
+        .data = holder,
+    };
+    const struct access_act read = { .interaction = ACCESS_READ };
+    return store_reader_begin(change->options.store, &at->reader, error) &&
+           (set->by_workflow || access_filter(set->session, read, set->arena, &at->read_filter, error));
+}
+
+bool change_prepare(struct change *change, struct change_set *set, struct error *error)
+{
+    struct preparing at = { 0 };
+    struct error cause = { 0 };
+    assert(set->entries_count > 0);
+    bool ok = begin(change, set, &at, &cause);
+    for (size_t i = 0; ok && i < set->entries_count; i++) {
+        bool needed = false;
+        ok = prepare_entry(&at, &set->entries[i], &set->stored.writes[set->stored.writes_count], &needed,
+                           &cause);
+        set->stored.writes_count += ok && needed;
+    }
+    store_reader_end(at.reader);
+    set->stored.conditions = at.conditions;
+    set->stored.conditions_count = at.conditions_count;
+    ok = ok && encode_audit(set, &cause) && store_set_prepare(change->options.store, &set->stored, &cause);
+    if (!ok) {
+        if (set->outcome != NULL && set->outcome->errors_count == 0) {
+            outcome_add_error(set->outcome, &cause);
+        }
+        if (error != NULL) {
+            *error = cause;
+        }
+    }
+    return ok;
+}
+
+bool change_submit(struct change *change, struct change_set *set, struct error *error)
+{
+    if (set->stored.writes_count == 0 && set->grants_count == 0 && set->jobs_count == 0 &&
+        set->apply == NULL) {
+        if (set->done != NULL) {
+            set->done(set, NULL);
+        }
+        return true;
+    }
+    return store_submit(change->options.store, &set->stored, error);
+}
+
+bool change_apply(struct change *change, struct change_set *set, struct error *error)
+{
+    if (!change_prepare(change, set, error)) {
+        return false;
+    }
+    if (set->stored.writes_count == 0 && set->grants_count == 0 && set->jobs_count == 0 &&
+        set->apply == NULL) {
+        return true;
+    }
+    struct error cause = { 0 };
+    if (store_write_and_wait(change->options.store, &set->stored, &cause)) {
+        return true;
+    }
+    outcome_add_error(set->outcome, &cause);
+    if (error != NULL) {
+        *error = cause;
+    }
+    return false;
+}
