@@ -83,8 +83,10 @@ static void accept(struct airway *airway, int slice, const struct lung_runs *run
     }
 }
 
-/* Walks from `slice` in direction `step`; *slices_count counts those with an accepted part. */
-static bool walk(struct airway *airway, int slice, int step, int *slices_count, struct error *error)
+/* Goes from slice to slice in direction `step` and accepts what lies over the accepted parts before; stops at
+ * the first slice without, unless `through`. *slices_count counts the slices with an accepted part. */
+static bool walk(struct airway *airway, int slice, int step, bool through, int *slices_count,
+                 struct error *error)
 {
     double area_before = AREA_MAX_MM2 / 2.0;
     for (int z = slice + step; z >= 0 && z < airway->grid->size.slices; z += step) {
@@ -102,11 +104,11 @@ static bool walk(struct airway *airway, int slice, int step, int *slices_count, 
                 area += parts[i].area_mm2;
             }
         }
-        if (area <= 0) {
+        if (area <= 0 && !through) {
             return true;
         }
-        area_before = area;
-        (*slices_count)++;
+        area_before = area > 0 ? area : AREA_MAX_MM2 / 2.0;
+        *slices_count += area > 0;
     }
     return true;
 }
@@ -140,7 +142,8 @@ static bool find_trachea(struct airway *airway, bool *found, struct error *error
             }
             int slices_count = 1;
             accept(airway, z, &runs, i);
-            if (!walk(airway, z, -1, &slices_count, error) || !walk(airway, z, 1, &slices_count, error)) {
+            if (!walk(airway, z, -1, false, &slices_count, error) ||
+                !walk(airway, z, 1, false, &slices_count, error)) {
                 return false;
             }
             *found = slices_count >= chain;
@@ -162,6 +165,9 @@ bool lung_airway_find(struct lung_grid *grid, bool *found, struct error *error)
         lung_parallel(grid->threads, (size_t)grid->size.slices, mark_candidates, &airway);
         ok = find_trachea(&airway, found, error);
     }
+    int ignored = 0; /* bronchi that rise again, and their branches that fall */
+    ok = ok && (!*found || (walk(&airway, 0, 1, true, &ignored, error) &&
+                            walk(&airway, grid->size.slices - 1, -1, true, &ignored, error)));
     if (ok && *found) {
         for (size_t at = 0; at < count; at++) {
             airway.lumen[at] = airway.lumen[at] >= 2;

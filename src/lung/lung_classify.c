@@ -16,6 +16,8 @@ enum {
     HU_BINS = 2048, /* from LUNG_HU_MIN; the last holds all above */
     EDGE_DENSE_HU = -300,
     EDGE_AIR_HU = -730, /* a little below -700, so that noise does not break faint ground glass */
+    VESSEL_HU = 60,     /* mean around a cell: above it, vessel or calcium (noise lifts single voxels) */
+    CALCIUM_HU = 150,   /* a single voxel */
     LUMEN_HU = -500,
     EDGE_MM_TENTHS = 16 /* how far the look to both sides goes */
 };
@@ -38,6 +40,25 @@ struct classify {
 };
 
 /* ---- states of cells ---- */
+
+/* Thicker than a vessel and, over the cell and its neighbours in the slice, not brighter than tissue. */
+static bool is_dense_lesion(const struct lung_grid *grid, int x, int y, int z)
+{
+    if ((grid->flags[lung_cell(grid->size, x, y, z)] & LUNG_CELL_THICK) == 0) {
+        return false;
+    }
+    int sum = 0;
+    int count = 0;
+    for (int dy = -1; dy <= 1; dy++) {
+        for (int dx = -1; dx <= 1; dx++) {
+            if (x + dx >= 0 && x + dx < grid->size.columns && y + dy >= 0 && y + dy < grid->size.rows) {
+                sum += grid->hu[lung_cell(grid->size, x + dx, y + dy, z)];
+                count++;
+            }
+        }
+    }
+    return sum < VESSEL_HU * count;
+}
 
 static void state_slice(void *context, size_t index)
 {
@@ -76,7 +97,7 @@ static void state_slice(void *context, size_t index)
             } else if (side != 0) {
                 bool whole = around == 10 || (flags & LUNG_CELL_DENSE) != 0;
                 state = (uint8_t)(side | (whole ? STATE_WHOLE : 0) |
-                                  ((flags & LUNG_CELL_THICK) != 0 ? STATE_THICK : 0));
+                                  (is_dense_lesion(grid, x, y, z) ? STATE_THICK : 0));
             } else if ((flags & LUNG_CELL_EXCLUDED) != 0) {
                 state = STATE_EXCLUDED | (uint8_t)lung_side_of_column(grid, x);
             } else if (neighbour != 0 && (flags & LUNG_CELL_BODY) != 0) {
@@ -160,7 +181,7 @@ static enum lung_class class_of(const struct row_view *view, size_t column, int 
         return hu < -950 ? LUNG_CLASS_EMPHYSEMA : LUNG_CLASS_AERATED;
     }
     if (hu >= -200) {
-        return hu < 60 && (state & STATE_THICK) != 0 ? LUNG_CLASS_CONSOLIDATION : LUNG_CLASS_VESSEL;
+        return hu < CALCIUM_HU && (state & STATE_THICK) != 0 ? LUNG_CLASS_CONSOLIDATION : LUNG_CLASS_VESSEL;
     }
     bool thin = false;
     if (is_edge(view, column, &thin)) {

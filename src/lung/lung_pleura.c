@@ -9,7 +9,8 @@
 
 enum {
     SPINE_MM = 40,      /* no posterior fill nearer to the midline: ribs' heads and vertebrae bulge there */
-    SANDWICH_MM = 60,   /* lung must lie so near above and below an axial dent */
+    SANDWICH_MM = 60,   /* lung must lie so near above and below a dent */
+    SLOPE_MM = 4,       /* … looked for so far inward, because the wall slopes */
     DENT_RADIUS_MM = 4, /* thinner dents are the waves of the wall */
     DENT_MARGIN_MM = 2,
     DENT_MIN_ML = 2,
@@ -20,7 +21,8 @@ enum {
     EXCLUDED_MIN_ML = 5,
     DENSE_FROM_HU = -300,
     DENSE_TO_HU = 150,
-    VESSEL_RADIUS_MM = 3 /* what a ball of this size cannot enter is a vessel */
+    VESSEL_RADIUS_MM = 4, /* what a ball of this size cannot enter is a vessel */
+    VESSEL_MARGIN_MM = 3  /* … but the rounded-off rim of a lesion belongs to it */
 };
 
 struct pleura {
@@ -85,6 +87,9 @@ static bool is_sandwiched(const struct lung_grid *grid, uint8_t side, int x, int
     int steps = (int)(SANDWICH_MM / grid->slice_mm);
     bool above = false;
     bool below = false;
+    if (x < 0 || x >= grid->size.columns || y < 0) {
+        return false;
+    }
     for (int i = 1; i <= steps && !(above && below); i++) {
         above =
             above || (z + i < grid->size.slices && grid->side[lung_cell(grid->size, x, y, z + i)] == side);
@@ -93,13 +98,14 @@ static bool is_sandwiched(const struct lung_grid *grid, uint8_t side, int x, int
     return above && below;
 }
 
-/* Cells outward of the lung's edge up to the outline. along_slices: the outline runs over slices and needs no
- * further proof; else it runs within the slice, and lung must lie above and below. */
-static void lateral_candidates(struct pleura *pleura, bool along_slices)
+/* Cells outward of the lung's edge up to the outline, where lung lies above and below. The proof is taken a
+ * little inward, because the wall slopes. Without it the place where the diaphragm meets the wall is a dent. */
+static void lateral_candidates(struct pleura *pleura)
 {
     struct lung_grid *grid = pleura->grid;
     int direction = outward(grid, pleura->side);
     int middle = (int)grid->midline;
+    int inward = direction * (int)lrint(SLOPE_MM / grid->column_mm);
     for (int z = 0; z < grid->size.slices; z++) {
         for (int y = 0; y < grid->size.rows; y++) {
             size_t i = (size_t)z * (size_t)grid->size.rows + (size_t)y;
@@ -112,7 +118,7 @@ static void lateral_candidates(struct pleura *pleura, bool along_slices)
                     break;
                 }
                 size_t at = lung_cell(grid->size, x, y, z);
-                if (is_fillable(grid, at) && (along_slices || is_sandwiched(grid, pleura->side, x, y, z))) {
+                if (is_fillable(grid, at) && is_sandwiched(grid, pleura->side, x - inward, y, z)) {
                     pleura->candidate[at] = 1;
                 }
             }
@@ -138,9 +144,10 @@ static void lateral_reach(struct pleura *pleura)
     }
 }
 
-static void posterior_candidates(struct pleura *pleura, bool along_slices)
+static void posterior_candidates(struct pleura *pleura)
 {
     struct lung_grid *grid = pleura->grid;
+    int inward = (int)lrint(SLOPE_MM / grid->row_mm);
     for (int z = 0; z < grid->size.slices; z++) {
         for (int x = 0; x < grid->size.columns; x++) {
             size_t i = (size_t)z * (size_t)grid->size.columns + (size_t)x;
@@ -149,7 +156,7 @@ static void posterior_candidates(struct pleura *pleura, bool along_slices)
             }
             for (int y = pleura->reach[i] + 1; y <= pleura->hull[i] && y < grid->size.rows; y++) {
                 size_t at = lung_cell(grid->size, x, y, z);
-                if (is_fillable(grid, at) && (along_slices || is_sandwiched(grid, pleura->side, x, y, z))) {
+                if (is_fillable(grid, at) && is_sandwiched(grid, pleura->side, x, y - inward, z)) {
                     pleura->candidate[at] = 1;
                 }
             }
@@ -196,16 +203,16 @@ static void find_dents(struct pleura *pleura, size_t *stack)
     size_t columns = (size_t)pleura->grid->size.columns;
     lateral_reach(pleura);
     outline_within(pleura, rows, stack);
-    lateral_candidates(pleura, false);
+    lateral_candidates(pleura);
     lateral_reach(pleura);
     outline_along(pleura, rows, stack);
-    lateral_candidates(pleura, true);
+    lateral_candidates(pleura);
     posterior_reach(pleura);
     outline_within(pleura, columns, stack);
-    posterior_candidates(pleura, false);
+    posterior_candidates(pleura);
     posterior_reach(pleura);
     outline_along(pleura, columns, stack);
-    posterior_candidates(pleura, true);
+    posterior_candidates(pleura);
 }
 
 /* Keeps of `cells` what a ball enters, with a margin, in pieces of at least min_ml. */
@@ -356,7 +363,7 @@ bool lung_vessels_open(struct lung_grid *grid, struct error *error)
         box.cells[at] = grid->side[at] != 0 && grid->hu[at] > DENSE_FROM_HU;
     }
     ok = ok && lung_box_shrink(&box, VESSEL_RADIUS_MM, grid->threads, error) &&
-         lung_box_grow(&box, VESSEL_RADIUS_MM + grid->column_mm, grid->threads, error);
+         lung_box_grow(&box, VESSEL_RADIUS_MM + VESSEL_MARGIN_MM, grid->threads, error);
     for (size_t at = 0; ok && at < count; at++) {
         grid->flags[at] |= grid->side[at] != 0 && box.cells[at] != 0 ? LUNG_CELL_THICK : 0;
     }
