@@ -115,7 +115,7 @@ static void add_notes(const struct lung_volume *volume, const uint8_t *labels, s
 
 /* ---- the steps ---- */
 
-static unsigned threads_of(const struct lung_options *options)
+unsigned lung_threads(const struct lung_options *options)
 {
     if (options != NULL && options->threads > 0) {
         return options->threads < LUNG_THREADS_MAX ? options->threads : LUNG_THREADS_MAX;
@@ -156,7 +156,7 @@ bool lung_measure_volume(const struct lung_volume *volume, const struct lung_opt
     assert(volume != NULL && volume->hu != NULL);
     assert(labels != NULL);
     struct arena arena = { .bytes_max = (size_t)1 << 30 };
-    struct lung_grid grid = { .threads = threads_of(options), .arena = &arena };
+    struct lung_grid grid = { .threads = lung_threads(options), .arena = &arena };
     *result = (struct lung_result){ .notes = result->notes };
     bool airway_found = false;
     bool joined = false;

@@ -186,6 +186,9 @@ struct lung_options {
 bool lung_measure_volume(const struct lung_volume *volume, const struct lung_options *options,
                          uint8_t *labels, struct lung_result *result, struct error *error) MUST_CHECK;
 
+/* How many threads `options` (may be NULL) ask for on this machine. */
+unsigned lung_threads(const struct lung_options *options);
+
 /* Per cent of the region's volume, 0 for an empty region. */
 double lung_percent(const struct lung_amounts *amounts, double ml);
 
