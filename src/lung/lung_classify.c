@@ -60,50 +60,85 @@ static bool is_dense_lesion(const struct lung_grid *grid, int x, int y, int z)
     return sum < VESSEL_HU * count;
 }
 
+/* Neighbours that are lung (or airway, or beyond the picture's end in height), of ten: 8 in the slice, 2 above and
+ * below. *side gets the side of the first that is lung. Only for cells that do not lie on the slice's border. */
+static int count_neighbours(const struct lung_grid *grid, size_t at, int slice, uint8_t *side)
+{
+    ptrdiff_t row = grid->size.columns;
+    ptrdiff_t plane = row * grid->size.rows;
+    const ptrdiff_t steps[10] = { -1, 1, -row, row, -row - 1, -row + 1, row - 1, row + 1, -plane, plane };
+    int count = 0;
+    for (int i = 0; i < 10; i++) {
+        if ((i == 8 && slice == 0) || (i == 9 && slice == grid->size.slices - 1)) {
+            count += grid->side[at] != 0; /* the picture ends in the lung */
+            continue;
+        }
+        size_t next = (size_t)((ptrdiff_t)at + steps[i]);
+        count += grid->side[next] != 0 || (grid->flags[next] & LUNG_CELL_AIRWAY) != 0;
+        *side = *side == 0 ? grid->side[next] : *side;
+    }
+    return count;
+}
+
+static uint8_t state_of(const struct lung_grid *grid, int x, int y, int z)
+{
+    size_t at = lung_cell(grid->size, x, y, z);
+    uint8_t flags = grid->flags[at];
+    uint8_t side = grid->side[at];
+    uint8_t neighbour = 0;
+    if ((flags & LUNG_CELL_AIRWAY) != 0) {
+        return (uint8_t)(STATE_AIRWAY | lung_side_of_column(grid, x));
+    }
+    if ((flags & LUNG_CELL_EXCLUDED) != 0 && side == 0) {
+        return (uint8_t)(STATE_EXCLUDED | lung_side_of_column(grid, x));
+    }
+    if ((flags & LUNG_CELL_BODY) == 0) {
+        return 0;
+    }
+    int count = count_neighbours(grid, at, z, &neighbour);
+    if (side == 0) {
+        return neighbour;
+    }
+    bool whole = count == 10 || (flags & LUNG_CELL_DENSE) != 0;
+    return (uint8_t)(side | (whole ? STATE_WHOLE : 0) | (is_dense_lesion(grid, x, y, z) ? STATE_THICK : 0));
+}
+
+/* Whether a row, or one beside it, holds lung or anything else to be labelled. */
+static bool is_row_empty(const struct lung_grid *grid, int y, int z)
+{
+    size_t columns = (size_t)grid->size.columns;
+    for (int step = -1; step <= 1; step++) {
+        const uint8_t *row = grid->side + lung_cell(grid->size, 0, y + step, z);
+        if (memchr(row, LUNG_SIDE_RIGHT, columns) != NULL || memchr(row, LUNG_SIDE_LEFT, columns) != NULL) {
+            return false;
+        }
+        int beside = z + step;
+        row = grid->side + lung_cell(grid->size, 0, y, beside);
+        if (step != 0 && beside >= 0 && beside < grid->size.slices &&
+            (memchr(row, LUNG_SIDE_RIGHT, columns) != NULL || memchr(row, LUNG_SIDE_LEFT, columns) != NULL)) {
+            return false;
+        }
+    }
+    uint8_t any = 0;
+    const uint8_t *flags = grid->flags + lung_cell(grid->size, 0, y, z);
+    for (size_t x = 0; x < columns; x++) {
+        any |= flags[x];
+    }
+    return (any & (LUNG_CELL_AIRWAY | LUNG_CELL_EXCLUDED)) == 0;
+}
+
 static void state_slice(void *context, size_t index)
 {
     struct classify *classify = context;
     const struct lung_grid *grid = classify->grid;
-    struct lung_size size = grid->size;
     int z = (int)index;
-    for (int y = 0; y < size.rows; y++) {
-        for (int x = 0; x < size.columns; x++) {
-            size_t at = lung_cell(size, x, y, z);
-            uint8_t flags = grid->flags[at];
-            uint8_t side = grid->side[at];
-            int around = 0;
-            uint8_t neighbour = 0;
-            for (int i = 0; i < 10; i++) {
-                static const int8_t steps[10][3] = { { -1, 0, 0 }, { 1, 0, 0 }, { 0, -1, 0 },  { 0, 1, 0 },
-                                                     { 0, 0, -1 }, { 0, 0, 1 }, { -1, -1, 0 }, { 1, -1, 0 },
-                                                     { -1, 1, 0 }, { 1, 1, 0 } };
-                int nx = x + steps[i][0];
-                int ny = y + steps[i][1];
-                int nz = z + steps[i][2];
-                if (nx < 0 || nx >= size.columns || ny < 0 || ny >= size.rows) {
-                    continue;
-                }
-                if (nz < 0 || nz >= size.slices) {
-                    around += side != 0; /* the picture ends in the lung */
-                    continue;
-                }
-                size_t next = lung_cell(size, nx, ny, nz);
-                around += grid->side[next] != 0 || (grid->flags[next] & LUNG_CELL_AIRWAY) != 0;
-                neighbour = neighbour == 0 ? grid->side[next] : neighbour;
-            }
-            uint8_t state = 0;
-            if ((flags & LUNG_CELL_AIRWAY) != 0) {
-                state = STATE_AIRWAY | (uint8_t)lung_side_of_column(grid, x);
-            } else if (side != 0) {
-                bool whole = around == 10 || (flags & LUNG_CELL_DENSE) != 0;
-                state = (uint8_t)(side | (whole ? STATE_WHOLE : 0) |
-                                  (is_dense_lesion(grid, x, y, z) ? STATE_THICK : 0));
-            } else if ((flags & LUNG_CELL_EXCLUDED) != 0) {
-                state = STATE_EXCLUDED | (uint8_t)lung_side_of_column(grid, x);
-            } else if (neighbour != 0 && (flags & LUNG_CELL_BODY) != 0) {
-                state = neighbour;
-            }
-            classify->states[at] = state;
+    memset(classify->states + lung_cell(grid->size, 0, 0, z), 0,
+           (size_t)grid->size.columns * (size_t)grid->size.rows);
+    for (int y = 1; y < grid->size.rows - 1; y++) {
+        uint8_t *states = classify->states + lung_cell(grid->size, 0, y, z);
+        bool empty = is_row_empty(grid, y, z);
+        for (int x = 1; !empty && x < grid->size.columns - 1; x++) {
+            states[x] = state_of(grid, x, y, z);
         }
     }
 }

@@ -37,6 +37,12 @@ static void put_runs(struct buf *buf, const uint8_t *labels, size_t count)
 {
     for (size_t i = 0; i < count;) {
         size_t end = i + 1;
+        uint64_t eight = labels[i] * UINT64_C(0x0101010101010101);
+        uint64_t next = eight;
+        while (end + sizeof next <= count && next == eight) { /* most of a slice is one long run */
+            memcpy(&next, labels + end, sizeof next);
+            end += next == eight ? sizeof next : 0;
+        }
         while (end < count && labels[end] == labels[i]) {
             end++;
         }

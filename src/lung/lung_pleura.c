@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 
 enum {
     SPINE_MM = 40,      /* no posterior fill nearer to the midline: ribs' heads and vertebrae bulge there */
@@ -283,22 +284,37 @@ bool lung_pleura_fill(struct lung_grid *grid, struct error *error)
 
 /* A dense column of cells with lung of its own side below, none above, and lung at its mirror image: the
  * solid upper end of a lung. (The heart and the arch of the aorta have lung above; the liver has none below.) */
-static void mark_upper_ends(const struct lung_grid *grid, int x, int y, uint8_t *candidate)
+static void mark_upper_ends(const struct lung_grid *grid, int32_t *tops, uint8_t *candidate)
 {
-    int side = lung_side_of_column(grid, x);
-    int mirrored = (int)lrint(2 * grid->midline - x);
-    if (mirrored < 0 || mirrored >= grid->size.columns ||
-        fabs(x - grid->midline) * grid->column_mm < MEDIASTINUM_MM) {
-        return;
+    int margin = (int)(MEDIASTINUM_MM / grid->column_mm);
+    size_t plane = (size_t)grid->size.columns * (size_t)grid->size.rows;
+    for (size_t i = 0; i < plane; i++) {
+        tops[i] = -1;
     }
-    int top = grid->size.slices - 1;
-    while (top >= 0 && grid->side[lung_cell(grid->size, x, y, top)] != side) {
-        top--;
+    for (int z = 0; z < grid->size.slices; z++) {
+        for (size_t i = 0; i < plane; i++) {
+            uint8_t side = grid->side[(size_t)z * plane + i];
+            tops[i] = side != 0 && side == lung_side_of_column(grid, (double)(i % (size_t)grid->size.columns))
+                          ? z
+                          : tops[i];
+        }
     }
-    for (int z = top + 1; top >= 0 && z < grid->size.slices; z++) {
-        size_t at = lung_cell(grid->size, x, y, z);
-        uint8_t other = grid->side[lung_cell(grid->size, mirrored, y, z)];
-        candidate[at] = other != 0 && other != side && is_fillable(grid, at) && grid->hu[at] < DENSE_TO_HU;
+    for (int z = 0; z < grid->size.slices; z++) {
+        for (int y = 0; y < grid->size.rows; y++) {
+            size_t row = lung_cell(grid->size, 0, y, z);
+            for (int x = 0; x < grid->size.columns; x++) {
+                int32_t top = tops[row - (size_t)z * plane + (size_t)x];
+                int mirrored = (int)lrint(2 * grid->midline - x);
+                if (top < 0 || z <= top || mirrored < 0 || mirrored >= grid->size.columns ||
+                    abs(x - (int)grid->midline) < margin) {
+                    continue;
+                }
+                uint8_t other = grid->side[row + (size_t)mirrored];
+                candidate[row + (size_t)x] = other != 0 && other != lung_side_of_column(grid, x) &&
+                                             is_fillable(grid, row + (size_t)x) &&
+                                             grid->hu[row + (size_t)x] < DENSE_TO_HU;
+            }
+        }
     }
 }
 
@@ -328,11 +344,10 @@ bool lung_pleura_mark_excluded(struct lung_grid *grid, struct error *error)
     struct arena arena = { .bytes_max = (size_t)1 << 30 };
     size_t count = lung_size_cells(grid->size);
     uint8_t *candidate = arena_calloc(&arena, count, 1);
-    bool ok = candidate != NULL || no_memory(error);
-    for (int y = 0; ok && y < grid->size.rows; y++) {
-        for (int x = 0; x < grid->size.columns; x++) {
-            mark_upper_ends(grid, x, y, candidate);
-        }
+    int32_t *tops = ARENA_ARRAY(&arena, int32_t, (size_t)grid->size.columns * (size_t)grid->size.rows);
+    bool ok = (candidate != NULL && tops != NULL) || no_memory(error);
+    if (ok) {
+        mark_upper_ends(grid, tops, candidate);
     }
     for (int z = 0; ok && z < grid->size.slices; z++) {
         for (int y = 0; y < grid->size.rows; y++) {

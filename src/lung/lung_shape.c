@@ -13,9 +13,11 @@ enum {
 
 struct ball {
     const struct lung_box *box;
-    int16_t *across; /* squared distance within the row, in units of radius² / 10000 */
-    int16_t *plane;  /* … within the slice */
-    double scale;    /* units per mm² */
+    struct lung_size part; /* only the part of the box around the set cells is worked on */
+    int low[3];            /* where it begins: column, row, slice */
+    int16_t *across;       /* squared distance within the row, in units of radius² / 10000 */
+    int16_t *plane;        /* … within the slice */
+    double scale;          /* units per mm² */
     int row_steps;
     int slice_steps;
     uint8_t value; /* distance to cells of this value */
@@ -28,9 +30,15 @@ static int16_t ball_units(const struct ball *ball, double mm)
     return units >= FAR ? (int16_t)FAR : (int16_t)lrint(units);
 }
 
+static uint8_t *part_row(const struct ball *ball, int row, int slice)
+{
+    return ball->box->cells +
+           lung_cell(ball->box->size, ball->low[0], ball->low[1] + row, ball->low[2] + slice);
+}
+
 static void ball_row(const struct ball *ball, const uint8_t *cells, int16_t *out)
 {
-    int columns = ball->box->size.columns;
+    int columns = ball->part.columns;
     int16_t table[STEPS_MAX + 2];
     for (int i = 0; i < STEPS_MAX + 2; i++) {
         table[i] = ball_units(ball, i * ball->box->column_mm);
@@ -59,11 +67,10 @@ LUNG_HOT static void row_minimum(int16_t *restrict out, const int16_t *restrict 
 static void ball_slice(void *context, size_t index)
 {
     struct ball *ball = context;
-    struct lung_size size = ball->box->size;
+    struct lung_size size = ball->part;
     int z = (int)index;
     for (int y = 0; y < size.rows; y++) {
-        size_t at = lung_cell(size, 0, y, z);
-        ball_row(ball, ball->box->cells + at, ball->across + at);
+        ball_row(ball, part_row(ball, y, z), ball->across + lung_cell(size, 0, y, z));
     }
     for (int y = 0; y < size.rows; y++) {
         int16_t *out = ball->plane + lung_cell(size, 0, y, z);
@@ -84,7 +91,7 @@ static void ball_slice(void *context, size_t index)
 static void ball_depth(void *context, size_t index)
 {
     struct ball *ball = context;
-    struct lung_size size = ball->box->size;
+    struct lung_size size = ball->part;
     int16_t best[LUNG_COLUMNS_MAX];
     int y = (int)index;
     for (int z = 0; z < size.slices; z++) {
@@ -98,33 +105,70 @@ static void ball_depth(void *context, size_t index)
                 row_minimum(best, ball->plane + lung_cell(size, 0, y, z + step), add, size.columns);
             }
         }
-        uint8_t *cells = ball->box->cells + lung_cell(size, 0, y, z);
+        uint8_t *cells = part_row(ball, y, z);
         for (int x = 0; x < size.columns; x++) {
             cells[x] = best[x] <= ball->reach ? ball->value : cells[x];
         }
     }
 }
 
+/* The part of the box around its set cells, with a rim; false when no cell is set. */
+static bool find_part(const struct lung_box *box, const int rim[3], struct ball *ball)
+{
+    const int size[3] = { box->size.columns, box->size.rows, box->size.slices };
+    int low[3] = { size[0], size[1], size[2] };
+    int high[3] = { -1, -1, -1 };
+    for (int z = 0; z < box->size.slices; z++) {
+        for (int y = 0; y < box->size.rows; y++) {
+            const uint8_t *row = box->cells + lung_cell(box->size, 0, y, z);
+            const uint8_t *first = memchr(row, 1, (size_t)box->size.columns);
+            if (first == NULL) {
+                continue;
+            }
+            const uint8_t *last = memrchr(row, 1, (size_t)box->size.columns);
+            const int from[3] = { (int)(first - row), y, z };
+            const int to[3] = { (int)(last - row), y, z };
+            for (int i = 0; i < 3; i++) {
+                low[i] = from[i] < low[i] ? from[i] : low[i];
+                high[i] = to[i] > high[i] ? to[i] : high[i];
+            }
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        low[i] = low[i] - rim[i] < 0 ? 0 : low[i] - rim[i];
+        high[i] = high[i] + rim[i] >= size[i] ? size[i] - 1 : high[i] + rim[i];
+        ball->low[i] = low[i];
+    }
+    ball->part = (struct lung_size){ high[0] - low[0] + 1, high[1] - low[1] + 1, high[2] - low[2] + 1 };
+    return ball->part.columns > 0 && ball->part.slices > 0;
+}
+
+/* Growing works on the set cells and as far as they reach; shrinking on them and one free cell around. */
 static bool box_spread(struct lung_box *box, double radius_mm, uint8_t value, unsigned threads,
                        struct error *error)
 {
     assert(radius_mm > 0);
     assert(box->size.columns <= LUNG_COLUMNS_MAX);
     struct arena arena = { .bytes_max = (size_t)1 << 30 };
-    size_t count = lung_size_cells(box->size);
     struct ball ball = {
         .box = box, .value = value, .reach = 10000, .scale = 10000 / (radius_mm * radius_mm)
     };
+    ball.row_steps = (int)(radius_mm / box->row_mm);
+    ball.slice_steps = (int)(radius_mm / box->slice_mm);
+    const int grow[3] = { (int)(radius_mm / box->column_mm) + 1, ball.row_steps + 1, ball.slice_steps + 1 };
+    const int shrink[3] = { 1, 1, 1 };
+    if (!find_part(box, value == 1 ? grow : shrink, &ball)) {
+        return true;
+    }
+    size_t count = lung_size_cells(ball.part);
     ball.across = arena_alloc(&arena, count * sizeof *ball.across);
     ball.plane = arena_alloc(&arena, count * sizeof *ball.plane);
     if (ball.across == NULL || ball.plane == NULL) {
         arena_deinit(&arena);
         return FAIL(error, ERROR_TOO_LARGE, "no memory to measure this CT");
     }
-    ball.row_steps = (int)(radius_mm / box->row_mm);
-    ball.slice_steps = (int)(radius_mm / box->slice_mm);
-    lung_parallel(threads, (size_t)box->size.slices, ball_slice, &ball);
-    lung_parallel(threads, (size_t)box->size.rows, ball_depth, &ball);
+    lung_parallel(threads, (size_t)ball.part.slices, ball_slice, &ball);
+    lung_parallel(threads, (size_t)ball.part.rows, ball_depth, &ball);
     arena_deinit(&arena);
     return true;
 }
