@@ -92,7 +92,7 @@ def main():
     elements = rows(folder, 'elements.tsv')
     set_numbers = value_sets(writer, rows(folder, 'value_sets.tsv'), [e[9] for e in elements if e[9]])
     structures(writer, rows(folder, 'types.tsv'), elements, set_numbers)
-    search(writer, rows(folder, 'search.tsv'))
+    search(writer, rows(folder, 'search.tsv') + rows(folder.parent, 'search.tsv'))  # the standard's, then our own
     compartments = sorted(rows(folder, 'compartments.tsv'))
     writer.array('struct model_compartment_row', 'model_compartments',
                  ['{ %s, %s, %s }' % tuple(map(text, row)) for row in compartments], static=False)

@@ -73,6 +73,7 @@ struct access_session {
     struct str role;           /* code: "county-doctor", "consult-coordinator", … "system", "device" */
     struct str organization;   /* Organization id of the post: the custodian of what is written */
     struct str tenant;         /* its top Organization id */
+    struct str language;       /* "zh" or "en" */
     struct str csrf;           /* ACCESS_BY_COOKIE: what X-CSRF-Token must hold */
     bool must_change_password; /* then only the change of password and sign-out are allowed (403 else) */
     uint64_t number;           /* stable for the session's life, not secret: for rate limits and events */
@@ -110,6 +111,8 @@ struct access_write {
     const struct json *resource;                  /* new content; NULL for a delete */
     const struct json *previous;                  /* stored content; NULL for a create */
     const struct store_version *previous_version; /* its row; NULL for a create */
+    /* Keys "Type/id" of what the same transaction creates: references to it count as seen. May be NULL. */
+    const struct table *created;
     struct store_reader *reader; /* where grants and the resources that a rule wants seen are looked up */
     int64_t now_ms;
 };

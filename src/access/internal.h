@@ -139,6 +139,9 @@ bool session_begin(struct access *access, struct arena *arena, const struct sess
 /* Without `lock`: ends the account's sessions but the one numbered `except`, and its tokens too. */
 bool sessions_end_of(struct access *access, struct str account, uint64_t except, bool tokens,
                      struct error *error) MUST_CHECK;
+/* Without `lock`: a copy of the session itself. ERROR_SIGN_IN when it has ended. */
+bool session_state(struct access *access, const struct access_session *session, struct session *state,
+                   struct error *error) MUST_CHECK;
 /* Without `lock`: a copy of the account behind a session; its last_sign_in_ms says when the password was
  * last given in this session. ERROR_SIGN_IN when the session has ended. */
 bool session_account(struct access *access, const struct access_session *session, struct account *account,
@@ -155,19 +158,33 @@ void throttle_succeeded(struct access *access, struct str key);
 
 /* ---- post.c: without `lock` ---- */
 
+enum { ACCESS_LINE_MAX = 12 };
+
 struct post_info {
+    bool usable; /* in force now, with a role that has a policy, at an organisation that exists */
     struct str id;
-    struct str role;
+    struct str practitioner;
+    const struct policy_role *role;
     struct str organization;
     struct str organization_name;
     struct str tenant;
     struct str tenant_name;
+    struct str line[ACCESS_LINE_MAX]; /* from the organisation up to the tenant */
+    size_t line_count;
+    int64_t ends_ms;
 };
 
-/* The active posts of a person whose role has a policy, in the directory's order. */
+/* What a PractitionerRole says. */
+bool post_read(struct access *access, struct arena *arena, const struct json *resource,
+               struct post_info *info, struct error *error) MUST_CHECK;
+
+/* The usable posts of a person, in the directory's order. */
 bool posts_of(struct access *access, struct arena *arena, struct str practitioner, struct post_info **posts,
               size_t *count, struct error *error) MUST_CHECK;
-struct json *post_json(const struct access *access, struct arena *arena, const struct post_info *post);
+struct json *post_json(struct arena *arena, const struct post_info *post);
+
+/* "Organization/x" in a Reference → x; STR_NONE for anything else. */
+struct str reference_id(struct arena *arena, const struct json *reference, struct str type);
 
 /* ---- actor.c ---- */
 

@@ -133,7 +133,7 @@ static bool types_read(struct reader *reader, const struct json *rule, struct po
     }
     for (size_t i = 0; i < out->types_count; i++) {
         bool all = out->types_count == 1 && str_equal(out->types[i], STR("*"));
-        if (!all && !model_is_resource_type(out->types[i])) {
+        if (!all && model_resource_find(out->types[i]) == NULL) {
             return fail(reader, "unknown resource type", out->types[i]);
         }
     }
@@ -158,16 +158,32 @@ static bool custodian_read(struct reader *reader, const struct json *rule, struc
     return true;
 }
 
-/* Chains would look at what the session may not see; _has too (design.md section 5: no chains). */
-static bool when_is_plain(struct reader *reader, struct str when)
+/* Whether every type of the rule has this search parameter (of reference kind, when asked). */
+static bool parameter_known(struct reader *reader, const struct policy_rule *rule, struct str code,
+                            bool reference)
 {
-    struct str rest = when;
+    for (size_t i = 0; i < rule->types_count; i++) {
+        const struct model_search_parameter *found = model_search_find(rule->types[i], code);
+        if (found == NULL || (reference && found->kind != MODEL_SEARCH_REFERENCE)) {
+            return fail(reader, "a type of the rule lacks the search parameter", code);
+        }
+    }
+    return true;
+}
+
+/* Chains would look at what the session may not see; _has too (design.md section 5: no chains). */
+static bool when_is_plain(struct reader *reader, const struct policy_rule *rule)
+{
+    struct str rest = rule->when;
     struct str pair = STR_NONE;
     while (str_split_next(&rest, '&', &pair)) {
         struct str name = str_slice(pair, 0, str_find_char(pair, '='));
         if (name.len == pair.len || name.len == 0 || str_find_char(name, '.') < name.len ||
             name.at[0] == '_') {
             return fail(reader, "'when' takes plain parameters (no chain, no _…), not", name);
+        }
+        if (!parameter_known(reader, rule, str_slice(name, 0, str_find_char(name, ':')), false)) {
+            return false;
         }
     }
     return true;
@@ -222,7 +238,8 @@ static bool rule_read(struct reader *reader, const struct json *rule, struct pol
         !paths_read(reader, rule, out)) {
         return false;
     }
-    return (out->when.at == NULL || when_is_plain(reader, out->when)) &&
+    return (out->when.at == NULL || when_is_plain(reader, out)) &&
+           (out->granted_through.at == NULL || parameter_known(reader, out, out->granted_through, true)) &&
            two_texts_read(reader, JSON_GET(rule, "message"), &out->message, &out->message_en);
 }
 
@@ -276,7 +293,7 @@ static bool masks_read(struct reader *reader, const struct json *array, struct p
                         &mask->parameters_count)) {
             return false;
         }
-        if (!model_is_resource_type(mask->type)) {
+        if (model_resource_find(mask->type) == NULL) {
             return fail(reader, "unknown resource type", mask->type);
         }
     }

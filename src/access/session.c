@@ -304,7 +304,10 @@ static bool session_resolve(struct access *access, struct arena *arena, struct s
         }
         session_take_actor(access, slots, key, actor);
     }
-    *session = (struct access_session){ .means = copy.means, .number = copy.number };
+    *session = (struct access_session){ .means = copy.means, .number = copy.number, .language = STR("zh") };
+    if (strcmp(account.language, "en") == 0) {
+        session->language = STR("en");
+    }
     session->must_change_password = account.must_change && copy.means == ACCESS_BY_COOKIE;
     return actor_attach(arena, actor, session, error);
 }

@@ -61,7 +61,9 @@ static bool begin(struct access *access, struct arena *arena, struct account *ac
     if (kept != NULL) {
         memcpy(kept->last_post, account->last_post, sizeof kept->last_post);
         memcpy(kept->language, account->language, sizeof kept->language);
-        kept->last_sign_in_ms = account->last_sign_in_ms;
+        if (account->last_sign_in_ms > kept->last_sign_in_ms) {
+            kept->last_sign_in_ms = account->last_sign_in_ms;
+        }
         ok = account_row(arena, kept, &changes[1], error);
     }
     (void)pthread_mutex_unlock(&access->lock);
@@ -197,21 +199,32 @@ bool sign_out(struct access *access, struct arena *arena, const struct access_se
     return found == NULL || access->options.rows.write(access->options.rows.context, &change, 1, error);
 }
 
-bool session_account(struct access *access, const struct access_session *session, struct account *account,
-                     struct error *error)
+bool session_state(struct access *access, const struct access_session *session, struct session *state,
+                   struct error *error)
 {
-    bool ok = false;
     (void)pthread_mutex_lock(&access->lock);
     const struct session *found =
         session->means == ACCESS_BY_MACHINE ? NULL : session_by_number(access, session);
-    const struct account *owner = found == NULL ? NULL : account_find(access, str_from_cstr(found->account));
-    if (owner != NULL) {
-        *account = *owner;
-        account->last_sign_in_ms = found->confirmed_ms; /* what a session begun from this one inherits */
-        ok = true;
+    if (found != NULL) {
+        *state = *found;
+        state->actor = NULL; /* the copy has no reference */
     }
     (void)pthread_mutex_unlock(&access->lock);
-    return ok ? true : FAIL(error, ERROR_SIGN_IN, "not signed in, or the session has ended: sign in again");
+    return found != NULL
+               ? true
+               : FAIL(error, ERROR_SIGN_IN, "not signed in, or the session has ended: sign in again");
+}
+
+bool session_account(struct access *access, const struct access_session *session, struct account *account,
+                     struct error *error)
+{
+    struct session state;
+    if (!session_state(access, session, &state, error) ||
+        !account_copy(access, str_from_cstr(state.account), account, error)) {
+        return false;
+    }
+    account->last_sign_in_ms = state.confirmed_ms; /* what a session begun from this one inherits */
+    return true;
 }
 
 /* The password of somebody who is signed in already; wrong ones count like those at the door. */

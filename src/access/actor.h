@@ -1,0 +1,56 @@
+/* actor.h — a post with the rules of its role made concrete (ids filled in, custodians as keys). Made when a
+ * session is first used and again when the directory changed; never changes; counted. Nobody outside
+ * access/ includes this. */
+#ifndef SHANHAI_ACCESS_ACTOR_H
+#define SHANHAI_ACCESS_ACTOR_H
+
+#include <stdatomic.h>
+
+#include "access/internal.h"
+#include "store/search.h"
+
+/* One rule of the policy for this post: one store_rule for each of its types. */
+struct actor_rule {
+    const struct policy_rule *rule;
+    const struct store_rule *parts;
+    size_t parts_count;
+};
+
+struct actor_filter {
+    const struct store_rule *rules;
+    size_t count;
+};
+
+struct access_actor {
+    _Atomic uint32_t references;
+    struct arena arena; /* holds the actor itself */
+    struct access *access;
+    const struct policy_role *role;
+    uint64_t epoch;  /* of the directory */
+    int64_t ends_ms; /* the post's period ends */
+    struct str person;
+    struct str post;
+    struct str organization;
+    struct str tenant;
+    const uint64_t *own; /* keys of the tenant's organisations */
+    size_t own_count;
+    const uint64_t *led; /* the same and those that it leads */
+    size_t led_count;
+    const uint64_t *posts; /* keys by which grants count */
+    size_t posts_count;
+    const struct actor_rule *rules;
+    size_t rules_count;
+    struct actor_filter
+        filters[ACCESS_OPERATION]; /* by interaction; operations are put together when asked */
+};
+
+/* ---- the instance part of one rule ---- */
+
+/* The rule's part for a type, or NULL. */
+const struct store_rule *actor_rule_part(const struct actor_rule *rule, struct str type);
+
+/* A filter of rules of this actor. */
+struct store_filter actor_filter(const struct access_actor *actor, const struct store_rule *rules,
+                                 size_t count, int64_t now_ms);
+
+#endif
