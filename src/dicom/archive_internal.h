@@ -145,7 +145,8 @@ bool archive_index_forget(struct archive_index *index, const char *pack, uint64_
                           struct error *error) MUST_CHECK;
 
 /* Sets when a study is to be told of. */
-bool archive_index_set_due(struct archive_index *index, struct str study, int64_t due_ms, struct error *error);
+bool archive_index_set_due(struct archive_index *index, struct str study, int64_t due_ms,
+                           struct error *error);
 /* The study due first; *due_ms 0 when none is. `changes` identifies its state. */
 bool archive_index_next_due(struct archive_index *index, char study[ARCHIVE_UID_BYTES], int64_t *due_ms,
                             int64_t *changes, struct error *error) MUST_CHECK;
