@@ -26,6 +26,8 @@ export interface Session {
   posts: Post[];
   csrf: string;
   language?: string;
+  /** After a reset: nothing else is open until the person has a password of their own. */
+  mustChangePassword?: boolean;
 }
 
 const SESSION_KEY = ['session'];
@@ -41,7 +43,7 @@ export function useSessionQuery() {
     queryFn: async (): Promise<Session | null> => {
       try {
         const session = await callJson<Session | undefined>('/session', { keepSession: true });
-        return session ? take(session) : null;
+        return session?.person ? take(session) : null;
       } catch (error) {
         if (error instanceof ApiError && error.status === 401) return null;
         throw error;

@@ -52,8 +52,12 @@ export function reportBlocks(consult: Consult, directory: Directory, t: TFunctio
   if (joint) documentBlocks(list, joint, directory, t);
   else draftBlocks(list, consult, directory, t, language);
   for (const output of consult.bundles.filter((one) => one.kind === 'addendum' || one.kind === 'decision')) documentBlocks(list, output.bundle, directory, t);
-  list.add(<SignatureTable consult={consult} directory={directory} t={t} language={language} />);
-  list.add(<div className="stamp-space"><span>{t('print.stamp')}</span></div>);
+  list.add(
+    <>
+      <SignatureTable consult={consult} directory={directory} t={t} language={language} />
+      {joint ? <div className="stamp-space"><span>{t('print.stamp')}</span></div> : null}
+    </>,
+  );
   return list.blocks;
 }
 

@@ -6,14 +6,14 @@ import { textOf } from '../names';
 
 interface Figure { region: string; measure: string; label: string; quantity: Quantity }
 
-const SIDES = ['both', 'right', 'left'];
-const ZONES = ['right-upper', 'right-middle', 'right-lower', 'left-upper', 'left-middle', 'left-lower'];
+const SIDES = ['both-lungs', 'right-lung', 'left-lung'];
+const ZONES = ['right-upper-zone', 'right-middle-zone', 'right-lower-zone', 'left-upper-zone', 'left-middle-zone', 'left-lower-zone'];
 
 const codeText = (concept: CodeableConcept | undefined): string => concept?.coding?.[0]?.code ?? '';
 
 export function figuresOf(observations: Observation[]): Figure[] {
   return observations.flatMap((observation) => {
-    const region = codeText(observation.bodySite) || 'both';
+    const region = codeText(observation.bodySite) || 'both-lungs';
     const own = observation.valueQuantity
       ? [{ region, measure: codeText(observation.code), label: textOf(observation.code), quantity: observation.valueQuantity }]
       : [];

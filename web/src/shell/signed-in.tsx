@@ -7,6 +7,7 @@ import { Loading } from '../parts/loading';
 import { Problem } from '../parts/problem';
 import { SessionProvider, useSessionActions, useSessionQuery } from '../session';
 import { Layout } from './layout';
+import { PasswordPage } from './password-dialog';
 import { SignInPage } from './sign-in-page';
 
 export function SignedIn({ bare = false }: { bare?: boolean }) {
@@ -26,6 +27,7 @@ export function SignedIn({ bare = false }: { bare?: boolean }) {
     );
   }
   if (!session) return <SignInPage />;
+  if (session.mustChangePassword) return <PasswordPage />;
   return (
     <SessionProvider value={session}>
       {bare ? <Outlet /> : <Layout key={session.post.id}><Outlet /></Layout>}
