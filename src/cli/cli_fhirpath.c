@@ -8,16 +8,6 @@
 
 enum { EXIT_FINE = 0, EXIT_FILE = 1, EXIT_SYNTAX = 2, EXIT_EVALUATION = 3 };
 
-static void print_trace(void *data, struct str name, const struct fhirpath_collection *items)
-{
-    struct arena *arena = data;
-    (void)fprintf(stderr, "trace %.*s: %zu item(s)\n", STR_FMT(name), items->count);
-    for (size_t i = 0; i < items->count; i++) {
-        struct str text = json_write_arena(arena, fhirpath_item_to_json(arena, &items->items[i]));
-        (void)fprintf(stderr, "  %.*s\n", STR_FMT(text));
-    }
-}
-
 /* Quantities and types as toString() has them: a System value is no FHIR object. */
 static const struct json *item_value(struct arena *arena, const struct fhirpath_item *item)
 {
@@ -25,6 +15,16 @@ static const struct json *item_value(struct arena *arena, const struct fhirpath_
                                    ? json_new_string(arena, fhirpath_item_text(arena, item))
                                    : fhirpath_item_to_json(arena, item);
     return value != NULL ? value : json_new(arena, JSON_NULL);
+}
+
+static void print_trace(void *data, struct str name, const struct fhirpath_collection *items)
+{
+    struct arena *arena = data;
+    (void)fprintf(stderr, "trace %.*s: %zu item(s)\n", STR_FMT(name), items->count);
+    for (size_t i = 0; i < items->count; i++) {
+        struct str text = json_write_arena(arena, item_value(arena, &items->items[i]));
+        (void)fprintf(stderr, "  %.*s\n", STR_FMT(text));
+    }
 }
 
 static bool print_result(struct arena *arena, const struct fhirpath_collection *result)

@@ -106,12 +106,21 @@ bool type_is(struct run *run, const struct expression *expression, const struct 
                run, out, item_is_type(&in->items[0], expression->type_space, expression->name, false), error);
 }
 
+/* R4's search parameters write value.as(DateTime) of a dateTime. */
+static bool is_loosely(const struct fhirpath_item *item, struct str name)
+{
+    enum fhirpath_kind kind =
+        item->kind == FHIRPATH_NODE && item->type != NULL ? type_system_kind(item->type) : FHIRPATH_NODE;
+    return kind != FHIRPATH_NODE && str_equal_cstr(name, system_names[kind]);
+}
+
 static bool keep_of_type(struct run *run, const struct expression *expression, const struct list *in,
                          struct list *out, struct error *error)
 {
     for (size_t i = 0; i < in->count; i++) {
-        if (item_is_type(&in->items[i], expression->type_space, expression->name, true) &&
-            !list_add(run, out, &in->items[i], error)) {
+        bool keeps = item_is_type(&in->items[i], expression->type_space, expression->name, true) ||
+                     (run->context->as_filters && is_loosely(&in->items[i], expression->name));
+        if (keeps && !list_add(run, out, &in->items[i], error)) {
             return false;
         }
     }

@@ -318,8 +318,23 @@ static bool parse_parentheses(struct parser *parser, struct expression **out, st
            take_symbol(parser, ")", error);
 }
 
+/* Words that the grammar keeps for operators; is, as, in, contains may be names. */
+static bool is_reserved(struct str word)
+{
+    static const char *const reserved[] = { "and", "or", "xor", "implies", "div", "mod" };
+    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
+        if (str_equal_cstr(word, reserved[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool parse_word(struct parser *parser, struct expression **out, struct error *error)
 {
+    if (is_reserved(parser->token.text)) {
+        return fail_at(parser, "an operator stands where a value must be", error);
+    }
     bool is_true = str_equal(parser->token.text, STR("true"));
     if (!is_true && !str_equal(parser->token.text, STR("false"))) {
         return parse_invocation(parser, out, error);
