@@ -1,0 +1,104 @@
+#include "fhir/outcome.h"
+
+#include "base/limits.h"
+
+void outcome_add(struct outcome *outcome, struct outcome_issue issue)
+{
+    assert(outcome->arena != NULL);
+    outcome->count++;
+    outcome->errors_count += issue.severity <= OUTCOME_ERROR ? 1 : 0;
+    if (outcome->count > LIMIT_OUTCOME_ISSUES) {
+        outcome->cut = true;
+        return;
+    }
+    struct outcome_issue *kept = ARENA_NEW(outcome->arena, struct outcome_issue);
+    if (kept == NULL) {
+        outcome->cut = true;
+        return;
+    }
+    *kept = issue;
+    kept->next = NULL;
+    if (outcome->last == NULL) {
+        outcome->first = kept;
+    } else {
+        outcome->last->next = kept;
+    }
+    outcome->last = kept;
+}
+
+void outcome_add_error(struct outcome *outcome, const struct error *error)
+{
+    outcome_add(outcome, (struct outcome_issue){
+                             .severity = OUTCOME_ERROR,
+                             .code = error_issue_code(error->kind),
+                             .text = arena_dup(outcome->arena, str_from_cstr(error->text)),
+                         });
+}
+
+static const char *severity_code(enum outcome_severity severity)
+{
+    switch (severity) {
+    case OUTCOME_FATAL:
+        return "fatal";
+    case OUTCOME_ERROR:
+        return "error";
+    case OUTCOME_WARNING:
+        return "warning";
+    case OUTCOME_INFORMATION:
+        return "information";
+    }
+    return "error";
+}
+
+static struct json *issue_to_json(struct arena *arena, const struct outcome_issue *issue,
+                                  enum outcome_language language)
+{
+    struct json *object = json_new(arena, JSON_OBJECT);
+    (void)json_add_text(arena, object, STR("severity"), str_from_cstr(severity_code(issue->severity)));
+    (void)json_add_text(arena, object, STR("code"), str_from_cstr(issue->code));
+    bool chinese = language == OUTCOME_CHINESE && issue->chinese.len > 0;
+    struct str text = chinese ? issue->chinese : issue->text;
+    if (text.len > 0) {
+        (void)json_add_text(arena, object, STR("diagnostics"), text);
+    }
+    if (issue->path.len > 0) {
+        struct json *list = json_add(object, STR("expression"), json_new(arena, JSON_ARRAY));
+        (void)json_append(list, json_new_string(arena, issue->path));
+    }
+    return object;
+}
+
+struct json *outcome_to_json(const struct outcome *outcome, enum outcome_language language)
+{
+    struct arena *arena = outcome->arena;
+    struct json *resource = json_new(arena, JSON_OBJECT);
+    (void)json_add_text(arena, resource, STR("resourceType"), STR("OperationOutcome"));
+    struct json *list = json_add(resource, STR("issue"), json_new(arena, JSON_ARRAY));
+    for (const struct outcome_issue *issue = outcome->first; issue != NULL; issue = issue->next) {
+        (void)json_append(list, issue_to_json(arena, issue, language));
+    }
+    if (outcome->cut) {
+        const struct outcome_issue more = {
+            .severity = OUTCOME_INFORMATION,
+            .code = "informational",
+            .text = arena_printf(arena, "%zu issues in all; only the first are listed.", outcome->count),
+            .chinese = arena_printf(arena, "共 %zu 个问题，仅列出前面的。", outcome->count),
+        };
+        (void)json_append(list, issue_to_json(arena, &more, language));
+    }
+    if (outcome->count == 0) {
+        const struct outcome_issue fine = { .severity = OUTCOME_INFORMATION,
+                                            .code = "informational",
+                                            .text = STR("All OK"),
+                                            .chinese = STR("没有问题") };
+        (void)json_append(list, issue_to_json(arena, &fine, language));
+    }
+    return list == NULL || list->count == 0 ? NULL : resource;
+}
+
+struct json *outcome_of_error(struct arena *arena, const struct error *error, enum outcome_language language)
+{
+    struct outcome outcome = outcome_in(arena);
+    outcome_add_error(&outcome, error);
+    return outcome_to_json(&outcome, language);
+}

@@ -1,0 +1,270 @@
+/* Validation: every official example and Synthea bundle is valid, and each bad input is told with its path. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "fhir/validate.h"
+
+static struct arena arena = { .bytes_max = 512u << 20 };
+
+static struct json *read_json(struct str text)
+{
+    struct json *value = NULL;
+    struct error error = { 0 };
+    if (!json_read(&arena, text, &value, &error)) {
+        fail_msg("%s", error.text);
+    }
+    return value;
+}
+
+/* Validates every .json file of a folder of the shared suites; the number of files, 0 when it is not there. */
+static size_t validate_folder(const char *name, size_t *bad)
+{
+    const char *shared = getenv("SHANHAI_SHARED");
+    struct str path = arena_printf(&arena, "%s/suites/%s", shared == NULL ? "../shared" : shared, name);
+    DIR *folder = opendir(path.at);
+    size_t count = 0;
+    for (struct dirent *entry = NULL; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        struct str file_name = str_from_cstr(entry->d_name);
+        if (!str_ends_with(file_name, STR(".json")) || str_equal(file_name, STR("package.json"))) {
+            continue;
+        }
+        struct arena own = { .bytes_max = 1u << 30 };
+        struct error error = { 0 };
+        struct str text = STR_NONE;
+        struct json *resource = NULL;
+        struct str file = arena_printf(&own, "%.*s/%s", STR_FMT(path), entry->d_name);
+        assert_true(file_read_whole(&own, file.at, LIMIT_BUNDLE_BYTES, &text, &error));
+        assert_true(json_read(&own, text, &resource, &error));
+        struct outcome outcome = outcome_in(&own);
+        count++;
+        if (!validate_resource(resource, NULL, &outcome)) {
+            (*bad)++;
+            for (const struct outcome_issue *issue = outcome.first; issue != NULL; issue = issue->next) {
+                print_message("%s: %.*s: %.*s\n", entry->d_name, STR_FMT(issue->path), STR_FMT(issue->text));
+            }
+        }
+        arena_deinit(&own);
+    }
+    if (folder != NULL) {
+        (void)closedir(folder);
+    }
+    return count;
+}
+
+static void accepts_the_official_examples(void **state)
+{
+    (void)state;
+    size_t bad = 0;
+    size_t count = validate_folder("examples", &bad);
+    if (count == 0) {
+        print_message("left out: no suites/examples in SHANHAI_SHARED\n");
+        skip();
+    }
+    print_message("R4 examples: %zu of %zu accepted\n", count - bad, count);
+    assert_int_equal(bad, 0);
+}
+
+static void accepts_the_synthea_bundles(void **state)
+{
+    (void)state;
+    size_t bad = 0;
+    size_t count = validate_folder("synthea", &bad);
+    if (count == 0) {
+        print_message("left out: no suites/synthea in SHANHAI_SHARED\n");
+        skip();
+    }
+    print_message("Synthea bundles: %zu of %zu accepted\n", count - bad, count);
+    assert_int_equal(bad, 0);
+}
+
+static const struct bad_input {
+    const char *json;
+    const char *path;
+    const char *code;
+} bad_inputs[] = {
+    { "[]", "Resource", "structure" },
+    { "{}", "Resource", "structure" },
+    { "{\"resourceType\":\"Pacient\"}", "Resource", "structure" },
+    { "{\"resourceType\":\"DomainResource\"}", "Resource", "structure" },
+    { "{\"resourceType\":\"HumanName\"}", "Resource", "structure" },
+    { "{\"resourceType\":\"Patient\",\"resourceType\":\"Patient\",\"id\":\"a\"}", "Patient", "structure" },
+    { "{\"resourceType\":\"Patient\",\"nmae\":[{\"text\":\"a\"}]}", "Patient.nmae", "structure" },
+    { "{\"resourceType\":\"Patient\",\"id\":\"a\",\"id\":\"a\"}", "Patient.id", "structure" },
+    { "{\"resourceType\":\"Patient\",\"id\":\"a b\"}", "Patient.id", "value" },
+    { "{\"resourceType\":\"Patient\",\"id\":\"\"}", "Patient.id", "required" },
+    { "{\"resourceType\":\"Patient\",\"id\":7}", "Patient.id", "structure" },
+    { "{\"resourceType\":\"Patient\",\"name\":{\"text\":\"a\"}}", "Patient.name", "structure" },
+    { "{\"resourceType\":\"Patient\",\"name\":[]}", "Patient.name", "structure" },
+    { "{\"resourceType\":\"Patient\",\"name\":[{}]}", "Patient.name[0]", "structure" },
+    { "{\"resourceType\":\"Patient\",\"name\":null}", "Patient.name", "structure" },
+    { "{\"resourceType\":\"Patient\",\"name\":[null]}", "Patient.name[0]", "structure" },
+    { "{\"resourceType\":\"Patient\",\"name\":[\"a\"]}", "Patient.name[0]", "structure" },
+    { "{\"resourceType\":\"Patient\",\"name\":[{\"given\":[\"a\",null]}]}", "Patient.name[0].given[1]",
+      "structure" },
+    { "{\"resourceType\":\"Patient\",\"name\":[{\"given\":[\"a\"],\"_given\":[null,null]}]}",
+      "Patient.name[0].given", "structure" },
+    { "{\"resourceType\":\"Patient\",\"name\":[{\"family\":\"\\u0000\"}]}", "Patient.name[0].family",
+      "value" },
+    { "{\"resourceType\":\"Patient\",\"gender\":[\"male\"]}", "Patient.gender", "structure" },
+    { "{\"resourceType\":\"Patient\",\"gender\":\"M\"}", "Patient.gender", "code-invalid" },
+    { "{\"resourceType\":\"Patient\",\"_gender\":{\"value\":1}}", "Patient._gender.value", "structure" },
+    { "{\"resourceType\":\"Patient\",\"_name\":[{\"id\":\"a\"}]}", "Patient._name", "structure" },
+    { "{\"resourceType\":\"Patient\",\"birthDate\":\"2020-02-30\"}", "Patient.birthDate", "value" },
+    { "{\"resourceType\":\"Patient\",\"birthDate\":\"2020-2-3\"}", "Patient.birthDate", "value" },
+    { "{\"resourceType\":\"Patient\",\"birthDate\":\"2020-02-11T10:00:00Z\"}", "Patient.birthDate", "value" },
+    { "{\"resourceType\":\"Patient\",\"active\":\"true\"}", "Patient.active", "structure" },
+    { "{\"resourceType\":\"Patient\",\"multipleBirthInteger\":1.5}", "Patient.multipleBirthInteger",
+      "value" },
+    { "{\"resourceType\":\"Patient\",\"deceasedBoolean\":true,\"deceasedDateTime\":\"2020\"}",
+      "Patient.deceased[x]", "structure" },
+    { "{\"resourceType\":\"Patient\",\"deceased\":true}", "Patient.deceased", "structure" },
+    { "{\"resourceType\":\"Patient\",\"deceasedDateTime\":\"2020-01-01T10:00:00\"}",
+      "Patient.deceasedDateTime", "value" },
+    { "{\"resourceType\":\"Patient\",\"managingOrganization\":{\"reference\":\"Patient/1\"}}",
+      "Patient.managingOrganization", "value" },
+    { "{\"resourceType\":\"Patient\",\"managingOrganization\":{\"reference\":\"#o\"}}",
+      "Patient.managingOrganization", "not-found" },
+    { "{\"resourceType\":\"Patient\",\"link\":[{\"other\":{\"reference\":\"Patient/1\"}}]}",
+      "Patient.link[0].type", "required" },
+    { "{\"resourceType\":\"Patient\",\"extension\":[{\"valueString\":\"a\"}]}", "Patient.extension[0].url",
+      "required" },
+    { "{\"resourceType\":\"Patient\",\"extension\":[{\"url\":\"http://a.b\"}]}", "Patient.extension[0]",
+      "invariant" },
+    { "{\"resourceType\":\"Patient\",\"contained\":[{\"resourceType\":\"Organization\",\"name\":\"a\"}]}",
+      "Patient.contained[0]", "required" },
+    { "{\"resourceType\":\"Patient\",\"contained\":[{\"resourceType\":\"Organization\",\"id\":\"o\",\"x\":1}]"
+      "}",
+      "Patient.contained[0].x", "structure" },
+    { "{\"resourceType\":\"Patient\",\"text\":{\"status\":\"generated\",\"div\":\"<p>a</p>\"}}",
+      "Patient.text.div", "value" },
+    { "{\"resourceType\":\"Patient\",\"text\":{\"status\":\"generated\",\"div\":\"<div><script>a</script></"
+      "div>\"}}",
+      "Patient.text.div", "value" },
+    { "{\"resourceType\":\"Patient\",\"text\":{\"status\":\"generated\"}}", "Patient.text.div", "required" },
+    { "{\"resourceType\":\"Patient\",\"photo\":[{\"data\":\"abc\"}]}", "Patient.photo[0].data", "value" },
+    { "{\"resourceType\":\"Observation\",\"code\":{\"text\":\"a\"}}", "Observation.status", "required" },
+    { "{\"resourceType\":\"Observation\",\"status\":\"final\"}", "Observation.code", "required" },
+    { "{\"resourceType\":\"Observation\",\"status\":\"final\",\"code\":{\"text\":\"a\"},"
+      "\"valueQuantity\":{\"value\":\"1\"}}",
+      "Observation.valueQuantity.value", "structure" },
+    { "{\"resourceType\":\"MedicationRequest\",\"status\":\"active\",\"intent\":\"order\","
+      "\"subject\":{\"reference\":\"Patient/1\"}}",
+      "MedicationRequest.medication[x]", "required" },
+    { "{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[{\"resource\":"
+      "{\"resourceType\":\"Patient\",\"gender\":\"x\"}}]}",
+      "Bundle.entry[0].resource.gender", "code-invalid" },
+    { "{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[{\"resource\":{\"id\":\"a\"}}]}",
+      "Bundle.entry[0].resource", "structure" },
+};
+
+static void tells_each_fault_with_its_path(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof bad_inputs / sizeof bad_inputs[0]; i++) {
+        struct outcome outcome = outcome_in(&arena);
+        const struct bad_input *bad = &bad_inputs[i];
+        assert_false(validate_resource(read_json(str_from_cstr(bad->json)), NULL, &outcome));
+        if (outcome.first == NULL || outcome.count != 1 || !str_equal_cstr(outcome.first->path, bad->path) ||
+            strcmp(outcome.first->code, bad->code) != 0) {
+            fail_msg("%s: %zu issues, %.*s %s", bad->json, outcome.count, STR_FMT(outcome.first->path),
+                     outcome.first->code);
+        }
+        assert_true(outcome.first->text.len > 0 && outcome.first->chinese.len > 0);
+    }
+}
+
+static void accepts_what_looks_odd_and_is_right(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "{\"resourceType\":\"Patient\",\"name\":[{\"given\":[null,\"a\"],\"_given\":[{\"id\":\"x\"},null]}]}",
+        "{\"resourceType\":\"Patient\",\"_gender\":{\"extension\":[{\"url\":\"http://"
+        "a.b\",\"valueCode\":\"x\"}]}}",
+        "{\"resourceType\":\"Patient\",\"birthDate\":\"2020-02-29\",\"deceasedDateTime\":\"2020\"}",
+        "{\"resourceType\":\"Patient\",\"contained\":[{\"resourceType\":\"Organization\",\"id\":\"o\"}],"
+        "\"managingOrganization\":{\"reference\":\"#o\"}}",
+        "{\"resourceType\":\"Patient\",\"managingOrganization\":{\"reference\":\"https://a.b/fhir/"
+        "Organization/1/_history/2\"}}",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        struct outcome outcome = outcome_in(&arena);
+        if (!validate_resource(read_json(str_from_cstr(good[i])), NULL, &outcome)) {
+            fail_msg("%s: %.*s", good[i], STR_FMT(outcome.first->text));
+        }
+    }
+}
+
+static void suggests_a_near_name(void **state)
+{
+    (void)state;
+    struct outcome outcome = outcome_in(&arena);
+    struct json *patient = read_json(STR("{\"resourceType\":\"Patient\",\"brithDate\":\"2020\"}"));
+    assert_false(validate_resource(patient, NULL, &outcome));
+    assert_non_null(strstr(outcome.first->text.at, "'birthDate'"));
+}
+
+static void lists_all_issues_up_to_the_limit(void **state)
+{
+    (void)state;
+    struct buf text = { .bytes_max = 1 << 20 };
+    buf_add(&text, STR("{\"resourceType\":\"Patient\""));
+    for (int i = 0; i < 60; i++) {
+        buf_printf(&text, ",\"x%d\":1", i);
+    }
+    buf_add(&text, STR("}"));
+    struct outcome outcome = outcome_in(&arena);
+    assert_false(validate_resource(read_json(buf_str(&text)), NULL, &outcome));
+    assert_int_equal(outcome.count, 60);
+    struct json *resource = outcome_to_json(&outcome, OUTCOME_CHINESE);
+    assert_int_equal(JSON_GET(resource, "issue")->count, LIMIT_OUTCOME_ISSUES + 1);
+    struct outcome of_outcome = outcome_in(&arena);
+    assert_true(validate_resource(resource, NULL, &of_outcome));
+    buf_deinit(&text);
+}
+
+static void refuses_another_type_than_the_route(void **state)
+{
+    (void)state;
+    struct outcome outcome = outcome_in(&arena);
+    const struct validate_options options = { .type = STR("Observation") };
+    assert_false(
+        validate_resource(read_json(STR("{\"resourceType\":\"Patient\",\"id\":\"a\"}")), &options, &outcome));
+    assert_string_equal(outcome.first->code, "invalid");
+}
+
+static void an_outcome_tells_an_error(void **state)
+{
+    (void)state;
+    struct error error = { 0 };
+    (void)FAIL(&error, ERROR_NOT_FOUND, "no such thing");
+    struct json *resource = outcome_of_error(&arena, &error, OUTCOME_ENGLISH);
+    struct str text = json_write_arena(&arena, resource);
+    assert_true(str_equal_cstr(text,
+                               "{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"error\","
+                               "\"code\":\"not-found\",\"diagnostics\":\"no such thing\"}]}"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accepts_the_official_examples),
+        cmocka_unit_test(accepts_the_synthea_bundles),
+        cmocka_unit_test(tells_each_fault_with_its_path),
+        cmocka_unit_test(accepts_what_looks_odd_and_is_right),
+        cmocka_unit_test(suggests_a_near_name),
+        cmocka_unit_test(lists_all_issues_up_to_the_limit),
+        cmocka_unit_test(refuses_another_type_than_the_route),
+        cmocka_unit_test(an_outcome_tells_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
