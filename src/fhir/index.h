@@ -11,8 +11,8 @@
  * - string: INDEX_TEXT, normalised (NFKC, case folded, without accents, white space collapsed); names also by
  *   pinyin ("zhangsan") and initials ("zs"). `:exact` has KEY rows of its own ("family:exact").
  * - date: INDEX_DATE spans in UTC; an open end of a Period reaches INDEX_DATE_FIRST or _LAST.
- * - number, quantity: INDEX_NUMBER ranges of what the digits cover (4.0 is [3.95, 4.05]); `key` is 0 for "whatever
- *   unit", else the key of system|code, or of the code or unit alone.
+ * - number, quantity: INDEX_NUMBER [low, high]: equal for a plain value, apart for a Range or a comparator; `key` is 0
+ *   for "whatever unit", else the key of system|code, or of the code or unit alone.
  * - composite: rows of the last component under a number of its own for each key of the components before
  *   (index_composite_parameter).
  * `_id` and `_lastUpdated` are columns of the store, not rows.
@@ -41,7 +41,7 @@ struct index_row {
     struct str text; /* TEXT; KEY: the code or id as people order it, for sorting in memory, never stored */
     int64_t from_ms; /* DATE: inclusive */
     int64_t to_ms;   /* DATE: exclusive */
-    double low;
+    double low;      /* NUMBER: equal to high for a plain value */
     double high;
 };
 

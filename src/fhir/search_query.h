@@ -3,8 +3,8 @@
  * knows keys, texts, spans and ranges and no FHIR. All memory is in the caller's arena; read-only once parsed.
  *
  * Unknown parameters, modifiers that do not fit the type and bad values are ERROR_INPUT naming the parameter (never
- * the value); known ones that are not offered are ERROR_UNSUPPORTED. With `lenient` both become warnings and the
- * parameter is left out. */
+ * the value); known ones that are not offered are ERROR_UNSUPPORTED. With `lenient` what is unknown or not offered
+ * becomes a warning and is left out; a bad value stays an error. */
 #ifndef SHANHAI_FHIR_SEARCH_QUERY_H
 #define SHANHAI_FHIR_SEARCH_QUERY_H
 

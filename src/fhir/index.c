@@ -1,0 +1,283 @@
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/hash.h"
+#include "base/limits.h"
+#include "fhir/index_internal.h"
+
+enum {
+    INDEX_ARENA_BYTES = 32 * 1024 * 1024, /* all expressions of all types need about 4 MB */
+    COMPONENT_KEYS_MAX = 16,
+};
+
+struct compiled_parameter {
+    const struct fhirpath *path;
+    struct parameter_numbers numbers;
+    const struct fhirpath *first; /* composite: its two components */
+    const struct fhirpath *second;
+    struct parameter_numbers second_numbers;
+};
+
+struct compiled_type {
+    const struct compiled_parameter *parameters;
+    size_t count;
+};
+
+struct fhir_index {
+    struct arena arena; /* holds everything, this struct too */
+    struct fhir_index_options options;
+    struct pinyin *pinyin;
+    pthread_mutex_t compile_lock; /* guards arena, and the making of types */
+    const struct model_type *const *resources;
+    size_t resources_count;
+    _Atomic(const struct compiled_type *) *types; /* beside resources; NULL until the first use */
+};
+
+bool fhir_index_create(const struct fhir_index_options *options, struct fhir_index **index,
+                       struct error *error)
+{
+    struct arena arena = { .bytes_max = INDEX_ARENA_BYTES };
+    struct fhir_index *made = ARENA_NEW(&arena, struct fhir_index);
+    bool ok = made != NULL && pthread_mutex_init(&made->compile_lock, NULL) == 0;
+    if (!ok) {
+        goto fail;
+    }
+    made->resources = model_resources(&made->resources_count);
+    made->types = arena_calloc(&arena, made->resources_count, sizeof *made->types);
+    made->options = *options;
+    made->options.base_url = arena_dup(&arena, options->base_url);
+    made->pinyin = pinyin_create(&arena);
+    if (made->types == NULL || made->pinyin == NULL) {
+        goto fail;
+    }
+    made->arena = arena;
+    *index = made;
+    return true;
+fail:
+    arena_deinit(&arena);
+    return FAIL(error, ERROR_INTERNAL, "no memory for the search parameters");
+}
+
+void fhir_index_destroy(struct fhir_index *index)
+{
+    if (index == NULL) {
+        return;
+    }
+    pinyin_destroy(index->pinyin);
+    (void)pthread_mutex_destroy(&index->compile_lock);
+    struct arena arena = index->arena;
+    arena_deinit(&arena);
+}
+
+/* ---- compiling ---- */
+
+static struct parameter_numbers numbers_of(struct str type, struct str code, enum model_search_kind kind)
+{
+    struct parameter_numbers numbers = { .kind = kind, .own = hash_parameter(type, code) };
+    if (kind == MODEL_SEARCH_STRING) {
+        numbers.exact = index_parameter_with(type, code, STR("exact"));
+    } else if (kind == MODEL_SEARCH_REFERENCE) {
+        numbers.identifier = index_parameter_with(type, code, STR("identifier"));
+    } else if (kind == MODEL_SEARCH_TOKEN) {
+        numbers.of_type = index_parameter_with(type, code, STR("of-type"));
+    }
+    return numbers;
+}
+
+/* `phonetic` is the same as `name` here, and asked for by its number; _id and _lastUpdated are columns. */
+static bool is_indexed(const struct model_search_parameter *parameter)
+{
+    return parameter->expression.len > 0 && parameter->kind != MODEL_SEARCH_SPECIAL &&
+           !str_equal(parameter->code, STR("phonetic")) && !str_equal(parameter->code, STR("_id")) &&
+           !str_equal(parameter->code, STR("_lastUpdated")) &&
+           (parameter->kind != MODEL_SEARCH_COMPOSITE || parameter->components_count == 2);
+}
+
+/* Code-value-date of the standard says DateTime, which is no type. */
+static struct fhirpath *compile(struct arena *arena, struct str expression, struct error *error)
+{
+    struct str wrong = STR("as(DateTime)");
+    size_t at = str_find(expression, wrong);
+    if (at < expression.len) {
+        expression = arena_printf(arena, "%.*sas(dateTime)%.*s", (int)at, expression.at,
+                                  STR_FMT(str_skip(expression, at + wrong.len)));
+    }
+    return fhirpath_compile(arena, expression, error);
+}
+
+static bool compile_parameter(struct arena *arena, struct str type,
+                              const struct model_search_parameter *parameter,
+                              struct compiled_parameter *compiled, struct error *error)
+{
+    compiled->numbers = numbers_of(type, parameter->code, parameter->kind);
+    compiled->path = compile(arena, parameter->expression, error);
+    if (parameter->kind != MODEL_SEARCH_COMPOSITE || compiled->path == NULL) {
+        return compiled->path != NULL;
+    }
+    const struct model_search_parameter *second = model_search_find(type, parameter->components[1].code);
+    if (second == NULL) {
+        return FAIL(error, ERROR_INTERNAL, "a component of %.*s.%.*s is no search parameter", STR_FMT(type),
+                    STR_FMT(parameter->code));
+    }
+    compiled->second_numbers = (struct parameter_numbers){ .kind = second->kind };
+    compiled->first = compile(arena, parameter->components[0].expression, error);
+    compiled->second =
+        compiled->first == NULL ? NULL : compile(arena, parameter->components[1].expression, error);
+    return compiled->second != NULL;
+}
+
+/* The type's own parameters and those of Resource and DomainResource. Under compile_lock. */
+static const struct compiled_type *compile_type(struct fhir_index *index, struct str type,
+                                                struct error *error)
+{
+    const struct str levels[] = { type, STR("DomainResource"), STR("Resource") };
+    size_t total = 0;
+    for (size_t i = 0; i < 3; i++) {
+        size_t count = 0;
+        (void)model_search_list(levels[i], &count);
+        total += count;
+    }
+    struct compiled_type *made = ARENA_NEW(&index->arena, struct compiled_type);
+    struct compiled_parameter *parameters = ARENA_ARRAY(&index->arena, struct compiled_parameter, total);
+    if (made == NULL || parameters == NULL) {
+        (void)FAIL(error, ERROR_INTERNAL, "no memory for the search parameters of %.*s", STR_FMT(type));
+        return NULL;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        size_t count = 0;
+        const struct model_search_parameter *list = model_search_list(levels[i], &count);
+        for (size_t j = 0; j < count; j++) {
+            if (!is_indexed(&list[j])) {
+                continue;
+            }
+            if (!compile_parameter(&index->arena, type, &list[j], &parameters[made->count], error)) {
+                return NULL;
+            }
+            made->count++;
+        }
+    }
+    made->parameters = parameters;
+    return made;
+}
+
+static size_t resource_position(const struct fhir_index *index, struct str type)
+{
+    size_t low = 0;
+    size_t high = index->resources_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = str_compare(index->resources[middle]->name, type);
+        if (order == 0) {
+            return middle;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return index->resources_count;
+}
+
+static const struct compiled_type *type_get(struct fhir_index *index, struct str type, struct error *error)
+{
+    size_t position = resource_position(index, type);
+    if (position == index->resources_count) {
+        (void)FAIL(error, ERROR_STRUCTURE, "no resource type of R4");
+        return NULL;
+    }
+    const struct compiled_type *found = atomic_load_explicit(&index->types[position], memory_order_acquire);
+    if (found != NULL) {
+        return found;
+    }
+    (void)pthread_mutex_lock(&index->compile_lock);
+    found = atomic_load_explicit(&index->types[position], memory_order_relaxed);
+    if (found == NULL) {
+        found = compile_type(index, index->resources[position]->name, error);
+        atomic_store_explicit(&index->types[position], found, memory_order_release);
+    }
+    (void)pthread_mutex_unlock(&index->compile_lock);
+    return found;
+}
+
+/* ---- rows ---- */
+
+/* R4 3.1.1.4.13: the values of one repetition belong together. */
+static bool index_composite(struct row_builder *builder, const struct compiled_parameter *parameter,
+                            struct fhirpath_context *context, const struct fhirpath_item *item,
+                            struct error *error)
+{
+    struct fhirpath_collection firsts = { 0 };
+    struct fhirpath_collection seconds = { 0 };
+    if (!fhirpath_evaluate(parameter->second, context, item, &seconds, error)) {
+        return false;
+    }
+    if (seconds.count == 0) {
+        return true;
+    }
+    if (!fhirpath_evaluate(parameter->first, context, item, &firsts, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < firsts.count; i++) {
+        uint64_t keys[COMPONENT_KEYS_MAX];
+        size_t count = index_component_keys(builder, &firsts.items[i], keys, COMPONENT_KEYS_MAX);
+        for (size_t k = 0; k < count; k++) {
+            struct parameter_numbers numbers = parameter->second_numbers;
+            numbers.own = index_composite_parameter(parameter->numbers.own, keys[k]);
+            for (size_t j = 0; j < seconds.count; j++) {
+                index_value(builder, &numbers, &seconds.items[j]);
+            }
+        }
+    }
+    return true;
+}
+
+static bool index_parameter(struct row_builder *builder, const struct compiled_parameter *parameter,
+                            struct fhirpath_context *context, const struct fhirpath_item *root,
+                            struct error *error)
+{
+    struct fhirpath_collection values = { 0 };
+    builder->section = builder->count;
+    if (!fhirpath_evaluate(parameter->path, context, root, &values, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < values.count; i++) {
+        if (parameter->numbers.kind != MODEL_SEARCH_COMPOSITE) {
+            index_value(builder, &parameter->numbers, &values.items[i]);
+        } else if (!index_composite(builder, parameter, context, &values.items[i], error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool fhir_index_rows(struct fhir_index *index, struct arena *arena, const struct json *resource,
+                     struct index_rows *rows, struct error *error)
+{
+    assert(index != NULL);
+    assert(resource != NULL);
+    const struct compiled_type *type = type_get(index, JSON_TEXT(arena, resource, "resourceType"), error);
+    if (type == NULL) {
+        return false;
+    }
+    struct row_builder builder = { .arena = arena, .options = &index->options, .pinyin = index->pinyin };
+    struct fhirpath_context context = {
+        .arena = arena,
+        .resource = resource,
+        .offset_minutes = index->options.offset_minutes,
+        .has_offset = true,
+        .as_filters = true,
+    };
+    const struct fhirpath_item root = fhirpath_item_of_resource(resource);
+    for (size_t i = 0; i < type->count; i++) {
+        if (!index_parameter(&builder, &type->parameters[i], &context, &root, error)) {
+            return false;
+        }
+    }
+    if (builder.failed) {
+        return FAIL(error, ERROR_TOO_LARGE, "the resource has more than %d values to search by",
+                    LIMIT_STORE_INDEX_ROWS);
+    }
+    *rows = (struct index_rows){ .rows = builder.rows, .count = builder.count };
+    return true;
+}

@@ -1,0 +1,59 @@
+/* index_internal.h — inside of src/fhir: rows under construction, and what each kind of parameter makes of a value. */
+#ifndef SHANHAI_FHIR_INDEX_INTERNAL_H
+#define SHANHAI_FHIR_INDEX_INTERNAL_H
+
+#include "fhir/index.h"
+#include "fhirpath/fhirpath.h"
+#include "model/model.h"
+
+struct pinyin;
+
+/* Rows of one resource, under construction. After a failure (limit, memory) additions do nothing. */
+struct row_builder {
+    struct arena *arena;
+    const struct fhir_index_options *options;
+    struct pinyin *pinyin;
+    struct index_row *rows;
+    size_t count;
+    size_t capacity;
+    size_t section; /* where the rows of the parameter at hand begin: equal ones are looked for from here */
+    bool failed;
+};
+
+/* A parameter of a type: its own number and those of its further rows. */
+struct parameter_numbers {
+    enum model_search_kind kind;
+    uint32_t own;
+    uint32_t exact;      /* string */
+    uint32_t identifier; /* reference */
+    uint32_t of_type;    /* token */
+};
+
+void rows_add(struct row_builder *builder, struct index_row row);
+
+/* The rows of one value of a parameter. Values that do not fit the kind give none. */
+void index_value(struct row_builder *builder, const struct parameter_numbers *numbers,
+                 const struct fhirpath_item *item);
+
+/* Keys by which a value of a composite's first component is asked for, at most `max`; tokens and references. */
+size_t index_component_keys(struct row_builder *builder, const struct fhirpath_item *item, uint64_t *keys,
+                            size_t max);
+
+/* ---- pinyin.c ---- */
+
+/* Readings of Chinese names by ICU, made when the first is asked for; any thread. */
+struct pinyin *pinyin_create(struct arena *arena);
+void pinyin_destroy(struct pinyin *pinyin); /* NULL is fine */
+
+enum { PINYIN_READINGS_MAX = 3 };
+
+/* Readings of a text that is all Han: letters without tones and the initials, for example "zhangsan" and "zs". The
+ * first character is also read as a surname where that differs (单: shan). Returns their number, 0 for other text. */
+struct pinyin_reading {
+    struct str letters;
+    struct str initials;
+};
+size_t pinyin_read(struct pinyin *pinyin, struct arena *arena, struct str text,
+                   struct pinyin_reading readings[PINYIN_READINGS_MAX]);
+
+#endif

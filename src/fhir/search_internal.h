@@ -1,0 +1,55 @@
+/* search_internal.h — inside of src/fhir: a search being parsed. */
+#ifndef SHANHAI_FHIR_SEARCH_INTERNAL_H
+#define SHANHAI_FHIR_SEARCH_INTERNAL_H
+
+#include "fhir/search_query.h"
+#include "model/model.h"
+
+struct search_parse {
+    struct arena *arena;
+    const struct search_options *options;
+    struct search_query *query;
+    int64_t now_ms;
+    /* Set with an error that Prefer: handling=lenient forgives: something is unknown or not offered. A bad value
+     * is never forgiven, since the answer would hold what nobody asked for. */
+    bool forgivable;
+};
+
+/* A growing list of alternatives. */
+struct search_values {
+    struct search_value *values;
+    size_t count;
+    size_t capacity;
+};
+
+/* What a value is read for. */
+struct search_target {
+    struct str name; /* of the pair, for errors */
+    struct str type;
+    const struct model_search_parameter *parameter;
+    struct str modifier;
+};
+
+bool search_no_memory(struct error *error); /* always false */
+
+bool search_values_add(struct search_parse *parse, struct search_values *list, struct search_value value,
+                       struct error *error) MUST_CHECK;
+
+/* Reads one alternative, escapes still in it, and adds its values. */
+bool search_value_parse(struct search_parse *parse, const struct search_target *target, struct str text,
+                        struct search_values *list, struct error *error) MUST_CHECK;
+
+/* The next part before an unescaped separator, as str_split_next. */
+bool search_split(struct str *rest, char separator, struct str *part);
+/* Without the escapes \, \| \$ \\ (R4 3.1.1.4.0.7). */
+struct str search_unescape(struct arena *arena, struct str text);
+
+/* One condition on resources of `type` (absent: of query->types), by name and value; depth counts links. */
+bool search_criteria_parse(struct search_parse *parse, struct str type, const struct search_pair *pair,
+                           size_t depth, struct search_criteria **criteria, struct error *error) MUST_CHECK;
+
+/* Percent-decodes "a=b&c=d". */
+bool search_pairs_decode(struct arena *arena, struct str text, struct search_pair **pairs, size_t *count,
+                         struct error *error) MUST_CHECK;
+
+#endif

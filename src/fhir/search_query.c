@@ -1,0 +1,460 @@
+/* A whole search: the parameters that say what comes back (R4 3.1.1.5), conditions, the self link. */
+#include "fhir/search_query.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/parse.h"
+#include "fhir/primitive.h"
+#include "fhir/search_internal.h"
+
+enum { SORTS_MAX = 8 };
+
+static bool bad_value(const struct search_pair *pair, const char *expected, struct error *error)
+{
+    return FAIL(error, ERROR_INPUT, "the value of '%.*s' must be %s", STR_FMT(pair->name), expected);
+}
+
+/* ---- lists of words ---- */
+
+static bool words_parse(struct search_parse *parse, const struct search_pair *pair, const struct str **words,
+                        size_t *count, struct error *error)
+{
+    struct str *list = ARENA_ARRAY(parse->arena, struct str, LIMIT_SEARCH_VALUES);
+    if (list == NULL) {
+        return search_no_memory(error);
+    }
+    struct str rest = pair->value;
+    struct str part = STR_NONE;
+    size_t found = 0;
+    while (str_split_next(&rest, ',', &part)) {
+        part = str_trim(part);
+        if (part.len == 0 || found == LIMIT_SEARCH_VALUES) {
+            return bad_value(pair, "a list of names with commas between them", error);
+        }
+        list[found++] = part;
+    }
+    *words = list;
+    *count = found;
+    return true;
+}
+
+static bool types_parse(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    struct search_query *query = parse->query;
+    if (!words_parse(parse, pair, &query->types, &query->types_count, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < query->types_count; i++) {
+        if (model_resource_find(query->types[i]) == NULL) {
+            return bad_value(pair, "a list of resource types", error);
+        }
+    }
+    if (query->type.len == 0 && query->types_count == 1) {
+        query->type = query->types[0];
+    }
+    return true;
+}
+
+/* ---- _sort ---- */
+
+static bool sort_one(struct search_parse *parse, const struct search_pair *pair, struct str code,
+                     struct search_sort *sort, struct error *error)
+{
+    if (str_starts_with(code, STR("-"))) {
+        sort->descending = true;
+        code = str_skip(code, 1);
+    }
+    sort->code = code;
+    if (str_equal(code, STR("_id"))) {
+        sort->by = SEARCH_SORT_ID;
+        return true;
+    }
+    if (str_equal(code, STR("_lastUpdated"))) {
+        sort->by = SEARCH_SORT_UPDATED;
+        return true;
+    }
+    const struct model_search_parameter *parameter = model_search_find(parse->query->type, code);
+    if (parameter == NULL) {
+        parse->forgivable = true;
+        return FAIL(error, ERROR_INPUT, "'%.*s' names a parameter that %.*s does not have",
+                    STR_FMT(pair->name), STR_FMT(parse->query->type));
+    }
+    sort->by = SEARCH_SORT_ROWS;
+    sort->parameter =
+        hash_parameter(parse->query->type, str_equal(code, STR("phonetic")) ? STR("name") : code);
+    switch (parameter->kind) {
+    case MODEL_SEARCH_STRING:
+        sort->rows = INDEX_TEXT;
+        break;
+    case MODEL_SEARCH_URI:
+        sort->rows = INDEX_TEXT;
+        break;
+    case MODEL_SEARCH_DATE:
+        sort->rows = INDEX_DATE;
+        break;
+    case MODEL_SEARCH_NUMBER:
+    case MODEL_SEARCH_QUANTITY:
+        sort->rows = INDEX_NUMBER;
+        break;
+    case MODEL_SEARCH_TOKEN:
+    case MODEL_SEARCH_REFERENCE:
+        sort->rows = INDEX_KEY;
+        break;
+    case MODEL_SEARCH_COMPOSITE:
+    case MODEL_SEARCH_SPECIAL:
+        parse->forgivable = true;
+        return FAIL(error, ERROR_UNSUPPORTED, "sorting by '%.*s' is not offered", STR_FMT(code));
+    }
+    return true;
+}
+
+static bool sort_parse(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    const struct str *words = NULL;
+    size_t count = 0;
+    if (!words_parse(parse, pair, &words, &count, error)) {
+        return false;
+    }
+    struct search_sort *sorts = ARENA_ARRAY(parse->arena, struct search_sort, count);
+    if (sorts == NULL || count > SORTS_MAX) {
+        return FAIL(error, ERROR_TOO_COSTLY, "_sort has more than %d parts", SORTS_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!sort_one(parse, pair, words[i], &sorts[i], error)) {
+            return false;
+        }
+    }
+    parse->query->sorts = sorts;
+    parse->query->sorts_count = count;
+    return true;
+}
+
+/* ---- _include, _revinclude ---- */
+
+static bool include_all(struct search_parse *parse, struct search_include *include, struct error *error)
+{
+    size_t count = 0;
+    const struct model_search_parameter *list = model_search_list(include->source_type, &count);
+    uint32_t *numbers = ARENA_ARRAY(parse->arena, uint32_t, count + 1);
+    if (numbers == NULL) {
+        return search_no_memory(error);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].kind == MODEL_SEARCH_REFERENCE) {
+            numbers[include->parameters_count++] = hash_parameter(include->source_type, list[i].code);
+        }
+    }
+    include->all = true;
+    include->parameters = numbers;
+    return true;
+}
+
+static bool include_values(struct search_parse *parse, const struct search_pair *pair,
+                           struct search_include *include, struct error *error)
+{
+    struct str rest = pair->value;
+    struct str parts[3] = { STR_NONE, STR_NONE, STR_NONE };
+    size_t count = 0;
+    while (count < 3 && str_split_next(&rest, ':', &parts[count])) {
+        count++;
+    }
+    if (rest.at != NULL) {
+        return bad_value(pair, "Type:reference or Type:reference:Target", error);
+    }
+    if (count == 1 && str_equal(parts[0], STR("*")) && !include->reverse) {
+        include->source_type = parse->query->type;
+        return include_all(parse, include, error);
+    }
+    include->source_type = parts[0];
+    include->code = parts[1];
+    include->target_type = parts[2];
+    bool type_ok = model_resource_find(parts[0]) != NULL;
+    bool target_ok = parts[2].at == NULL || model_resource_find(parts[2]) != NULL;
+    if (count < 2 || !type_ok || !target_ok) {
+        return bad_value(pair, "Type:reference or Type:reference:Target", error);
+    }
+    if (str_equal(parts[1], STR("*"))) {
+        return include_all(parse, include, error);
+    }
+    const struct model_search_parameter *parameter = model_search_find(parts[0], parts[1]);
+    if (parameter == NULL || parameter->kind != MODEL_SEARCH_REFERENCE) {
+        return bad_value(pair, "Type:reference with a reference parameter of that type", error);
+    }
+    include->parameter = hash_parameter(parts[0], parts[1]);
+    return true;
+}
+
+static bool include_parse(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    struct search_query *query = parse->query;
+    struct search_include *grown =
+        ARENA_ARRAY(parse->arena, struct search_include, query->includes_count + 1);
+    if (grown == NULL) {
+        return search_no_memory(error);
+    }
+    for (size_t i = 0; i < query->includes_count; i++) {
+        grown[i] = query->includes[i];
+    }
+    struct search_include *include = &grown[query->includes_count];
+    size_t colon = str_find_char(pair->name, ':');
+    struct str modifier = str_skip(pair->name, colon + 1);
+    include->reverse = str_starts_with(pair->name, STR("_rev"));
+    include->iterate = str_equal(modifier, STR("iterate")) || str_equal(modifier, STR("recurse"));
+    if (colon < pair->name.len && !include->iterate) {
+        return FAIL(error, ERROR_INPUT, "the modifier of '%.*s' must be iterate", STR_FMT(pair->name));
+    }
+    if (!include_values(parse, pair, include, error)) {
+        return false;
+    }
+    query->includes = grown;
+    query->includes_count++;
+    return true;
+}
+
+/* ---- the others ---- */
+
+static bool count_parse(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    uint64_t count = 0;
+    if (!parse_uint64(pair->value, UINT32_MAX, &count)) {
+        return bad_value(pair, "a whole number from 0", error);
+    }
+    parse->query->count = count > LIMIT_SEARCH_COUNT ? LIMIT_SEARCH_COUNT : (uint32_t)count;
+    parse->query->has_count = true;
+    return true;
+}
+
+static bool total_parse(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    if (str_equal(pair->value, STR("none"))) {
+        parse->query->total = SEARCH_TOTAL_NONE;
+    } else if (str_equal(pair->value, STR("estimate"))) {
+        parse->query->total = SEARCH_TOTAL_ESTIMATE;
+    } else if (str_equal(pair->value, STR("accurate"))) {
+        parse->query->total = SEARCH_TOTAL_ACCURATE;
+    } else {
+        return bad_value(pair, "none, estimate or accurate", error);
+    }
+    return true;
+}
+
+static bool summary_parse(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    static const struct {
+        struct str name;
+        enum search_summary summary;
+    } table[] = { { { "false", 5 }, SEARCH_SUMMARY_FALSE },
+                  { { "true", 4 }, SEARCH_SUMMARY_TRUE },
+                  { { "text", 4 }, SEARCH_SUMMARY_TEXT },
+                  { { "data", 4 }, SEARCH_SUMMARY_DATA },
+                  { { "count", 5 }, SEARCH_SUMMARY_COUNT } };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (str_equal(table[i].name, pair->value)) {
+            parse->query->summary = table[i].summary;
+            return true;
+        }
+    }
+    return bad_value(pair, "true, text, data, count or false", error);
+}
+
+static bool elements_parse(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    return words_parse(parse, pair, &parse->query->elements, &parse->query->elements_count, error);
+}
+
+static bool cursor_parse(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    (void)error;
+    parse->query->cursor = pair->value;
+    return true;
+}
+
+static bool format_parse(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    (void)error;
+    parse->query->format = pair->value;
+    return true;
+}
+
+static bool pretty_parse(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    (void)error;
+    parse->query->pretty = str_equal(pair->value, STR("true"));
+    return true;
+}
+
+static bool type_seen(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    (void)parse;
+    (void)pair;
+    (void)error;
+    return true; /* read before all others */
+}
+
+static bool not_offered(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    parse->forgivable = true;
+    return FAIL(error, ERROR_UNSUPPORTED, "'%.*s' is not offered", STR_FMT(pair->name));
+}
+
+static const struct {
+    struct str name; /* before any : */
+    bool (*parse)(struct search_parse *parse, const struct search_pair *pair, struct error *error);
+} result_parameters[] = {
+    { { "_sort", 5 }, sort_parse },
+    { { "_count", 6 }, count_parse },
+    { { "_total", 6 }, total_parse },
+    { { "_summary", 8 }, summary_parse },
+    { { "_elements", 9 }, elements_parse },
+    { { "_include", 8 }, include_parse },
+    { { "_revinclude", 11 }, include_parse },
+    { { "_cursor", 7 }, cursor_parse },
+    { { "_format", 7 }, format_parse },
+    { { "_pretty", 7 }, pretty_parse },
+    { { "_type", 5 }, type_seen },
+    { { "_contained", 10 }, not_offered },
+    { { "_filter", 7 }, not_offered },
+    { { "_query", 6 }, not_offered },
+    { { "_text", 5 }, not_offered },
+    { { "_content", 8 }, not_offered },
+    { { "_containedType", 14 }, not_offered },
+};
+
+/* ---- compartments ---- */
+
+/* R4 2.30: in a compartment is what points to its resource by any of the named parameters. */
+static bool compartment_parse(struct search_parse *parse, struct search_criteria **criteria,
+                              struct error *error)
+{
+    const struct search_options *options = parse->options;
+    struct search_criteria *made = ARENA_NEW(parse->arena, struct search_criteria);
+    struct str *id = ARENA_NEW(parse->arena, struct str);
+    if (made == NULL || id == NULL) {
+        return search_no_memory(error);
+    }
+    made->type = parse->query->type;
+    if (str_equal(options->compartment_type, parse->query->type)) {
+        *id = options->compartment_id;
+        *made = (struct search_criteria){
+            .kind = SEARCH_ID, .type = made->type, .code = STR("_id"), .ids = id, .ids_count = 1
+        };
+        *criteria = made;
+        return true;
+    }
+    struct str rest = model_compartment(options->compartment_type, parse->query->type);
+    if (rest.len == 0) {
+        return FAIL(error, ERROR_INPUT, "%.*s does not belong to the compartment of a %.*s",
+                    STR_FMT(parse->query->type), STR_FMT(options->compartment_type));
+    }
+    struct search_values list = { 0 };
+    struct str code = STR_NONE;
+    uint64_t key = hash_resource_key(options->compartment_type, options->compartment_id);
+    while (str_split_next(&rest, ' ', &code)) {
+        struct search_value value = { .test = SEARCH_TEST_KEY,
+                                      .parameter = hash_parameter(parse->query->type, code),
+                                      .key = key };
+        made->code = made->code.len == 0 ? code : made->code;
+        if (!search_values_add(parse, &list, value, error)) {
+            return false;
+        }
+    }
+    made->rows = INDEX_KEY;
+    made->parameter = list.values[0].parameter;
+    made->values = list.values;
+    made->values_count = list.count;
+    *criteria = made;
+    return true;
+}
+
+/* ---- the whole ---- */
+
+static bool pair_parse(struct search_parse *parse, const struct search_pair *pair,
+                       struct search_criteria **criteria, struct error *error)
+{
+    struct str code = str_slice(pair->name, 0, str_find_char(pair->name, ':'));
+    for (size_t i = 0; i < sizeof result_parameters / sizeof result_parameters[0]; i++) {
+        if (str_equal(result_parameters[i].name, code)) {
+            return result_parameters[i].parse(parse, pair, error);
+        }
+    }
+    return search_criteria_parse(parse, parse->query->type, pair, 0, criteria, error);
+}
+
+static bool add_warning(struct search_parse *parse, const struct search_pair *pair, const struct error *why,
+                        struct error *error)
+{
+    struct search_warning *warning = ARENA_NEW(parse->arena, struct search_warning);
+    if (warning == NULL) {
+        return search_no_memory(error);
+    }
+    *warning = (struct search_warning){ .next = parse->query->warnings,
+                                        .parameter = pair->name,
+                                        .text = arena_dup(parse->arena, str_from_cstr(why->text)) };
+    parse->query->warnings = warning;
+    return true;
+}
+
+static bool pairs_parse(struct search_parse *parse, const struct search_pair *pairs, size_t pairs_count,
+                        struct search_criteria **last, struct error *error)
+{
+    struct search_pair *understood = ARENA_ARRAY(parse->arena, struct search_pair, pairs_count);
+    if (understood == NULL) {
+        return search_no_memory(error);
+    }
+    parse->query->pairs = understood;
+    for (size_t i = 0; i < pairs_count; i++) {
+        struct search_criteria *criteria = NULL;
+        struct error why = { 0 };
+        parse->forgivable = false;
+        if (!pair_parse(parse, &pairs[i], &criteria, &why)) {
+            bool forgiven = parse->forgivable && parse->options->lenient;
+            if (forgiven && add_warning(parse, &pairs[i], &why, error)) {
+                continue;
+            }
+            return error == NULL || forgiven ? false : (*error = why, false);
+        }
+        understood[parse->query->pairs_count++] = pairs[i];
+        if (criteria != NULL && *last == NULL) {
+            parse->query->criteria = criteria;
+        } else if (criteria != NULL) {
+            (*last)->next = criteria;
+        }
+        *last = criteria != NULL ? criteria : *last;
+    }
+    return true;
+}
+
+bool search_query_parse(struct arena *arena, const struct search_options *options,
+                        const struct search_pair *pairs, size_t pairs_count, struct search_query *query,
+                        struct error *error)
+{
+    struct search_query made = { .type = options->type,
+                                 .count = SEARCH_COUNT_DEFAULT,
+                                 .total = SEARCH_TOTAL_UNSAID };
+    struct search_parse parse = { .arena = arena, .options = options, .query = &made };
+    parse.now_ms = options->now_ms != 0 ? options->now_ms : clock_now_ms();
+    if (pairs_count > LIMIT_SEARCH_PARAMETERS) {
+        return FAIL(error, ERROR_TOO_COSTLY, "a search has more than %d parameters", LIMIT_SEARCH_PARAMETERS);
+    }
+    if (options->type.len > 0 && model_resource_find(options->type) == NULL) {
+        return FAIL(error, ERROR_NOT_FOUND, "no resource type of R4 has this name");
+    }
+    for (size_t i = 0; i < pairs_count; i++) {
+        if (str_equal(pairs[i].name, STR("_type")) && !types_parse(&parse, &pairs[i], error)) {
+            return false;
+        }
+    }
+    struct search_criteria *last = NULL;
+    if (options->compartment_type.len > 0) {
+        if (!compartment_parse(&parse, &last, error)) {
+            return false;
+        }
+        made.criteria = last;
+    }
+    if (!pairs_parse(&parse, pairs, pairs_count, &last, error)) {
+        return false;
+    }
+    *query = made;
+    return true;
+}

@@ -1,0 +1,490 @@
+/* One alternative of a search parameter, from text to the form of index rows (R4 3.1.1.4). */
+#include <math.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/parse.h"
+#include "fhir/primitive.h"
+#include "fhir/search_internal.h"
+
+bool search_no_memory(struct error *error)
+{
+    return FAIL(error, ERROR_TOO_LARGE, "the search needs more memory than a request may use");
+}
+
+bool search_values_add(struct search_parse *parse, struct search_values *list, struct search_value value,
+                       struct error *error)
+{
+    if (list->count == LIMIT_SEARCH_VALUES) {
+        return FAIL(error, ERROR_TOO_COSTLY, "a search parameter has more than %d alternatives",
+                    LIMIT_SEARCH_VALUES);
+    }
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 4 : list->capacity * 2;
+        struct search_value *grown = arena_alloc(parse->arena, capacity * sizeof *grown);
+        if (grown == NULL) {
+            return search_no_memory(error);
+        }
+        if (list->count > 0) {
+            memcpy(grown, list->values, list->count * sizeof *grown);
+        }
+        list->values = grown;
+        list->capacity = capacity;
+    }
+    list->values[list->count++] = value;
+    return true;
+}
+
+bool search_split(struct str *rest, char separator, struct str *part)
+{
+    if (rest->at == NULL) {
+        return false;
+    }
+    size_t at = 0;
+    while (at < rest->len && rest->at[at] != separator) {
+        at += rest->at[at] == '\\' && at + 1 < rest->len ? 2 : 1;
+    }
+    *part = str_slice(*rest, 0, at);
+    *rest = at < rest->len ? str_skip(*rest, at + 1) : STR_NONE;
+    return true;
+}
+
+struct str search_unescape(struct arena *arena, struct str text)
+{
+    if (str_find_char(text, '\\') == text.len) {
+        return text;
+    }
+    char *out = arena_alloc(arena, text.len + 1);
+    size_t len = 0;
+    for (size_t i = 0; out != NULL && i < text.len; i++) {
+        bool escape = text.at[i] == '\\' && i + 1 < text.len && strchr(",|$\\", text.at[i + 1]) != NULL;
+        i += escape ? 1 : 0;
+        out[len++] = text.at[i];
+    }
+    return out == NULL ? STR_NONE : (struct str){ out, len };
+}
+
+static bool bad_value(const struct search_target *target, const char *expected, struct error *error)
+{
+    return FAIL(error, ERROR_INPUT, "the value of '%.*s' must be %s", STR_FMT(target->name), expected);
+}
+
+static uint32_t number_of(const struct search_target *target)
+{
+    /* The rows of phonetic are those of name. */
+    struct str code = target->parameter->code;
+    return hash_parameter(target->type, str_equal(code, STR("phonetic")) ? STR("name") : code);
+}
+
+static uint32_t number_with(const struct search_target *target, struct str modifier)
+{
+    struct str code = target->parameter->code;
+    return index_parameter_with(target->type, str_equal(code, STR("phonetic")) ? STR("name") : code,
+                                modifier);
+}
+
+static struct search_value key_value(uint32_t parameter, uint64_t key)
+{
+    return (struct search_value){ .test = SEARCH_TEST_KEY, .parameter = parameter, .key = key };
+}
+
+/* ---- prefixes ---- */
+
+static enum search_prefix take_prefix(struct str *text)
+{
+    static const struct {
+        struct str name;
+        enum search_prefix prefix;
+    } prefixes[] = { { { "eq", 2 }, SEARCH_EQ }, { { "ne", 2 }, SEARCH_NE }, { { "gt", 2 }, SEARCH_GT },
+                     { { "lt", 2 }, SEARCH_LT }, { { "ge", 2 }, SEARCH_GE }, { { "le", 2 }, SEARCH_LE },
+                     { { "sa", 2 }, SEARCH_SA }, { { "eb", 2 }, SEARCH_EB }, { { "ap", 2 }, SEARCH_AP } };
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        if (str_starts_with(*text, prefixes[i].name)) {
+            *text = str_skip(*text, 2);
+            return prefixes[i].prefix;
+        }
+    }
+    return SEARCH_EQ;
+}
+
+/* ---- date ---- */
+
+static bool date_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                       uint32_t parameter, struct search_values *list, struct error *error)
+{
+    struct search_value value = { .test = SEARCH_TEST_DATE, .parameter = parameter };
+    value.prefix = take_prefix(&text);
+    struct date_span span;
+    struct error unused = { 0 };
+    if (!date_parse(text, parse->options->offset_minutes, &span, &unused)) {
+        return bad_value(target, "a date such as 2020-02-11, ge2020-02 or lt2020-02-11T14:30:00+08:00",
+                         error);
+    }
+    value.from_ms = span.from_ms;
+    value.to_ms = span.to_ms;
+    if (value.prefix == SEARCH_AP) { /* R4 3.1.1.4.6: 10 % of the time between now and the date */
+        int64_t gap =
+            (parse->now_ms > span.from_ms ? parse->now_ms - span.from_ms : span.from_ms - parse->now_ms);
+        value.from_ms -= gap / 10;
+        value.to_ms += gap / 10;
+    }
+    return search_values_add(parse, list, value, error);
+}
+
+/* ---- number, quantity ---- */
+
+static bool number_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                         uint32_t parameter, struct search_values *list, struct error *error)
+{
+    struct search_value value = { .test = SEARCH_TEST_NUMBER, .parameter = parameter };
+    struct str rest = text;
+    struct str digits = STR_NONE;
+    struct str system = STR_NONE;
+    struct str code = STR_NONE;
+    (void)search_split(&rest, '|', &digits);
+    bool has_unit = search_split(&rest, '|', &system);
+    bool has_code = search_split(&rest, '|', &code);
+    value.prefix = take_prefix(&digits);
+    bool plain = target->parameter->kind == MODEL_SEARCH_NUMBER;
+    if (!parse_double(digits, &value.number) || !index_number_range(digits, &value.low, &value.high) ||
+        has_unit != has_code || rest.at != NULL || (plain && has_unit)) {
+        return bad_value(target, plain ? "a number" : "number, number|system|code or number||unit", error);
+    }
+    system = search_unescape(parse->arena, system);
+    code = search_unescape(parse->arena, code);
+    if (code.len > 0) {
+        value.key = index_token_key(system.len == 0 ? STR_NONE : system, code);
+    } else if (system.len > 0) {
+        return bad_value(target, "number|system|code with a code", error);
+    }
+    if (value.prefix == SEARCH_AP) { /* R4 3.1.1.4.6: 10 % of the value */
+        value.low = value.number - 0.1 * fabs(value.number);
+        value.high = value.number + 0.1 * fabs(value.number);
+    }
+    return search_values_add(parse, list, value, error);
+}
+
+/* ---- token ---- */
+
+/* The element that "Type.a.b" leads to, when it is one of a primitive type: its codes have the system of the
+ * definition, which index rows leave out. NULL for other expressions. */
+static const struct model_element *primitive_element(const struct search_target *target)
+{
+    struct str rest = target->parameter->expression;
+    rest = str_trim(str_slice(rest, 0, str_find_char(rest, '|')));
+    struct str part = STR_NONE;
+    if (!str_split_next(&rest, '.', &part)) {
+        return NULL;
+    }
+    const struct model_type *type = model_type_find(part);
+    const struct model_element *element = NULL;
+    while (str_split_next(&rest, '.', &part)) {
+        element = model_element_find(type, part);
+        if (element == NULL) {
+            return NULL;
+        }
+        type = element->type;
+    }
+    return element != NULL && element->type->kind == MODEL_PRIMITIVE ? element : NULL;
+}
+
+/* All codes of a system in a value set: "system|" of a code element, and :in. */
+static bool add_codes(struct search_parse *parse, const struct model_value_set *set, struct str system,
+                      bool with_system, uint32_t parameter, struct search_values *list, struct error *error)
+{
+    for (size_t i = 0; set != NULL && i < set->systems_count; i++) {
+        const struct model_codes *codes = &set->systems[i];
+        for (size_t j = 0; j < codes->codes_count; j++) {
+            bool wanted = system.at == NULL || str_equal(system, codes->system);
+            uint64_t key = index_token_key(with_system ? codes->system : STR_NONE, codes->codes[j]);
+            if (wanted && !search_values_add(parse, list, key_value(parameter, key), error)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool code_value(struct search_parse *parse, const struct model_element *element, struct str system,
+                       struct str code, uint32_t parameter, struct search_values *list, struct error *error)
+{
+    const struct model_value_set *set = element->value_set;
+    bool known = set != NULL && set->systems_count > 0;
+    if (system.len == 0) {
+        return search_values_add(parse, list, key_value(parameter, index_token_key(STR_NONE, code)), error);
+    }
+    if (code.len == 0 && known) {
+        return add_codes(parse, set, system, false, parameter, list, error);
+    }
+    struct search_value value = { .test = SEARCH_TEST_NOTHING, .parameter = parameter };
+    if (!known || model_value_set_has(set, system, code)) {
+        value = key_value(parameter, index_token_key(STR_NONE, code));
+    }
+    return search_values_add(parse, list, value, error);
+}
+
+/* code, system|code, |code, system| */
+static bool token_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                        uint32_t parameter, struct search_values *list, struct error *error)
+{
+    struct str rest = text;
+    struct str first = STR_NONE;
+    struct str second = STR_NONE;
+    (void)search_split(&rest, '|', &first);
+    bool has_bar = search_split(&rest, '|', &second);
+    first = search_unescape(parse->arena, first);
+    second = search_unescape(parse->arena, second);
+    if (rest.at != NULL || (first.len == 0 && second.len == 0)) {
+        return bad_value(target, "code, system|code, |code or system|", error);
+    }
+    const struct model_element *element = primitive_element(target);
+    if (element != NULL) {
+        return code_value(parse, element, has_bar ? first : STR_NONE, has_bar ? second : first, parameter,
+                          list, error);
+    }
+    uint64_t key = index_token_key(STR_NONE, first);
+    if (has_bar) {
+        key = index_token_key(first, second.len == 0 ? STR_NONE : second);
+    }
+    return search_values_add(parse, list, key_value(parameter, key), error);
+}
+
+/* R4 3.1.1.4.11: system|code|value of an identifier's type. */
+static bool of_type_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                          struct search_values *list, struct error *error)
+{
+    struct str rest = text;
+    struct str parts[3] = { STR_NONE, STR_NONE, STR_NONE };
+    size_t count = 0;
+    while (count < 3 && search_split(&rest, '|', &parts[count])) {
+        parts[count] = search_unescape(parse->arena, parts[count]);
+        count++;
+    }
+    if (count != 3 || rest.at != NULL || parts[1].len == 0 || parts[2].len == 0) {
+        return bad_value(target, "system|code|value", error);
+    }
+    uint64_t type = index_token_key(parts[0], parts[1]);
+    uint64_t key = hash64_combine(type, index_token_key(STR_NONE, parts[2]));
+    return search_values_add(parse, list, key_value(number_with(target, STR("of-type")), key), error);
+}
+
+static bool in_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                     struct search_values *list, struct error *error)
+{
+    struct str url = search_unescape(parse->arena, text);
+    const struct model_value_set *set = model_value_set_find(str_slice(url, 0, str_find_char(url, '|')));
+    if (set == NULL || set->systems_count == 0) {
+        return FAIL(error, ERROR_UNSUPPORTED, "the value set of '%.*s' is not known here",
+                    STR_FMT(target->name));
+    }
+    bool with_system = primitive_element(target) == NULL;
+    return add_codes(parse, set, STR_NONE, with_system, number_of(target), list, error);
+}
+
+static bool any_token_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                            struct search_values *list, struct error *error)
+{
+    struct str modifier = target->modifier;
+    if (str_equal(modifier, STR("of-type"))) {
+        return of_type_value(parse, target, text, list, error);
+    }
+    if (str_equal(modifier, STR("in")) || str_equal(modifier, STR("not-in"))) {
+        return in_value(parse, target, text, list, error);
+    }
+    return token_value(parse, target, text, number_of(target), list, error);
+}
+
+/* ---- reference ---- */
+
+static bool id_of_any_target(struct search_parse *parse, const struct search_target *target, struct str id,
+                             uint32_t parameter, struct search_values *list, struct error *error)
+{
+    struct str rest = target->parameter->targets;
+    struct str type = STR_NONE;
+    bool any = rest.len == 0 || str_equal(rest, STR("Resource"));
+    size_t all_count = 0;
+    const struct model_type *const *all = model_resources(&all_count);
+    for (size_t i = 0; any && i < all_count; i++) {
+        uint64_t key = hash_resource_key(all[i]->name, id);
+        if (!search_values_add(parse, list, key_value(parameter, key), error)) {
+            return false;
+        }
+    }
+    while (!any && str_split_next(&rest, ' ', &type)) {
+        uint64_t key = hash_resource_key(type, id);
+        if (!search_values_add(parse, list, key_value(parameter, key), error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool reference_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                            uint32_t parameter, struct search_values *list, struct error *error)
+{
+    struct str value = search_unescape(parse->arena, text);
+    if (str_equal(target->modifier, STR("identifier"))) {
+        return token_value(parse, target, text, number_with(target, STR("identifier")), list, error);
+    }
+    if (value.len == 0 || value.at[0] == '#') {
+        return bad_value(target, "Type/id, an id or a URL", error);
+    }
+    if (target->modifier.len > 0) { /* the name of a type */
+        struct str own = arena_printf(parse->arena, "%.*s/", STR_FMT(target->modifier));
+        struct str id = str_starts_with(value, own) ? str_skip(value, own.len) : value;
+        if (!primitive_is_id(id)) {
+            return bad_value(target, "an id", error);
+        }
+        uint64_t key = hash_resource_key(target->modifier, id);
+        return search_values_add(parse, list, key_value(parameter, key), error);
+    }
+    if (primitive_is_id(value)) {
+        return id_of_any_target(parse, target, value, parameter, list, error);
+    }
+    uint64_t key = index_reference_key(value, parse->options->base_url);
+    return search_values_add(parse, list, key_value(parameter, key), error);
+}
+
+/* ---- string, uri ---- */
+
+static bool add_text(struct search_parse *parse, uint32_t parameter, enum search_test test, struct str text,
+                     struct search_values *list, struct error *error)
+{
+    size_t end = text.len; /* rows are cut there too */
+    if (end > LIMIT_STORE_INDEX_TEXT_BYTES) {
+        end = LIMIT_STORE_INDEX_TEXT_BYTES;
+        while (end > 0 && ((unsigned char)text.at[end] & 0xC0) == 0x80) {
+            end--;
+        }
+    }
+    struct search_value value = { .test = test, .parameter = parameter, .text = str_slice(text, 0, end) };
+    return search_values_add(parse, list, value, error);
+}
+
+static struct str without_blanks(struct arena *arena, struct str text)
+{
+    char *out = arena_alloc(arena, text.len + 1);
+    size_t len = 0;
+    for (size_t i = 0; out != NULL && i < text.len; i++) {
+        if (text.at[i] != ' ') {
+            out[len++] = text.at[i];
+        }
+    }
+    return out == NULL ? STR_NONE : (struct str){ out, len };
+}
+
+static bool string_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                         uint32_t parameter, struct search_values *list, struct error *error)
+{
+    struct str value = search_unescape(parse->arena, text);
+    if (str_equal(target->modifier, STR("exact"))) {
+        uint32_t exact = number_with(target, STR("exact"));
+        return search_values_add(parse, list, key_value(exact, index_uri_key(value)), error);
+    }
+    struct str normal = index_normalise(parse->arena, value);
+    if (normal.at == NULL) {
+        return search_no_memory(error);
+    }
+    if (normal.len == 0) {
+        return bad_value(target, "a text", error);
+    }
+    bool contains = str_equal(target->modifier, STR("contains"));
+    enum search_test test = contains ? SEARCH_TEST_CONTAINS : SEARCH_TEST_PREFIX;
+    if (!add_text(parse, parameter, test, normal, list, error)) {
+        return false;
+    }
+    /* "zhang san" and 张 三 as people type them; pinyin and Chinese names are kept without blanks. */
+    bool name = str_equal(target->parameter->code, STR("name")) ||
+                str_equal(target->parameter->code, STR("phonetic"));
+    if (!name || str_find_char(normal, ' ') == normal.len) {
+        return true;
+    }
+    struct str joined = without_blanks(parse->arena, normal);
+    return joined.at == NULL ? search_no_memory(error)
+                             : add_text(parse, parameter, test, joined, list, error);
+}
+
+static bool uri_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                      uint32_t parameter, struct search_values *list, struct error *error)
+{
+    struct str value = search_unescape(parse->arena, text);
+    if (value.len == 0) {
+        return bad_value(target, "a URI", error);
+    }
+    if (str_equal(target->modifier, STR("below"))) {
+        return add_text(parse, parameter, SEARCH_TEST_PREFIX, value, list, error);
+    }
+    if (str_equal(target->modifier, STR("above"))) {
+        return add_text(parse, parameter, SEARCH_TEST_ABOVE, value, list, error);
+    }
+    return search_values_add(parse, list, key_value(parameter, index_uri_key(value)), error);
+}
+
+/* ---- composite ---- */
+
+static bool value_of_kind(struct search_parse *parse, const struct search_target *target, struct str text,
+                          uint32_t parameter, struct search_values *list, struct error *error)
+{
+    switch (target->parameter->kind) {
+    case MODEL_SEARCH_NUMBER:
+    case MODEL_SEARCH_QUANTITY:
+        return number_value(parse, target, text, parameter, list, error);
+    case MODEL_SEARCH_DATE:
+        return date_value(parse, target, text, parameter, list, error);
+    case MODEL_SEARCH_STRING:
+        return string_value(parse, target, text, parameter, list, error);
+    case MODEL_SEARCH_TOKEN:
+        return token_value(parse, target, text, parameter, list, error);
+    case MODEL_SEARCH_REFERENCE:
+        return reference_value(parse, target, text, parameter, list, error);
+    case MODEL_SEARCH_URI:
+        return uri_value(parse, target, text, parameter, list, error);
+    case MODEL_SEARCH_COMPOSITE:
+    case MODEL_SEARCH_SPECIAL:
+        break;
+    }
+    return FAIL(error, ERROR_UNSUPPORTED, "'%.*s' cannot be searched by", STR_FMT(target->name));
+}
+
+static bool composite_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                            struct search_values *list, struct error *error)
+{
+    const struct model_search_parameter *composite = target->parameter;
+    struct str rest = text;
+    struct str first = STR_NONE;
+    struct str second = STR_NONE;
+    bool two = search_split(&rest, '$', &first) && search_split(&rest, '$', &second) && rest.at == NULL;
+    struct search_target part = *target;
+    part.parameter = model_search_find(target->type, composite->components[0].code);
+    struct search_values firsts = { 0 };
+    if (!two || part.parameter == NULL) {
+        return bad_value(target, "two values with $ between them", error);
+    }
+    if (!token_value(parse, &part, first, 0, &firsts, error)) {
+        return false;
+    }
+    part.parameter = model_search_find(target->type, composite->components[1].code);
+    for (size_t i = 0; part.parameter != NULL && i < firsts.count; i++) {
+        uint32_t number = index_composite_parameter(number_of(target), firsts.values[i].key);
+        if (!value_of_kind(parse, &part, second, number, list, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool search_value_parse(struct search_parse *parse, const struct search_target *target, struct str text,
+                        struct search_values *list, struct error *error)
+{
+    if (text.len == 0) {
+        return bad_value(target, "given", error);
+    }
+    if (target->parameter->kind == MODEL_SEARCH_TOKEN) {
+        return any_token_value(parse, target, text, list, error);
+    }
+    if (target->parameter->kind == MODEL_SEARCH_COMPOSITE) {
+        return composite_value(parse, target, text, list, error);
+    }
+    return value_of_kind(parse, target, text, number_of(target), list, error);
+}
