@@ -214,33 +214,17 @@ static bool precondition_of(const struct change_entry *entry, const struct store
 static bool index_entry(const struct preparing *at, const struct change_entry *entry,
                         struct store_write *write, struct error *error)
 {
-    struct index_rows rows = { 0 };
     struct arena *arena = at->set->arena;
     struct store_view_rows *view_rows = NULL;
     if (entry->kind != CHANGE_DELETE) {
-        if (!fhir_index_rows(at->change->options.index, arena, entry->resource, &rows, error)) {
-            return false;
-        }
-        struct store_index *index = ARENA_NEW(arena, struct store_index);
-        struct store_index_row *made = ARENA_ARRAY(arena, struct store_index_row, rows.count + 1);
-        if (index == NULL || made == NULL) {
+        struct index_rows *rows = ARENA_NEW(arena, struct index_rows);
+        if (rows == NULL) {
             return CHANGE_NO_MEMORY(error);
         }
-        for (size_t i = 0; i < rows.count; i++) {
-            const struct index_row *row = &rows.rows[i];
-            made[i] = (struct store_index_row){
-                .kind = (enum store_index_kind)row->kind,
-                .parameter = row->parameter,
-                .key = row->key,
-                .text = row->text,
-                .from_ms = row->from_ms,
-                .to_ms = row->to_ms,
-                .low = row->low,
-                .high = row->high,
-            };
+        if (!fhir_index_rows(at->change->options.index, arena, entry->resource, rows, error)) {
+            return false;
         }
-        *index = (struct store_index){ .rows = made, .count = rows.count };
-        write->index = index;
+        write->index = rows;
     }
     if (at->change->options.views != NULL &&
         !view_set_rows(at->change->options.views, arena, entry->type, entry->resource, &view_rows,

@@ -121,7 +121,7 @@ static bool resolve_conditional(struct bundle_run *run, struct str reference, st
     struct search_options options = { .type = str_slice(reference, 0, mark),
                                       .offset_minutes = run->change->options.offset_minutes };
     const struct access_act act = { .interaction = ACCESS_SEARCH, .type = options.type };
-    struct store_search search = { .query = &query, .now_ms = clock_now_ms(), .without_bodies = true };
+    struct store_search search = { .query = &query, .without_bodies = true };
     if (!access_check(run->request->session, act, error) ||
         !access_filter(run->request->session, act, run->arena, &search.filter, error) ||
         !search_query_parse_text(run->arena, &options, str_skip(reference, mark + 1), &query, error) ||

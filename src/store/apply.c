@@ -69,9 +69,7 @@ static bool write_check(const struct store_write *write, const struct head *head
 static bool query_check(struct store *store, const struct store_condition *condition, struct error *error)
 {
     struct arena arena = { .bytes_max = LIMIT_BUNDLE_BYTES };
-    struct store_search search = { .query = condition->query,
-                                   .now_ms = store->writer.transaction.now_ms,
-                                   .without_bodies = true };
+    struct store_search search = { .query = condition->query, .without_bodies = true };
     struct store_hits hits = { 0 };
     bool ok = store_search(&store->writer.transaction.reader, &arena, &search, &hits, error);
     if (ok) {
@@ -126,10 +124,10 @@ static bool set_check(struct store *store, struct store_set *set, struct head *h
         return true;
     }
     struct database *database = store->writer.connection.database;
-    database_set_limits(database, clock_monotonic_us() + DECIDE_MS_MAX * 1000, 0);
+    database_set_deadline(database, clock_monotonic_us() + DECIDE_MS_MAX * 1000);
     bool yes = index_flush(&store->writer, error) &&
                set->decide(set->data, &store->writer.transaction.reader, error);
-    database_set_limits(database, 0, 0);
+    database_set_deadline(database, 0);
     return yes;
 }
 

@@ -82,13 +82,13 @@ static bool counts_read(struct store_reader *reader, struct store_check_report *
 }
 
 /* Whether an index row that should be there is there. */
-static bool index_row_exists(struct store_reader *reader, const struct store_index_row *row, uint64_t seq,
+static bool index_row_exists(struct store_reader *reader, const struct index_row *row, uint64_t seq,
                              bool *exists, struct error *error)
 {
-    static const enum sql asking[] = { [STORE_INDEX_KEY] = SQL_CHECK_HAS_KEY,
-                                       [STORE_INDEX_TEXT] = SQL_CHECK_HAS_TEXT,
-                                       [STORE_INDEX_DATE] = SQL_CHECK_HAS_DATE,
-                                       [STORE_INDEX_NUMBER] = SQL_CHECK_HAS_NUMBER };
+    static const enum sql asking[] = { [INDEX_KEY] = SQL_CHECK_HAS_KEY,
+                                       [INDEX_TEXT] = SQL_CHECK_HAS_TEXT,
+                                       [INDEX_DATE] = SQL_CHECK_HAS_DATE,
+                                       [INDEX_NUMBER] = SQL_CHECK_HAS_NUMBER };
     struct statement *statement = connection_statement(reader->connection, asking[row->kind], error);
     if (statement == NULL) {
         return false;
@@ -96,17 +96,17 @@ static bool index_row_exists(struct store_reader *reader, const struct store_ind
     bind_integer(statement, 1, row->parameter);
     int at = 2;
     switch (row->kind) {
-    case STORE_INDEX_KEY:
+    case INDEX_KEY:
         bind_key(statement, at++, row->key);
         break;
-    case STORE_INDEX_TEXT:
+    case INDEX_TEXT:
         bind_text(statement, at++, index_text_cut(row->text));
         break;
-    case STORE_INDEX_DATE:
+    case INDEX_DATE:
         bind_integer(statement, at++, row->from_ms);
         bind_integer(statement, at++, row->to_ms);
         break;
-    case STORE_INDEX_NUMBER:
+    case INDEX_NUMBER:
         bind_key(statement, at++, row->key);
         bind_real(statement, at++, row->low);
         bind_real(statement, at++, row->high);
@@ -125,7 +125,7 @@ static bool sample_check(struct store_reader *reader, struct arena *arena,
 {
     const struct store_options *options = &reader->store->options;
     struct str text = STR_NONE;
-    struct store_index index = { 0 };
+    struct index_rows index = { 0 };
     if (!store_body_text(arena, version, &text, error)) {
         return false;
     }
@@ -202,7 +202,7 @@ bool store_check(struct store *store, struct store_check_report *report, struct 
     if (!store_reader_begin(store, &reader, error)) {
         return false;
     }
-    database_set_limits(reader->connection->database, 0, 0); /* takes as long as it takes */
+    database_set_deadline(reader->connection->database, 0); /* takes as long as it takes */
     bool ok = integrity_check(reader, report, error) && gaps_check(reader, report, error) &&
               rows_check(reader, SQL_CHECK_RESOURCES, "resource without its latest version", report, error) &&
               rows_check(reader, SQL_CHECK_CURRENT, "version that claims to be the latest", report, error) &&

@@ -422,9 +422,13 @@ uint64_t database_changes(struct database *database)
     return (uint64_t)sqlite3_changes64(database->engine);
 }
 
-void database_set_limits(struct database *database, int64_t deadline_us, uint64_t steps)
+void database_set_deadline(struct database *database, int64_t deadline_us)
 {
     database->deadline_us = deadline_us;
+}
+
+void database_set_steps(struct database *database, uint64_t steps)
+{
     database->steps_bound = steps != 0;
     database->steps_left = steps;
 }

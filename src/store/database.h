@@ -62,9 +62,10 @@ bool statement_is_read_only(struct statement *statement);
 bool database_in_transaction(struct database *database);
 uint64_t database_changes(struct database *database);
 
-/* Ends running statements with ERROR_TOO_COSTLY once the monotonic clock passes deadline_us, or more than `steps`
- * engine steps were made since this call (0 = no bound). */
-void database_set_limits(struct database *database, int64_t deadline_us, uint64_t steps);
+/* Running statements end with ERROR_TOO_COSTLY once the monotonic clock passes deadline_us, or once `steps` engine
+ * steps were made since the call (0 = no bound). */
+void database_set_deadline(struct database *database, int64_t deadline_us);
+void database_set_steps(struct database *database, uint64_t steps);
 
 /* Folds the write-ahead log back when it is longer than `pages`; never waits for readers. `all` = waits and
  * truncates it (at close). A failure only means that the log stays longer: the next call goes on. */

@@ -19,7 +19,7 @@ struct str index_text_cut(struct str text)
     return (struct str){ text.at == NULL ? "" : text.at, len };
 }
 
-bool index_remember(struct writer *writer, const struct store_index *index, uint64_t seq, struct error *error)
+bool index_remember(struct writer *writer, const struct index_rows *index, uint64_t seq, struct error *error)
 {
     if (index == NULL || index->count == 0) {
         return true;
@@ -57,26 +57,26 @@ static int compare_entries(const void *left, const void *right)
 {
     const struct index_entry *x = left;
     const struct index_entry *y = right;
-    const struct store_index_row *a = x->row;
-    const struct store_index_row *b = y->row;
+    const struct index_row *a = x->row;
+    const struct index_row *b = y->row;
     ORDER(a->kind, b->kind)
     ORDER(a->parameter, b->parameter)
     switch (a->kind) {
-    case STORE_INDEX_KEY:
+    case INDEX_KEY:
         ORDER((int64_t)a->key, (int64_t)b->key)
         break;
-    case STORE_INDEX_TEXT: {
+    case INDEX_TEXT: {
         int order = str_compare(a->text, b->text);
         if (order != 0) {
             return order;
         }
         break;
     }
-    case STORE_INDEX_DATE:
+    case INDEX_DATE:
         ORDER(a->from_ms, b->from_ms)
         ORDER(a->to_ms, b->to_ms)
         break;
-    case STORE_INDEX_NUMBER:
+    case INDEX_NUMBER:
         ORDER((int64_t)a->key, (int64_t)b->key)
         ORDER(a->low, b->low)
         break;
@@ -87,11 +87,11 @@ static int compare_entries(const void *left, const void *right)
 
 static bool insert_entry(struct connection *connection, const struct index_entry *entry, struct error *error)
 {
-    static const enum sql adding[] = { [STORE_INDEX_KEY] = SQL_INDEX_KEY_ADD,
-                                       [STORE_INDEX_TEXT] = SQL_INDEX_TEXT_ADD,
-                                       [STORE_INDEX_DATE] = SQL_INDEX_DATE_ADD,
-                                       [STORE_INDEX_NUMBER] = SQL_INDEX_NUMBER_ADD };
-    const struct store_index_row *row = entry->row;
+    static const enum sql adding[] = { [INDEX_KEY] = SQL_INDEX_KEY_ADD,
+                                       [INDEX_TEXT] = SQL_INDEX_TEXT_ADD,
+                                       [INDEX_DATE] = SQL_INDEX_DATE_ADD,
+                                       [INDEX_NUMBER] = SQL_INDEX_NUMBER_ADD };
+    const struct index_row *row = entry->row;
     struct statement *statement = connection_statement(connection, adding[row->kind], error);
     if (statement == NULL) {
         return false;
@@ -99,17 +99,17 @@ static bool insert_entry(struct connection *connection, const struct index_entry
     int at = 1;
     bind_integer(statement, at++, row->parameter);
     switch (row->kind) {
-    case STORE_INDEX_KEY:
+    case INDEX_KEY:
         bind_key(statement, at++, row->key);
         break;
-    case STORE_INDEX_TEXT:
+    case INDEX_TEXT:
         bind_text(statement, at++, index_text_cut(row->text));
         break;
-    case STORE_INDEX_DATE:
+    case INDEX_DATE:
         bind_integer(statement, at++, row->from_ms);
         bind_integer(statement, at++, row->to_ms);
         break;
-    case STORE_INDEX_NUMBER:
+    case INDEX_NUMBER:
         bind_key(statement, at++, row->key);
         bind_real(statement, at++, row->low);
         bind_real(statement, at++, row->high);
@@ -123,11 +123,11 @@ static bool insert_entry(struct connection *connection, const struct index_entry
 static bool insert_by_version(struct connection *connection, const struct index_entry *entry,
                               struct error *error)
 {
-    static const enum sql adding[] = { [STORE_INDEX_TEXT] = SQL_TEXT_OF_ADD,
-                                       [STORE_INDEX_DATE] = SQL_DATE_OF_ADD,
-                                       [STORE_INDEX_NUMBER] = SQL_NUMBER_OF_ADD };
-    const struct store_index_row *row = entry->row;
-    if (row->kind == STORE_INDEX_KEY) {
+    static const enum sql adding[] = {
+        [INDEX_TEXT] = SQL_TEXT_OF_ADD, [INDEX_DATE] = SQL_DATE_OF_ADD, [INDEX_NUMBER] = SQL_NUMBER_OF_ADD
+    };
+    const struct index_row *row = entry->row;
+    if (row->kind == INDEX_KEY) {
         return true;
     }
     struct statement *statement = connection_statement(connection, adding[row->kind], error);
@@ -136,9 +136,9 @@ static bool insert_by_version(struct connection *connection, const struct index_
     }
     bind_key(statement, 1, entry->seq);
     bind_integer(statement, 2, row->parameter);
-    if (row->kind == STORE_INDEX_TEXT) {
+    if (row->kind == INDEX_TEXT) {
         bind_text(statement, 3, index_text_cut(row->text));
-    } else if (row->kind == STORE_INDEX_DATE) {
+    } else if (row->kind == INDEX_DATE) {
         bind_integer(statement, 3, row->from_ms);
         bind_integer(statement, 4, row->to_ms);
     } else {

@@ -104,7 +104,7 @@ struct store_transaction {
 };
 
 struct index_entry {
-    const struct store_index_row *row;
+    const struct index_row *row;
     uint64_t seq;
 };
 
@@ -219,6 +219,10 @@ bool rows_collect(struct arena *arena, struct statement *statement, size_t colum
 bool version_from_row(struct store_reader *reader, struct arena *arena, struct statement *statement,
                       bool without_body, struct store_version *version, struct error *error) MUST_CHECK;
 
+/* The version with a sequence number; ERROR_NOT_FOUND. */
+bool version_read(struct store_reader *reader, struct arena *arena, uint64_t seq, bool without_body,
+                  struct store_version *version, struct error *error) MUST_CHECK;
+
 /* ---- writer.c, apply.c, index.c ---- */
 
 bool writer_start(struct store *store, struct error *error) MUST_CHECK;
@@ -240,7 +244,7 @@ enum applied apply_set(struct store *store, struct store_set *set, struct error 
 
 /* Remembers the rows of a version for the end of the group, and inserts what was remembered, sorted. The one
  * place through which index rows enter the store. */
-bool index_remember(struct writer *writer, const struct store_index *index, uint64_t seq,
+bool index_remember(struct writer *writer, const struct index_rows *index, uint64_t seq,
                     struct error *error) MUST_CHECK;
 bool index_flush(struct writer *writer, struct error *error) MUST_CHECK;
 struct str index_text_cut(struct str text); /* as it is stored: at most LIMIT_STORE_INDEX_TEXT_BYTES */

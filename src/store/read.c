@@ -71,8 +71,8 @@ static void reader_give(struct store *store, struct store_reader *reader)
 static bool snapshot_begin(struct store_reader *reader, struct error *error)
 {
     struct connection *connection = reader->connection;
-    database_set_limits(connection->database, clock_monotonic_us() + LIMIT_STORE_SNAPSHOT_MS * INT64_C(1000),
-                        0);
+    database_set_deadline(connection->database,
+                          clock_monotonic_us() + LIMIT_STORE_SNAPSHOT_MS * INT64_C(1000));
     if (!connection_do(connection, SQL_BEGIN_READ, error)) {
         return false;
     }
@@ -85,7 +85,7 @@ static bool snapshot_begin(struct store_reader *reader, struct error *error)
 
 static void snapshot_end(struct store_reader *reader)
 {
-    database_set_limits(reader->connection->database, 0, 0);
+    database_set_deadline(reader->connection->database, 0);
     if (database_in_transaction(reader->connection->database)) {
         connection_try(reader->connection, SQL_COMMIT);
     }
@@ -168,13 +168,13 @@ bool version_from_row(struct store_reader *reader, struct arena *arena, struct s
 
 /* The single row of a prepared statement that gives a version; *found false when there is none. */
 static bool version_one(struct store_reader *reader, struct arena *arena, struct statement *statement,
-                        struct store_version *version, bool *found, struct error *error)
+                        bool without_body, struct store_version *version, bool *found, struct error *error)
 {
     enum step step = statement_step(statement, error);
     bool ok = step != STEP_FAILED;
     *found = step == STEP_ROW;
     if (step == STEP_ROW) {
-        ok = version_from_row(reader, arena, statement, false, version, error);
+        ok = version_from_row(reader, arena, statement, without_body, version, error);
     }
     statement_reset(statement);
     return ok;
@@ -196,7 +196,8 @@ bool store_read_key(struct store_reader *reader, struct arena *arena, uint64_t r
     }
     bind_key(statement, 1, resource);
     bool found = false;
-    return version_one(reader, arena, statement, version, &found, error) && (found || not_found(error));
+    return version_one(reader, arena, statement, false, version, &found, error) &&
+           (found || not_found(error));
 }
 
 bool store_read(struct store_reader *reader, struct arena *arena, struct str type, struct str id,
@@ -214,8 +215,8 @@ bool store_read(struct store_reader *reader, struct arena *arena, struct str typ
     return true;
 }
 
-static bool read_seq(struct store_reader *reader, struct arena *arena, uint64_t seq,
-                     struct store_version *version, struct error *error)
+bool version_read(struct store_reader *reader, struct arena *arena, uint64_t seq, bool without_body,
+                  struct store_version *version, struct error *error)
 {
     struct statement *statement = connection_statement(reader->connection, SQL_VERSION_BY_SEQ, error);
     if (statement == NULL) {
@@ -223,7 +224,8 @@ static bool read_seq(struct store_reader *reader, struct arena *arena, uint64_t 
     }
     bind_key(statement, 1, seq);
     bool found = false;
-    return version_one(reader, arena, statement, version, &found, error) && (found || not_found(error));
+    return version_one(reader, arena, statement, without_body, version, &found, error) &&
+           (found || not_found(error));
 }
 
 /* One number from the history; *seq 0 when there is none. */
@@ -255,7 +257,7 @@ bool store_read_version(struct store_reader *reader, struct arena *arena, struct
     }
     uint64_t seq = 0;
     return history_seq(reader, SQL_HISTORY_SEQ, latest.resource, number, &seq, error) &&
-           (seq == 0 ? not_found(error) : read_seq(reader, arena, seq, version, error));
+           (seq == 0 ? not_found(error) : version_read(reader, arena, seq, false, version, error));
 }
 
 bool store_read_as_of(struct store_reader *reader, struct arena *arena, struct str type, struct str id,
@@ -271,14 +273,14 @@ bool store_read_as_of(struct store_reader *reader, struct arena *arena, struct s
     }
     uint64_t seq = 0;
     return history_seq(reader, SQL_HISTORY_AS_OF, latest.resource, as_of_seq, &seq, error) &&
-           (seq == 0 ? not_found(error) : read_seq(reader, arena, seq, version, error));
+           (seq == 0 ? not_found(error) : version_read(reader, arena, seq, false, version, error));
 }
 
 bool store_read_seqs(struct store_reader *reader, struct arena *arena, const uint64_t *seqs, size_t count,
                      struct store_version *versions, struct error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!read_seq(reader, arena, seqs[i], &versions[i], error)) {
+        if (!version_read(reader, arena, seqs[i], false, &versions[i], error)) {
             return false;
         }
     }

@@ -96,7 +96,8 @@ struct store_grants_query {
     uint64_t post;
     int64_t alive_at_ms;
 };
-bool store_grants_list(struct store_reader *reader, struct arena *arena, const struct store_grants_query *query,
-                       struct store_grant **grants, size_t *count, struct error *error) MUST_CHECK;
+bool store_grants_list(struct store_reader *reader, struct arena *arena,
+                       const struct store_grants_query *query, struct store_grant **grants, size_t *count,
+                       struct error *error) MUST_CHECK;
 
 #endif

@@ -1,38 +1,14 @@
-/* search.h — index rows, what a session may see, and searching.
+/* search.h — what a session may see, and searching.
  *
- * An index row says: this version has this value for this search parameter. Rows are only added; a search joins
+ * An index row (fhir/index.h) says: this version has this value for this search parameter. Rows are only added; a search joins
  * the versions that are current (or were, for later pages), so an update deletes nothing. Tokens, URIs and
  * references are 64-bit keys; a reference's key is the key of its target (hash_resource_key), so a chain is a join. */
 #ifndef SHANHAI_STORE_SEARCH_H
 #define SHANHAI_STORE_SEARCH_H
 
+#include "fhir/index.h"
+#include "fhir/search_query.h"
 #include "store/read.h"
-
-struct search_query;    /* fhir/search_query.h */
-struct search_criteria; /* fhir/search_query.h */
-
-enum store_index_kind {
-    STORE_INDEX_KEY = 1,    /* token, URI, reference: key */
-    STORE_INDEX_TEXT = 2,   /* normalised string, in order; compared by prefix */
-    STORE_INDEX_DATE = 3,   /* span [from_ms, to_ms) in UTC */
-    STORE_INDEX_NUMBER = 4, /* range [low, high] of what the digits cover; unit 0 for plain numbers */
-};
-
-struct store_index_row {
-    enum store_index_kind kind;
-    uint32_t parameter; /* hash_parameter(type, code) */
-    uint64_t key;       /* KEY: the value; NUMBER: key of the canonical unit */
-    struct str text;    /* TEXT; cut at LIMIT_STORE_INDEX_TEXT_BYTES */
-    int64_t from_ms;
-    int64_t to_ms;
-    double low;
-    double high;
-};
-
-struct store_index {
-    const struct store_index_row *rows;
-    size_t count;
-};
 
 /* ---- rights ---- */
 
@@ -67,7 +43,7 @@ struct store_search {
     const struct store_filter *filter;
     struct str cursor;   /* from a page before; absent = first page */
     int64_t now_ms;      /* for ap prefixes */
-    bool without_bodies; /* _summary=count, conditional writes */
+    bool without_bodies; /* only which they are: conditional writes (no includes then) */
 };
 
 struct store_hit {

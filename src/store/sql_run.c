@@ -169,7 +169,7 @@ static void place_end(struct sql_place *place)
         return;
     }
     database_lock_to_views(place->connection.database, false);
-    database_set_limits(place->connection.database, 0, 0);
+    database_set_deadline(place->connection.database, 0);
     if (database_in_transaction(place->connection.database)) {
         connection_try(&place->connection, SQL_COMMIT);
     }
@@ -186,7 +186,7 @@ bool store_sql_run(struct store *store, struct arena *arena, const struct store_
     if (ok) {
         int64_t time_ms = sql->time_ms_max == 0 ? LIMIT_STORE_SNAPSHOT_MS : sql->time_ms_max;
         struct database *database = place->connection.database;
-        database_set_limits(database, clock_monotonic_us() + time_ms * 1000, 0);
+        database_set_deadline(database, clock_monotonic_us() + time_ms * 1000);
         database_set_functions(database, sql->offset_minutes, sql->as_of_seq);
         database_lock_to_views(database, true);
         ok = sql_execute(place, arena, sql, &result, error);

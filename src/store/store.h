@@ -27,7 +27,7 @@ struct store_reader;      /* a snapshot: store/read.h */
 struct store_transaction; /* the writer's transaction, as `apply` sees it: store/rows.h */
 struct store_table;       /* a table of another module: store/rows.h */
 struct store_view_rows;   /* rows of one view for one resource: store/views.h */
-struct store_index;       /* the index rows of one version: store/search.h */
+struct index_rows;        /* the rows by which a version is found: fhir/index.h */
 
 /* ---- writing ---- */
 
@@ -47,11 +47,11 @@ struct store_write {
     struct str id; /* [A-Za-z0-9.-]{1,64}; new ones by uuid_v7 */
     enum store_method method;
     enum store_expect expect;
-    uint64_t version;                /* for STORE_EXPECT_VERSION */
-    struct str body;                 /* tail (store/body.h), plain; absent for DELETED */
-    uint64_t custodian;              /* key of the Organization; kept from the version before when 0 */
-    uint64_t author;                 /* key of the PractitionerRole (post) that writes; 0 for the system */
-    const struct store_index *index; /* rows to search by; NULL for DELETED */
+    uint64_t version;               /* for STORE_EXPECT_VERSION */
+    struct str body;                /* tail (store/body.h), plain; absent for DELETED */
+    uint64_t custodian;             /* key of the Organization; kept from the version before when 0 */
+    uint64_t author;                /* key of the PractitionerRole (post) that writes; 0 for the system */
+    const struct index_rows *index; /* rows to search by; NULL for DELETED */
     const struct store_view_rows *view_rows; /* one entry a view of this type */
     size_t view_rows_count;
 
@@ -102,7 +102,7 @@ struct store_job_new {
  * when `seq` is no longer current: the newer version brought its own. */
 struct store_refill {
     uint64_t seq;
-    const struct store_index *index; /* NULL: none */
+    const struct index_rows *index; /* NULL: none */
     const struct store_view_rows *view_rows;
     size_t view_rows_count;
 };
@@ -179,7 +179,7 @@ struct store_options {
     /* The index rows of a stored version, for store_check, sorting and checking few candidates without an index
      * (fhir/ through main.c): `resource` is the whole resource's text. May be NULL. */
     bool (*index_rows)(void *data, struct arena *arena, struct str type, struct str resource,
-                       struct store_index *index, struct error *error);
+                       struct index_rows *index, struct error *error);
     void *index_rows_data;
 };
 

@@ -66,6 +66,17 @@ static struct str sql_add(struct view_table *view)
     return text;
 }
 
+static struct str sql_delete(struct view_table *view)
+{
+    struct buf buf = { .bytes_max = SQL_TEXT_BYTES };
+    add(&buf, "DELETE FROM view_");
+    add(&buf, view->name);
+    add(&buf, " WHERE resource = ?1");
+    struct str text = arena_dup(&view->arena, buf_str(&buf));
+    buf_deinit(&buf);
+    return text;
+}
+
 /* What goes before the rows of a version are replaced: kept with its end, or forgotten. */
 static struct str sql_close(struct view_table *view)
 {
@@ -105,7 +116,7 @@ static struct view_table *view_make(struct str name, struct str type, bool known
     view->columns = arena_dup(&view->arena, columns);
     view->sql_add = sql_add(view);
     view->sql_close = sql_close(view);
-    view->sql_delete = arena_printf(&view->arena, "DELETE FROM view_%s WHERE resource = ?1", view->name);
+    view->sql_delete = sql_delete(view);
     if (view->columns.at == NULL || view->sql_add.at == NULL || view->sql_close.at == NULL ||
         view->sql_delete.at == NULL) {
         arena_deinit(&view->arena);

@@ -125,31 +125,43 @@ bool store_submit(struct store *store, struct store_set *set, struct error *erro
     return enqueue(store, set, error);
 }
 
+static struct store_waiter *waiter_make(struct error *error)
+{
+    struct store_waiter *waiter = MEMORY_NEW(struct store_waiter);
+    bool locked = waiter != NULL && pthread_mutex_init(&waiter->lock, NULL) == 0;
+    if (!locked || pthread_cond_init(&waiter->ended, NULL) != 0) {
+        if (locked) {
+            (void)pthread_mutex_destroy(&waiter->lock);
+        }
+        memory_free(waiter);
+        (void)FAIL(error, ERROR_BUSY, "out of memory; try again");
+        return NULL;
+    }
+    return waiter;
+}
+
 bool store_write_and_wait(struct store *store, struct store_set *set, struct error *error)
 {
-    struct store_waiter waiter = { .done = false };
-    if (pthread_mutex_init(&waiter.lock, NULL) != 0) {
-        return FAIL(error, ERROR_INTERNAL, "a lock could not be made");
+    struct store_waiter *waiter = waiter_make(error);
+    if (waiter == NULL) {
+        return false;
     }
-    if (pthread_cond_init(&waiter.ended, NULL) != 0) {
-        (void)pthread_mutex_destroy(&waiter.lock);
-        return FAIL(error, ERROR_INTERNAL, "a lock could not be made");
-    }
-    set->waiter = &waiter;
+    set->waiter = waiter;
     bool ok = enqueue(store, set, error);
     if (ok) {
-        (void)pthread_mutex_lock(&waiter.lock);
-        while (!waiter.done) {
-            (void)pthread_cond_wait(&waiter.ended, &waiter.lock);
+        (void)pthread_mutex_lock(&waiter->lock);
+        while (!waiter->done) {
+            (void)pthread_cond_wait(&waiter->ended, &waiter->lock);
         }
-        (void)pthread_mutex_unlock(&waiter.lock);
-        ok = !waiter.failed;
+        (void)pthread_mutex_unlock(&waiter->lock);
+        ok = !waiter->failed;
         if (!ok && error != NULL) {
-            *error = waiter.error;
+            *error = waiter->error;
         }
     }
-    (void)pthread_cond_destroy(&waiter.ended);
-    (void)pthread_mutex_destroy(&waiter.lock);
+    (void)pthread_cond_destroy(&waiter->ended);
+    (void)pthread_mutex_destroy(&waiter->lock);
+    memory_free(waiter);
     return ok;
 }
 

@@ -1,0 +1,468 @@
+/* search_order.c — from the matches to a page in the asked order. Pages are found by the place after the last hit,
+ * never by skipping rows, and always as of the first page's sequence number: what changes meanwhile neither
+ * doubles nor hides a hit. */
+#include <stdlib.h>
+
+#include "store/search_run.h"
+
+/* ---- matches ---- */
+
+static bool is_single_key(const struct search_criteria *driver)
+{
+    return driver->kind == SEARCH_VALUES && driver->values_count == 1 &&
+           driver->values->test == SEARCH_TEST_KEY;
+}
+
+static void add_driver(struct search_run *run, struct builder *b, unsigned alias)
+{
+    const struct search_criteria *driver = run->driver;
+    if (driver == NULL) {
+        add_sql(b, "version ");
+        add_alias(b, alias);
+        add_sql(b, run->query->type.at != NULL ? " INDEXED BY version_by_type WHERE " : " WHERE ");
+        if (run->query->type.at != NULL) {
+            add_alias(b, alias);
+            add_sql(b, ".type = ");
+            add_integer(b, store_type_number(b->reader->store, run->query->type));
+        } else {
+            add_sql(b, "1");
+            add_types(b, alias, STR_NONE, run->query->types, run->query->types_count);
+        }
+        return;
+    }
+    if (is_single_key(driver)) { /* its rows lie in the order of the sequence: the page ends the look-up */
+        add_sql(b, "index_key k CROSS JOIN version ");
+        add_alias(b, alias);
+        add_sql(b, " ON ");
+        add_alias(b, alias);
+        add_sql(b, ".seq = k.seq WHERE k.parameter = ");
+        add_integer(b, driver->values->parameter);
+        add_sql(b, " AND k.value = ");
+        add_key(b, driver->values->key);
+    } else {
+        add_sql(b, "version ");
+        add_alias(b, alias);
+        add_sql(b, " WHERE ");
+        add_alias(b, alias);
+        add_sql(b, criterion_gives_keys(driver) ? ".seq IN (SELECT seq FROM resource WHERE key IN ("
+                                                : ".seq IN (");
+        add_found(b, driver);
+        add_sql(b, criterion_gives_keys(driver) ? "))" : ")");
+    }
+    add_types(b, alias, run->query->type, run->query->types, run->query->types_count);
+}
+
+/* The column that has the driver's order. */
+static const char *sequence_column(const struct search_run *run)
+{
+    return run->driver != NULL && is_single_key(run->driver) ? "k.seq" : "v0.seq";
+}
+
+unsigned add_matches(struct search_run *run, struct builder *b, const char *select, uint64_t last_seq,
+                     bool ascending)
+{
+    unsigned alias = new_alias(b);
+    assert(alias == 0); /* the outermost: sequence_column() and the callers call it v0 */
+    add_sql(b, select);
+    add_driver(run, b, alias);
+    if (last_seq != 0) {
+        add_sql(b, " AND ");
+        add_sql(b, sequence_column(run));
+        add_sql(b, ascending ? " > " : " < ");
+        add_key(b, last_seq);
+    }
+    add_current(b, alias);
+    add_visible(b, alias, run->query->type, run->query->types, run->query->types_count);
+    add_criteria(b, alias, run->query->criteria, run->driver);
+    return alias;
+}
+
+static bool seqs_collect(struct search_run *run, struct builder *b, struct error *error)
+{
+    struct statement *statement = builder_statement(b, error);
+    enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
+    while (step == STEP_ROW && run->seqs_count < run->wanted) {
+        run->seqs[run->seqs_count] = column_key(statement, 0);
+        run->seqs_count++;
+        step = statement_step(statement, error);
+    }
+    connection_release(run->reader->connection, statement);
+    return step != STEP_FAILED;
+}
+
+/* ---- by the sequence ---- */
+
+static bool is_ascending(const struct search_query *query)
+{
+    return query->sorts_count > 0 && query->sorts->by == SEARCH_SORT_UPDATED && !query->sorts->descending;
+}
+
+bool search_page_sequence(struct search_run *run, struct error *error)
+{
+    struct builder b;
+    bool ascending = is_ascending(run->query);
+    if (!builder_init(&b, run->reader, run->search->filter, run->arena, run->place.as_of_seq, error)) {
+        return false;
+    }
+    (void)add_matches(run, &b, "SELECT v0.seq FROM ", run->place.last_seq, ascending);
+    add_sql(&b, " ORDER BY ");
+    add_sql(&b, sequence_column(run));
+    add_sql(&b, ascending ? " LIMIT " : " DESC LIMIT ");
+    add_integer(&b, (int64_t)run->wanted);
+    bool ok = seqs_collect(run, &b, error);
+    builder_deinit(&b);
+    return ok;
+}
+
+/* ---- in memory ---- */
+
+struct candidate {
+    uint64_t seq;
+    struct store_value values[SORTS_MAX];
+};
+
+static const char *const sort_tables[] = {
+    [INDEX_TEXT] = "text_of", [INDEX_DATE] = "date_of", [INDEX_NUMBER] = "number_of"
+};
+static const char *const sort_columns[] = {
+    [INDEX_TEXT] = "value", [INDEX_DATE] = "from_ms", [INDEX_NUMBER] = "low"
+};
+
+/* Ascending by the smallest value of a resource, descending by the largest (R4 3.1.1.4.12 leaves it open). */
+static void add_sort_value(struct builder *b, const struct search_sort *sort)
+{
+    if (sort->by == SEARCH_SORT_ID) {
+        add_sql(b, "v0.id");
+    } else if (sort->by == SEARCH_SORT_UPDATED) {
+        add_sql(b, "v0.seq");
+    } else if (sort->rows == INDEX_KEY) {
+        add_sql(b, "NULL"); /* the index has only keys: read from the body */
+    } else {
+        add_sql(b, sort->descending ? "(SELECT max(" : "(SELECT min(");
+        add_sql(b, sort_columns[sort->rows]);
+        add_sql(b, ") FROM ");
+        add_sql(b, sort_tables[sort->rows]);
+        add_sql(b, " WHERE seq = v0.seq AND parameter = ");
+        add_integer(b, sort->parameter);
+        add_sql(b, ")");
+    }
+}
+
+static int compare_values(const struct store_value *a, const struct store_value *b)
+{
+    if (a->kind == STORE_VALUE_INTEGER) {
+        return (a->integer > b->integer) - (a->integer < b->integer);
+    }
+    if (a->kind == STORE_VALUE_REAL) {
+        return (a->real > b->real) - (a->real < b->real);
+    }
+    return str_compare(a->text, b->text);
+}
+
+static int compare_candidates(const void *left, const void *right, void *data)
+{
+    const struct search_query *query = data;
+    const struct candidate *a = left;
+    const struct candidate *b = right;
+    for (size_t i = 0; i < query->sorts_count; i++) {
+        bool a_none = a->values[i].kind == STORE_VALUE_NULL;
+        bool b_none = b->values[i].kind == STORE_VALUE_NULL;
+        if (a_none || b_none) {
+            if (a_none != b_none) {
+                return a_none ? 1 : -1; /* without a value: last, in both directions */
+            }
+            continue;
+        }
+        int order = compare_values(&a->values[i], &b->values[i]);
+        if (order != 0) {
+            return query->sorts[i].descending ? -order : order;
+        }
+    }
+    return a->seq > b->seq ? -1 : a->seq < b->seq; /* newest first */
+}
+
+/* Codes and references order by their text, which only the body has. */
+static bool values_from_body(struct search_run *run, struct candidate *candidate, struct error *error)
+{
+    struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
+    struct store_version version = { 0 };
+    struct index_rows rows = { 0 };
+    bool ok = store_read_seqs(run->reader, &arena, &candidate->seq, 1, &version, error) &&
+              version_rows(run->reader, &arena, &version, &rows, error);
+    for (size_t s = 0; ok && s < run->query->sorts_count; s++) {
+        const struct search_sort *sort = &run->query->sorts[s];
+        struct str best = STR_NONE;
+        if (sort->by != SEARCH_SORT_ROWS || sort->rows != INDEX_KEY) {
+            continue;
+        }
+        for (size_t r = 0; r < rows.count; r++) {
+            const struct index_row *row = &rows.rows[r];
+            if (row->kind != INDEX_KEY || row->parameter != sort->parameter || row->text.at == NULL) {
+                continue;
+            }
+            int order = best.at == NULL ? -1 : str_compare(row->text, best);
+            best = best.at == NULL || (sort->descending ? order > 0 : order < 0) ? row->text : best;
+        }
+        if (best.at != NULL) {
+            candidate->values[s] = store_text(arena_dup(run->arena, best));
+        }
+    }
+    arena_deinit(&arena);
+    return ok;
+}
+
+static bool needs_bodies(const struct search_query *query)
+{
+    for (size_t i = 0; i < query->sorts_count; i++) {
+        if (query->sorts[i].by == SEARCH_SORT_ROWS && query->sorts[i].rows == INDEX_KEY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool too_many(struct error *error)
+{
+    return FAIL(error, ERROR_TOO_COSTLY, "too many resources to sort: add a more selective criterion");
+}
+
+static bool candidates_read(struct search_run *run, struct builder *b, struct candidate **out, size_t *count,
+                            struct error *error)
+{
+    struct statement *statement = builder_statement(b, error);
+    if (statement == NULL) {
+        return false;
+    }
+    struct store_rows rows = { 0 };
+    size_t columns = 1 + run->query->sorts_count;
+    struct error why = { 0 };
+    bool ok = rows_collect(run->arena, statement, columns, SORT_MEMORY_MAX, &rows, &why);
+    connection_release(run->reader->connection, statement);
+    struct candidate *candidates = ok ? ARENA_ARRAY(run->arena, struct candidate, rows.rows_count + 1) : NULL;
+    if (candidates == NULL) {
+        if (!ok && error != NULL) {
+            *error = why;
+        }
+        return ok ? FAIL(error, ERROR_TOO_LARGE, "request memory used up") : false;
+    }
+    for (size_t i = 0; i < rows.rows_count; i++) {
+        candidates[i].seq = (uint64_t)rows.values[i * columns].integer;
+        memcpy(candidates[i].values, &rows.values[i * columns + 1], (columns - 1) * sizeof *rows.values);
+    }
+    *out = candidates;
+    *count = rows.rows_count;
+    return true;
+}
+
+bool search_page_memory(struct search_run *run, struct error *error)
+{
+    const struct search_query *query = run->query;
+    struct builder b;
+    if (query->sorts_count > SORTS_MAX) {
+        return FAIL(error, ERROR_TOO_COSTLY, "at most %d sort parameters", SORTS_MAX);
+    }
+    if (!builder_init(&b, run->reader, run->search->filter, run->arena, run->place.as_of_seq, error)) {
+        return false;
+    }
+    add_sql(&b, "SELECT v0.seq");
+    for (size_t i = 0; i < query->sorts_count; i++) {
+        add_sql(&b, ", ");
+        add_sort_value(&b, &query->sorts[i]);
+    }
+    (void)add_matches(run, &b, " FROM ", 0, false);
+    struct candidate *candidates = NULL;
+    size_t count = 0;
+    bool ok = candidates_read(run, &b, &candidates, &count, error);
+    builder_deinit(&b);
+    if (ok && needs_bodies(query)) {
+        ok = count <= SORT_BODIES_MAX || too_many(error);
+        for (size_t i = 0; ok && i < count; i++) {
+            ok = values_from_body(run, &candidates[i], error);
+        }
+    }
+    if (!ok) {
+        return false;
+    }
+    qsort_r(candidates, count, sizeof *candidates, compare_candidates, (void *)(uintptr_t)query);
+    size_t from = run->place.offset < count ? (size_t)run->place.offset : count;
+    for (size_t i = 0; run->place.last_seq != 0 && i < count; i++) {
+        if (candidates[i].seq == run->place.last_seq) {
+            from = i + 1; /* a right that ended meanwhile may have moved the rest up */
+        }
+    }
+    for (size_t i = from; i < count && run->seqs_count < run->wanted; i++) {
+        run->seqs[run->seqs_count] = candidates[i].seq;
+        run->seqs_count++;
+    }
+    return true;
+}
+
+/* ---- along the index of the sort parameter ---- */
+
+struct sort_index { /* its columns, for SQL */
+    const char *table;
+    const char *by_version;
+    const char *columns; /* of the value */
+    const char *ordered; /* the same with the table's name */
+    const char *down;    /* the same, descending */
+};
+
+static const struct sort_index sort_indexes[] = {
+    [INDEX_TEXT] = { "index_text", "text_of", "value", "s.value", "s.value DESC" },
+    [INDEX_DATE] = { "index_date", "date_of", "from_ms, to_ms", "s.from_ms, s.to_ms",
+                     "s.from_ms DESC, s.to_ms DESC" },
+    [INDEX_NUMBER] = { "index_number", "number_of", "low, high", "s.low, s.high", "s.low DESC, s.high DESC" },
+};
+
+/* " AND (value, seq) > (value of the last hit, its seq)": read from the rows by version, so that no value of a
+ * record stands in a page link. */
+static void add_after_last(struct search_run *run, struct builder *b, const struct search_sort *sort)
+{
+    const struct sort_index *index = &sort_indexes[sort->rows];
+    add_sql(b, " AND (");
+    add_sql(b, index->ordered);
+    add_sql(b, sort->descending ? ", s.seq) < (SELECT " : ", s.seq) > (SELECT ");
+    add_sql(b, index->columns);
+    add_sql(b, ", seq FROM ");
+    add_sql(b, index->by_version);
+    add_sql(b, " s WHERE seq = ");
+    add_key(b, run->place.last_seq);
+    add_sql(b, " AND parameter = ");
+    add_integer(b, sort->parameter);
+    add_sql(b, sort->rows == INDEX_NUMBER ? " AND unit = 0 ORDER BY " : " ORDER BY ");
+    add_sql(b, sort->descending ? index->down : index->ordered);
+    add_sql(b, " LIMIT 1)");
+}
+
+/* A resource with several values stands where its smallest (descending: largest) is, and nowhere else. */
+static void add_first_only(struct builder *b, const struct search_sort *sort)
+{
+    const struct sort_index *index = &sort_indexes[sort->rows];
+    add_sql(b, " AND NOT EXISTS(SELECT 1 FROM ");
+    add_sql(b, index->by_version);
+    add_sql(b, " o WHERE o.seq = s.seq AND o.parameter = s.parameter");
+    add_sql(b, sort->rows == INDEX_NUMBER ? " AND o.unit = 0 AND (" : " AND (");
+    add_sql(b, index->columns);
+    add_sql(b, sort->descending ? ") > (" : ") < (");
+    add_sql(b, index->ordered);
+    add_sql(b, "))");
+}
+
+static bool page_sorted(struct search_run *run, const struct search_sort *sort, struct error *error)
+{
+    const struct sort_index *index = &sort_indexes[sort->rows];
+    struct builder b;
+    if (!builder_init(&b, run->reader, run->search->filter, run->arena, run->place.as_of_seq, error)) {
+        return false;
+    }
+    unsigned alias = new_alias(&b);
+    add_sql(&b, "SELECT v0.seq FROM ");
+    add_sql(&b, index->table);
+    add_sql(&b, " s CROSS JOIN version v0 ON v0.seq = s.seq WHERE s.parameter = ");
+    add_integer(&b, sort->parameter);
+    add_sql(&b, sort->rows == INDEX_NUMBER ? " AND s.unit = 0" : "");
+    if (run->place.last_seq != 0) {
+        add_after_last(run, &b, sort);
+    }
+    add_first_only(&b, sort);
+    add_types(&b, alias, run->query->type, run->query->types, run->query->types_count);
+    add_current(&b, alias);
+    add_visible(&b, alias, run->query->type, run->query->types, run->query->types_count);
+    add_criteria(&b, alias, run->query->criteria, NULL);
+    add_sql(&b, " ORDER BY ");
+    add_sql(&b, sort->descending ? index->down : index->ordered);
+    add_sql(&b, sort->descending ? ", s.seq DESC LIMIT " : ", s.seq LIMIT ");
+    add_integer(&b, (int64_t)run->wanted);
+    bool ok = seqs_collect(run, &b, error);
+    builder_deinit(&b);
+    return ok;
+}
+
+static bool page_rest(struct search_run *run, const struct search_sort *sort, uint64_t last_seq,
+                      struct error *error)
+{
+    struct builder b;
+    if (!builder_init(&b, run->reader, run->search->filter, run->arena, run->place.as_of_seq, error)) {
+        return false;
+    }
+    (void)add_matches(run, &b, "SELECT v0.seq FROM ", last_seq, false);
+    add_sql(&b, " AND NOT EXISTS(SELECT 1 FROM ");
+    add_sql(&b, sort_indexes[sort->rows].by_version);
+    add_sql(&b, " WHERE seq = v0.seq AND parameter = ");
+    add_integer(&b, sort->parameter);
+    add_sql(&b, sort->rows == INDEX_NUMBER ? " AND unit = 0" : "");
+    add_sql(&b, ") ORDER BY ");
+    add_sql(&b, sequence_column(run));
+    add_sql(&b, " DESC LIMIT ");
+    add_integer(&b, (int64_t)run->wanted);
+    bool ok = seqs_collect(run, &b, error);
+    builder_deinit(&b);
+    return ok;
+}
+
+bool search_page_sorted(struct search_run *run, struct error *error)
+{
+    const struct search_sort *sort = run->query->sorts;
+    uint64_t rest_from = run->place.mode == MODE_REST ? run->place.last_seq : 0;
+    if (run->place.mode == MODE_SORTED && !page_sorted(run, sort, error)) {
+        return false;
+    }
+    size_t page = run->wanted - 1;
+    size_t with_value = run->seqs_count;
+    if (with_value == run->wanted) {
+        return true;
+    }
+    if (!page_rest(run, sort, rest_from, error)) {
+        return false;
+    }
+    /* The next page goes on among those without a value when this one reached them. */
+    if (run->seqs_count > page && with_value < page) {
+        run->place.mode = MODE_REST;
+    }
+    return true;
+}
+
+/* ---- which way ---- */
+
+static bool type_count(struct search_run *run, uint64_t *count, struct error *error)
+{
+    struct builder b;
+    if (!builder_init(&b, run->reader, NULL, run->arena, run->place.as_of_seq, error)) {
+        return false;
+    }
+    add_sql(&b, "SELECT count(*) FROM (SELECT 1 FROM version WHERE type = ");
+    add_integer(&b, store_type_number(run->reader->store, run->query->type));
+    add_sql(&b, " LIMIT ");
+    add_integer(&b, SORT_MEMORY_MAX + 1);
+    add_sql(&b, ")");
+    struct statement *statement = builder_statement(&b, error);
+    enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
+    if (step == STEP_ROW) {
+        *count = column_key(statement, 0);
+    }
+    connection_release(run->reader->connection, statement);
+    builder_deinit(&b);
+    return step == STEP_ROW;
+}
+
+bool search_mode_choose(struct search_run *run, struct error *error)
+{
+    const struct search_query *query = run->query;
+    if (query->sorts_count == 0 || (query->sorts_count == 1 && query->sorts->by == SEARCH_SORT_UPDATED)) {
+        run->place.mode = MODE_SEQUENCE;
+        return true;
+    }
+    uint64_t count = run->driver_count;
+    if (run->driver == NULL && !type_count(run, &count, error)) {
+        return false;
+    }
+    if (count <= SORT_MEMORY_MAX) {
+        run->place.mode = MODE_MEMORY;
+        return true;
+    }
+    if (query->sorts_count > 1 || query->sorts->by != SEARCH_SORT_ROWS || query->sorts->rows == INDEX_KEY) {
+        return too_many(error);
+    }
+    run->place.mode = MODE_SORTED;
+    return true;
+}

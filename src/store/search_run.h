@@ -1,0 +1,54 @@
+/* search_run.h — the parts of a running search that search.c, search_order.c and search_include.c share. */
+#ifndef SHANHAI_STORE_SEARCH_RUN_H
+#define SHANHAI_STORE_SEARCH_RUN_H
+
+#include "store/search_sql.h"
+
+/* How the page is found; part of the cursor, so that all pages of a search are found the same way. */
+enum search_mode {
+    MODE_SEQUENCE = 1, /* in the order of the sequence, streamed */
+    MODE_MEMORY = 2,   /* all candidates sorted in memory */
+    MODE_SORTED = 3,   /* streamed along the index of the sort parameter */
+    MODE_REST = 4,     /* after those: resources without a value for it */
+};
+
+enum { SORT_MEMORY_MAX = 20000, SORT_BODIES_MAX = 2000, SORTS_MAX = 4 };
+
+struct search_place { /* where the next page begins */
+    enum search_mode mode;
+    uint64_t as_of_seq;
+    uint64_t last_seq; /* of the page before; 0 = first page */
+    uint64_t offset;   /* of hits given so far */
+};
+
+struct search_run {
+    struct store_reader *reader;
+    struct arena *arena;
+    const struct store_search *search;
+    const struct search_query *query;
+    struct search_place place;
+    const struct search_criteria *driver; /* NULL: walk the type */
+    uint64_t driver_count;
+    uint64_t *seqs; /* the page, one more than asked when there is more */
+    size_t seqs_count;
+    size_t wanted; /* page and one */
+};
+
+/* "FROM … WHERE …" of all matches over a new alias, which is returned. `last_seq` 0 = from the start. */
+unsigned add_matches(struct search_run *run, struct builder *b, const char *select, uint64_t last_seq,
+                     bool ascending);
+
+/* Fill run->seqs by run->place (search_order.c). */
+bool search_page_sequence(struct search_run *run, struct error *error) MUST_CHECK;
+bool search_page_memory(struct search_run *run, struct error *error) MUST_CHECK;
+bool search_page_sorted(struct search_run *run, struct error *error) MUST_CHECK;
+bool search_mode_choose(struct search_run *run, struct error *error) MUST_CHECK;
+
+/* Adds what the query includes to the matches (search_include.c). */
+bool search_include_all(struct search_run *run, struct store_hits *hits, struct error *error) MUST_CHECK;
+
+/* The index rows of a stored version by the host's function. */
+bool version_rows(struct store_reader *reader, struct arena *arena, const struct store_version *version,
+                  struct index_rows *rows, struct error *error) MUST_CHECK;
+
+#endif

@@ -1,0 +1,66 @@
+/* search_sql.h — puts a search together: fragments of SQL and the values bound to them. Inside store/ only.
+ *
+ * Aliases are v0, v1, … (version rows: the candidates, the targets of chains). Parameter ?1 is always the sequence
+ * number as of which the search looks, so that later pages see what the first saw. */
+#ifndef SHANHAI_STORE_SEARCH_SQL_H
+#define SHANHAI_STORE_SEARCH_SQL_H
+
+#include "fhir/search_query.h"
+#include "store/internal.h"
+
+enum { SEARCH_SQL_BYTES = 512 * 1024, SEARCH_SQL_VALUES = 8000, SEARCH_SQL_ALIASES = 200 };
+
+struct builder {
+    struct store_reader *reader;
+    const struct store_filter *filter; /* NULL: everything */
+    struct arena *arena;
+    struct buf text;
+    struct store_value *values; /* ?1, ?2, … */
+    size_t values_count;
+    unsigned aliases;
+    unsigned depth; /* of chains */
+    bool failed;    /* too long, too many values, too deep, or out of memory */
+};
+
+bool builder_init(struct builder *b, struct store_reader *reader, const struct store_filter *filter,
+                  struct arena *arena, uint64_t as_of_seq, struct error *error) MUST_CHECK;
+void builder_deinit(struct builder *b);
+
+/* Fragments and values; once something failed they do nothing. */
+void add_sql(struct builder *b, const char *fragment);
+void add_integer(struct builder *b, int64_t value);
+void add_key(struct builder *b, uint64_t value);
+void add_real(struct builder *b, double value);
+void add_text(struct builder *b, struct str value);
+void add_alias(struct builder *b, unsigned alias); /* "v3" */
+unsigned new_alias(struct builder *b);
+
+/* " AND …" over an alias: was current, is of the type (types: any of them; both absent: every type), may be seen,
+ * fits all criteria but `without`. */
+void add_current(struct builder *b, unsigned alias);
+void add_types(struct builder *b, unsigned alias, struct str type, const struct str *types,
+               size_t types_count);
+void add_visible(struct builder *b, unsigned alias, struct str type, const struct str *types,
+                 size_t types_count);
+void add_criteria(struct builder *b, unsigned alias, const struct search_criteria *criteria,
+                  const struct search_criteria *without);
+
+/* A SELECT of the sequence numbers (or, for SEARCH_ID, resource keys) that a criterion finds by itself, and whether
+ * it can. */
+bool criterion_drives(const struct search_criteria *criterion);
+bool criterion_gives_keys(const struct search_criteria *criterion);
+void add_found(struct builder *b, const struct search_criteria *criterion);
+
+/* How many rows the criterion's own look-up has, counted up to `most`. */
+bool criterion_count(struct store_reader *reader, struct arena *arena, const struct store_filter *filter,
+                     uint64_t as_of_seq, const struct search_criteria *criterion, uint64_t most,
+                     uint64_t *count, struct error *error) MUST_CHECK;
+/* The criterion to begin with; NULL when none can. *count is its number of rows up to `most`. */
+bool criterion_choose(struct store_reader *reader, struct arena *arena, const struct store_filter *filter,
+                      uint64_t as_of_seq, const struct search_criteria *criteria, uint64_t most,
+                      const struct search_criteria **chosen, uint64_t *count, struct error *error) MUST_CHECK;
+
+/* Prepares (or finds again) the statement and binds its values. NULL on failure. */
+struct statement *builder_statement(struct builder *b, struct error *error);
+
+#endif
