@@ -96,6 +96,9 @@ bool access_has_right(const struct access_session *session, const char *right);
 bool access_need_right(const struct access_session *session, const char *right,
                        struct error *error) MUST_CHECK;
 
+/* Whether a policy exists for the role and people may hold it. */
+bool access_role_is_for_people(const struct access *access, struct str role);
+
 /* ---- which instances ---- */
 
 /* The predicate for an act over ALL types (a chain or an include asks for other types than act.type,

@@ -137,17 +137,25 @@ bool account_copy(struct access *access, struct str name, struct account *copy, 
     return account != NULL ? true : FAIL(error, ERROR_NOT_FOUND, "there is no such account");
 }
 
-bool account_add(struct access *access, struct arena *arena, const struct account_new *wanted,
-                 struct str *password, struct error *error)
+bool account_acceptable(struct access *access, const struct account_new *wanted, struct error *error)
 {
     if (!account_name_valid(wanted->name)) {
         return FAIL(error, ERROR_INPUT, "an account's name has 2 to 64 letters, digits, '.', '-' or '_'");
     }
+    if (wanted->password.at != NULL && !password_acceptable(wanted->password, wanted->name, error)) {
+        return false;
+    }
     (void)pthread_mutex_lock(&access->lock);
     bool taken = account_find(access, wanted->name) != NULL;
     (void)pthread_mutex_unlock(&access->lock);
-    if (taken) {
-        return FAIL(error, ERROR_CONFLICT, "an account of this name exists");
+    return taken ? FAIL(error, ERROR_CONFLICT, "an account of this name exists") : true;
+}
+
+bool account_add(struct access *access, struct arena *arena, const struct account_new *wanted,
+                 struct str *password, struct error *error)
+{
+    if (!account_acceptable(access, wanted, error)) {
+        return false;
     }
     struct json *person = NULL;
     const struct access_directory *directory = &access->options.directory;
@@ -164,8 +172,7 @@ bool account_add(struct access *access, struct arena *arena, const struct accoun
     }
     struct account next = { .created_ms = access_now_ms(access),
                             .must_change = wanted->must_change_password };
-    if (!password_acceptable(text, wanted->name, error) ||
-        !password_hash(&access->gate, text, next.password_hash, error)) {
+    if (!password_hash(&access->gate, text, next.password_hash, error)) {
         return false;
     }
     if (!text_copy(wanted->name, next.name, sizeof next.name) ||

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,6 +53,7 @@ struct audit {
     _Atomic uint64_t durable_group;
     pthread_t thread;
     bool thread_runs;
+    int lock_fd;          /* held while open: two writers would break the chain */
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t work;
     bool stop;
@@ -443,6 +445,24 @@ bool audit_sync(struct audit *audit, struct error *error)
     return ok;
 }
 
+static bool folder_lock(struct audit *audit, struct error *error)
+{
+    char path[AUDIT_PATH_BYTES];
+    int len = snprintf(path, sizeof path, "%s/lock", audit->folder);
+    if (len < 0 || len >= AUDIT_PATH_BYTES) {
+        return FAIL(error, ERROR_INPUT, "the path of the audit log is too long");
+    }
+    audit->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (audit->lock_fd < 0) {
+        return FAIL_OS(error, error_kind_from_errno(errno), "the lock of the audit log cannot be opened");
+    }
+    return flock(audit->lock_fd, LOCK_EX | LOCK_NB) == 0
+               ? true
+               : FAIL(
+                     error, ERROR_CONFLICT,
+                     "the server runs on this folder: use its screens, or stop it and run the command again");
+}
+
 bool audit_open(struct arena *arena, const struct audit_options *options, struct audit **audit,
                 struct error *error)
 {
@@ -458,11 +478,13 @@ bool audit_open(struct arena *arena, const struct audit_options *options, struct
     made->now_context = options->now_context;
     made->merges = merges;
     made->fd = -1;
+    made->lock_fd = -1;
     made->pending.bytes_max = GROUP_BYTES_MAX;
     (void)pthread_mutex_init(&made->lock, NULL);
     (void)pthread_cond_init(&made->work, NULL);
     uint64_t last = 0;
-    if (!folder_create(made->folder, error) || !audit_last_file(made->folder, &last, error) ||
+    if (!folder_create(made->folder, error) || !folder_lock(made, error) ||
+        !audit_last_file(made->folder, &last, error) ||
         !(last == 0 ? file_begin(made, 1, error) : file_resume(made, last, error))) {
         audit_close(made);
         return false;
@@ -495,6 +517,9 @@ void audit_close(struct audit *audit)
     }
     if (audit->fd >= 0) {
         (void)close(audit->fd);
+    }
+    if (audit->lock_fd >= 0) {
+        (void)close(audit->lock_fd);
     }
     buf_deinit(&audit->pending);
     (void)pthread_cond_destroy(&audit->work);

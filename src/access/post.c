@@ -159,6 +159,37 @@ bool posts_of(struct access *access, struct arena *arena, struct str practitione
     return true;
 }
 
+bool access_role_is_for_people(const struct access *access, struct str role)
+{
+    const struct policy_role *found = policy_role_find(&access->policies, role);
+    return found != NULL && !found->machine;
+}
+
+bool account_posts(struct access *access, struct arena *arena, struct str name, struct str *practitioner,
+                   struct json **posts, struct error *error)
+{
+    struct account account;
+    struct post_info *found = NULL;
+    size_t count = 0;
+    if (!account_copy(access, name, &account, error)) {
+        return false;
+    }
+    struct str person = arena_dup(arena, str_from_cstr(account.practitioner));
+    struct json *list = json_new(arena, JSON_ARRAY);
+    if (!posts_of(access, arena, person, &found, &count, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        (void)json_append(list, post_json(arena, &found[i]));
+    }
+    if (list == NULL || list->count != count) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    *practitioner = person;
+    *posts = list;
+    return true;
+}
+
 static struct json *organization_json(struct arena *arena, struct str id, struct str name)
 {
     struct json *object = json_new(arena, JSON_OBJECT);

@@ -95,6 +95,14 @@ struct account_new {
 bool account_add(struct access *access, struct arena *arena, const struct account_new *account,
                  struct str *password, struct error *error) MUST_CHECK;
 
+/* What account_add would say against it, without doing it and without looking for the Practitioner. */
+bool account_acceptable(struct access *access, const struct account_new *account,
+                        struct error *error) MUST_CHECK;
+
+/* The active posts of an account's person, as in session_info. */
+bool account_posts(struct access *access, struct arena *arena, struct str name, struct str *practitioner,
+                   struct json **posts, struct error *error) MUST_CHECK;
+
 /* Array of {name, practitioner, disabled, mustChangePassword, createdAt, lastSignInAt}. */
 bool account_list(struct access *access, struct arena *arena, struct json **accounts,
                   struct error *error) MUST_CHECK;

@@ -397,6 +397,17 @@ static void damage_before_a_seal_is_kept_and_named(void **state)
     assert_non_null(strstr(verdict.finding, "audit file 000001, record 1:"));
 }
 
+static void a_second_writer_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error = { 0 };
+    struct audit *second = NULL;
+    struct audit_options options = { .folder = fixture->folder };
+    assert_false(audit_open(&fixture->module, &options, &second, &error));
+    assert_int_equal(error.kind, ERROR_CONFLICT);
+    assert_null(second);
+}
+
 static void too_long_fields_are_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -423,6 +434,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(removing_a_sealed_record_is_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_torn_tail_is_cut_and_unsealed_records_are_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_before_a_seal_is_kept_and_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_second_writer_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_long_fields_are_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
