@@ -84,11 +84,13 @@ static struct parameter_numbers numbers_of(struct str type, struct str code, enu
     return numbers;
 }
 
-/* `phonetic` is the same as `name` here, and asked for by its number; _id and _lastUpdated are columns. */
-static bool is_indexed(const struct model_search_parameter *parameter)
+/* Not what other parameters' rows answer for; _id and _lastUpdated are columns. */
+static bool is_indexed(struct arena *arena, const struct model_search_parameter *parameter)
 {
-    return parameter->expression.len > 0 && parameter->kind != MODEL_SEARCH_SPECIAL &&
-           !str_equal(parameter->code, STR("phonetic")) && !str_equal(parameter->code, STR("_id")) &&
+    struct str aliases[INDEX_ALIASES_MAX];
+    size_t count = index_aliases(arena, parameter->type, parameter->code, aliases);
+    return parameter->expression.len > 0 && parameter->kind != MODEL_SEARCH_SPECIAL && count == 1 &&
+           str_equal(parameter->code, aliases[0]) && !str_equal(parameter->code, STR("_id")) &&
            !str_equal(parameter->code, STR("_lastUpdated")) &&
            (parameter->kind != MODEL_SEARCH_COMPOSITE || parameter->components_count == 2);
 }
@@ -147,7 +149,7 @@ static const struct compiled_type *compile_type(struct fhir_index *index, struct
         size_t count = 0;
         const struct model_search_parameter *list = model_search_list(levels[i], &count);
         for (size_t j = 0; j < count; j++) {
-            if (!is_indexed(&list[j])) {
+            if (!is_indexed(&index->arena, &list[j])) {
                 continue;
             }
             if (!compile_parameter(&index->arena, type, &list[j], &parameters[made->count], error)) {

@@ -15,6 +15,7 @@
  *   for "whatever unit", else the key of system|code, or of the code or unit alone.
  * - composite: rows of the last component under a number of its own for each key of the components before
  *   (index_composite_parameter).
+ * What another parameter's rows answer for is not stored twice (index_aliases).
  * `_id` and `_lastUpdated` are columns of the store, not rows.
  *
  * struct fhir_index is made once and used by any number of threads. Rows live in the caller's arena and may point
@@ -77,6 +78,11 @@ uint64_t index_uri_key(struct str uri);
 uint64_t index_reference_key(struct str reference, struct str base_url);
 /* Number of a parameter's further rows: hash_parameter(type, "code:modifier"). */
 uint32_t index_parameter_with(struct str type, struct str code, struct str modifier);
+/* Parameters whose rows answer for a parameter: phonetic has those of name, and Observation's combo-… are what
+ * the parameter of the resource and that of its components find. Returns their number; 1 and the code itself for others. */
+enum { INDEX_ALIASES_MAX = 2 };
+size_t index_aliases(struct arena *arena, struct str type, struct str code,
+                     struct str aliases[INDEX_ALIASES_MAX]);
 /* Number of a composite's rows for one key of its first component. */
 uint32_t index_composite_parameter(uint32_t parameter, uint64_t key);
 /* Normalised text for INDEX_TEXT; STR_NONE when the arena is used up. */

@@ -74,6 +74,19 @@ uint32_t index_composite_parameter(uint32_t parameter, uint64_t key)
     return number == 0 ? 1 : number;
 }
 
+size_t index_aliases(struct arena *arena, struct str type, struct str code,
+                     struct str aliases[INDEX_ALIASES_MAX])
+{
+    struct str combo = STR("combo-");
+    aliases[0] = str_equal(code, STR("phonetic")) ? STR("name") : code;
+    if (!str_equal(type, STR("Observation")) || !str_starts_with(code, combo)) {
+        return 1;
+    }
+    aliases[0] = str_skip(code, combo.len);
+    aliases[1] = arena_printf(arena, "component-%.*s", STR_FMT(aliases[0]));
+    return 2;
+}
+
 bool index_number_range(struct str digits, double *low, double *high)
 {
     double value = 0;

@@ -472,7 +472,10 @@ size_t index_component_keys(struct row_builder *builder, const struct fhirpath_i
     index_token(&own, &token, item, fhirpath_item_type_name(item));
     size_t count = 0;
     for (size_t i = 0; i < own.count && count < max; i++) {
-        keys[count++] = own.rows[i].key;
+        /* code and system|code; nobody asks for "system|" there, and it would be rows without end */
+        if (i == 0 || own.rows[i].text.at != NULL || own.rows[i - 1].text.at != NULL) {
+            keys[count++] = own.rows[i].key;
+        }
     }
     builder->failed = builder->failed || own.failed;
     return count;

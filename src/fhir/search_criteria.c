@@ -207,43 +207,66 @@ static bool values_of_types(struct search_parse *parse, const struct search_pair
     return true;
 }
 
+/* The values under the number of each parameter whose rows answer for this one. */
+static bool values_of_aliases(struct search_parse *parse, const struct search_target *target,
+                              struct str value, struct search_values *list, struct error *error)
+{
+    struct str aliases[INDEX_ALIASES_MAX];
+    size_t count = index_aliases(parse->arena, target->type, target->parameter->code, aliases);
+    for (size_t i = 0; i < count; i++) {
+        struct search_target alias = *target;
+        alias.parameter = model_search_find(target->type, aliases[i]);
+        if (alias.parameter == NULL) {
+            return unknown_parameter(parse, target->type, aliases[i], error);
+        }
+        if (!values_parse(parse, &alias, value, list, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_offered(const struct model_search_parameter *parameter)
+{
+    return parameter->expression.len > 0 && parameter->kind != MODEL_SEARCH_SPECIAL &&
+           (parameter->kind != MODEL_SEARCH_COMPOSITE || parameter->components_count == 2);
+}
+
 static bool plain_parse(struct search_parse *parse, const struct search_pair *pair,
                         const struct search_name *name, struct search_criteria *criteria, struct error *error)
 {
     struct search_values list = { 0 };
+    struct search_target target = { .name = pair->name, .type = criteria->type, .modifier = name->modifier };
     criteria->kind = SEARCH_VALUES;
     criteria->negated = str_equal(name->modifier, STR("not")) || str_equal(name->modifier, STR("not-in"));
     if (criteria->type.len == 0) {
         if (!values_of_types(parse, pair, name, &list, error)) {
             return false;
         }
-    } else {
-        struct search_target target = { .name = pair->name,
-                                        .type = criteria->type,
-                                        .modifier = name->modifier };
-        target.parameter = model_search_find(criteria->type, name->code);
-        if (target.parameter == NULL) {
-            return unknown_parameter(parse, criteria->type, name->code, error);
-        }
-        bool offered = target.parameter->expression.len > 0 && target.parameter->kind != MODEL_SEARCH_SPECIAL;
-        bool two =
-            target.parameter->kind != MODEL_SEARCH_COMPOSITE || target.parameter->components_count == 2;
-        if (!offered || !two) {
-            return not_offered(parse, name->code, error);
-        }
-        if (!check_modifier(parse, &target, error)) {
-            return false;
-        }
-        criteria->rows = rows_of(target.parameter->kind);
-        struct str code = str_equal(name->code, STR("phonetic")) ? STR("name") : name->code;
-        criteria->parameter = hash_parameter(criteria->type, code);
-        if (str_equal(name->modifier, STR("missing"))) {
-            return missing_parse(&target, pair->value, criteria, error);
-        }
-        if (!values_parse(parse, &target, pair->value, &list, error)) {
-            return false;
-        }
+        goto done;
     }
+    target.parameter = model_search_find(criteria->type, name->code);
+    if (target.parameter == NULL) {
+        return unknown_parameter(parse, criteria->type, name->code, error);
+    }
+    if (!is_offered(target.parameter)) {
+        return not_offered(parse, name->code, error);
+    }
+    if (!check_modifier(parse, &target, error)) {
+        return false;
+    }
+    struct str aliases[INDEX_ALIASES_MAX];
+    size_t aliases_count = index_aliases(parse->arena, criteria->type, name->code, aliases);
+    criteria->rows = rows_of(target.parameter->kind);
+    criteria->parameter = hash_parameter(criteria->type, aliases[0]);
+    if (str_equal(name->modifier, STR("missing"))) {
+        return aliases_count == 1 ? missing_parse(&target, pair->value, criteria, error)
+                                  : not_offered(parse, pair->name, error);
+    }
+    if (!values_of_aliases(parse, &target, pair->value, &list, error)) {
+        return false;
+    }
+done:
     criteria->values = list.values;
     criteria->values_count = list.count;
     return true;

@@ -72,16 +72,12 @@ static bool bad_value(const struct search_target *target, const char *expected, 
 
 static uint32_t number_of(const struct search_target *target)
 {
-    /* The rows of phonetic are those of name. */
-    struct str code = target->parameter->code;
-    return hash_parameter(target->type, str_equal(code, STR("phonetic")) ? STR("name") : code);
+    return hash_parameter(target->type, target->parameter->code);
 }
 
 static uint32_t number_with(const struct search_target *target, struct str modifier)
 {
-    struct str code = target->parameter->code;
-    return index_parameter_with(target->type, str_equal(code, STR("phonetic")) ? STR("name") : code,
-                                modifier);
+    return index_parameter_with(target->type, target->parameter->code, modifier);
 }
 
 static struct search_value key_value(uint32_t parameter, uint64_t key)
@@ -395,8 +391,7 @@ static bool string_value(struct search_parse *parse, const struct search_target 
         return false;
     }
     /* "zhang san" and 张 三 as people type them; pinyin and Chinese names are kept without blanks. */
-    bool name = str_equal(target->parameter->code, STR("name")) ||
-                str_equal(target->parameter->code, STR("phonetic"));
+    bool name = str_equal(target->parameter->code, STR("name"));
     if (!name || str_find_char(normal, ' ') == normal.len) {
         return true;
     }
