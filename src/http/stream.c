@@ -22,7 +22,6 @@ struct http_stream {
     bool suspended; /* the connection waits for bytes */
     bool ended;     /* takes no more events; what is queued still goes out */
     bool detached;  /* the connection is gone */
-    bool closed_by_owner;
 };
 
 static void stream_unref(struct http_stream *stream)
@@ -166,7 +165,6 @@ void http_stream_close(struct http_stream *stream)
         return;
     }
     (void)pthread_mutex_lock(&stream->lock);
-    stream->closed_by_owner = true;
     stream->ended = true;
     if (!stream->detached) {
         stream_wake(stream);
@@ -219,9 +217,8 @@ void stream_detach(struct http_stream *stream)
     (void)pthread_mutex_lock(&stream->lock);
     stream->detached = true;
     stream->ended = true;
-    bool tell = !stream->closed_by_owner && stream->options.on_closed != NULL;
     (void)pthread_mutex_unlock(&stream->lock);
-    if (tell) {
+    if (stream->options.on_closed != NULL) {
         stream->options.on_closed(stream, stream->options.data);
     }
     stream_unref(stream);

@@ -16,8 +16,9 @@
 struct http_stream;
 
 struct http_stream_options {
-    /* Called once, on a network thread, when the peer is gone or was too slow. Not called after
-     * http_stream_close. May not call http_stream_close itself on another stream's lock; it notes and returns. */
+    /* Called exactly once, on a network thread, when the connection has ended: the peer has gone, was too slow,
+     * or the end by http_stream_close has been sent. `data` must live until then; the stream itself only while
+     * the opener has his reference. May be NULL. */
     void (*on_closed)(struct http_stream *stream, void *data);
     void *data;
 };

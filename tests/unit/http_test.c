@@ -701,6 +701,14 @@ static struct http_stream *open_stream(struct fixture *fixture, int *fd)
     return stream;
 }
 
+static void wait_closed(struct fixture *fixture, int count)
+{
+    for (int i = 0; i < 2000 && atomic_load(&fixture->streams_closed) < count; i++) {
+        (void)usleep(5000);
+    }
+    assert_int_equal(atomic_load(&fixture->streams_closed), count);
+}
+
 static void events_are_delivered_and_streams_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -725,16 +733,8 @@ static void events_are_delivered_and_streams_end(void **state)
     assert_has(reply, "id: 0\nevent: Task\ndata: one\ndata: two\ndata: data: x\n\n");
     assert_has(reply, "id: 99\n");
     assert_has(reply, "data: last\n\n");
-    assert_int_equal(atomic_load(&fixture->streams_closed), 0);
+    wait_closed(fixture, 1);
     (void)close(fd);
-}
-
-static void wait_closed(struct fixture *fixture, int count)
-{
-    for (int i = 0; i < 2000 && atomic_load(&fixture->streams_closed) < count; i++) {
-        (void)usleep(5000);
-    }
-    assert_int_equal(atomic_load(&fixture->streams_closed), count);
 }
 
 static void readers_that_leave_or_lag_are_closed(void **state)
@@ -749,7 +749,7 @@ static void readers_that_leave_or_lag_are_closed(void **state)
     while (http_stream_push(stream, &event)) { /* nobody reads: kernel buffers and our queue fill */
         assert_true(++pushed < 10000);
     }
-    wait_closed(fixture, 1);
+    wait_closed(fixture, 2);
     assert_false(http_stream_push(stream, &event));
     http_stream_close(stream);
     (void)close(fd);
@@ -759,7 +759,7 @@ static void readers_that_leave_or_lag_are_closed(void **state)
     while (http_stream_push(stream, &event)) {
         (void)usleep(2000);
     }
-    wait_closed(fixture, 2);
+    wait_closed(fixture, 3);
     http_stream_close(stream);
 }
 

@@ -1,0 +1,328 @@
+/* What every handler shares: session, formats, errors, the audit record of a read. */
+#include "api/api.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "access/audit.h"
+#include "access/sign_in.h"
+#include "api/call.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "model/model.h"
+
+#define FHIR_JSON "application/fhir+json; charset=utf-8"
+#define PLAIN_JSON "application/json; charset=utf-8"
+
+/* ---- errors ---- */
+
+enum outcome_language api_language(const struct http_request *request)
+{
+    struct str accepted = str_trim(http_header(request, STR("Accept-Language")));
+    return str_starts_with(accepted, STR("en")) ? OUTCOME_ENGLISH : OUTCOME_CHINESE;
+}
+
+/* The request id in the outcome: a person can read it out, and it is in the log. */
+static void respond_outcome(struct http_request *request, int status, struct json *outcome)
+{
+    struct str text = STR_NONE;
+    if (outcome != NULL) {
+        (void)json_add_text(&request->arena, outcome, STR("id"), request->id);
+        text = json_write_arena(&request->arena, outcome);
+    }
+    if (text.at == NULL) {
+        text = STR("{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"fatal\",\"code\":"
+                   "\"exception\","
+                   "\"diagnostics\":\"request memory used up\"}]}");
+    }
+    http_respond(request, status, STR(FHIR_JSON), text);
+}
+
+void api_on_error(struct http_request *request, const struct error *error)
+{
+    if (error->kind == ERROR_SIGN_IN) {
+        http_add_header(request, STR("WWW-Authenticate"), STR("Bearer realm=\"shanhai\""));
+    }
+    struct json *outcome = outcome_of_error(&request->arena, error, api_language(request));
+    respond_outcome(request, error_http_status(error->kind), outcome);
+}
+
+void api_respond_error(struct http_request *request, const struct error *error, const struct outcome *outcome)
+{
+    if (outcome == NULL || outcome->count == 0) {
+        http_respond_error(request, error);
+        return;
+    }
+    respond_outcome(request, error_http_status(error->kind), outcome_to_json(outcome, api_language(request)));
+}
+
+enum http_verdict api_fail(struct http_request *request, const struct error *error)
+{
+    http_respond_error(request, error);
+    return HTTP_DONE;
+}
+
+/* ---- answers ---- */
+
+void api_respond_text(struct http_request *request, int status, struct str body)
+{
+    http_respond(request, status, STR(FHIR_JSON), body);
+}
+
+void api_respond_json(struct http_request *request, int status, bool fhir, const struct json *value)
+{
+    struct str text = STR_NONE;
+    if (value != NULL && str_equal(http_query_value(request, STR("_pretty")), STR("true"))) {
+        struct buf buf = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
+        json_write_pretty(&buf, value);
+        text = buf.failed ? STR_NONE : arena_dup(&request->arena, buf_str(&buf));
+        buf_deinit(&buf);
+    } else if (value != NULL) {
+        text = json_write_arena(&request->arena, value);
+    }
+    if (text.at == NULL) {
+        struct error error = { 0 };
+        (void)FAIL(&error, ERROR_TOO_LARGE, "the answer is too large");
+        http_respond_error(request, &error);
+        return;
+    }
+    http_respond(request, status, fhir ? STR(FHIR_JSON) : STR(PLAIN_JSON), text);
+}
+
+struct str api_etag(struct arena *arena, uint64_t version, bool masked)
+{
+    /* What a masking role sees is another text than the version's (design.md section 5). */
+    return arena_printf(arena, "W/\"%llu%s\"", (unsigned long long)version, masked ? "-m" : "");
+}
+
+/* RFC 9110 section 5.6.7; names of days and months are English whatever the locale. */
+struct str api_http_date(struct arena *arena, int64_t time_ms)
+{
+    static const char *const days[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
+    static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+    time_t seconds = (time_t)(time_ms / 1000);
+    struct tm utc = { 0 };
+    (void)gmtime_r(&seconds, &utc);
+    return arena_printf(arena, "%s, %02d %s %d %02d:%02d:%02d GMT", days[utc.tm_wday % 7], utc.tm_mday,
+                        months[utc.tm_mon % 12], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+struct str api_url(struct http_request *request, const char *format, ...)
+{
+    char path[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vsnprintf(path, sizeof path, format, arguments);
+    va_end(arguments);
+    if (len < 0 || (size_t)len >= sizeof path) {
+        return STR_NONE;
+    }
+    struct str base = api_of(request)->base_url;
+    return arena_concat(&request->arena, base.at == NULL ? STR("/fhir") : base,
+                        (struct str){ path, (size_t)len });
+}
+
+/* ---- session and row ---- */
+
+bool api_session(struct http_request *request, struct access_session *session, struct error *error)
+{
+    struct str origin = http_header(request, STR("Origin"));
+    if (origin.at == NULL) {
+        struct str referer = http_header(request, STR("Referer"));
+        size_t scheme = str_find(referer, STR("://"));
+        if (scheme < referer.len) {
+            size_t host = scheme + 3;
+            origin = str_slice(referer, 0, host + str_find_char(str_skip(referer, host), '/'));
+        }
+    }
+    struct session_request asked = {
+        .cookie = http_cookie(request, STR(SESSION_COOKIE_NAME)),
+        .authorization = http_header(request, STR("Authorization")),
+        .csrf = http_header(request, STR("X-CSRF-Token")),
+        .origin = origin,
+        .host = http_header(request, STR("Host")),
+        .tls = api_of(request)->tls,
+        .unsafe = request->method != HTTP_GET && request->method != HTTP_OPTIONS,
+    };
+    return session_of_request(api_of(request)->access, &request->arena, &asked, session, error);
+}
+
+/* One media range of Accept, without parameters: is it JSON of ours? */
+static bool is_json_range(struct str range)
+{
+    static const struct str known[] = {
+        { "application/fhir+json", 21 }, { "application/json", 16 }, { "*/*", 3 },
+        { "application/*", 13 },         { "text/json", 9 },         { "json", 4 },
+    };
+    range = str_trim(str_slice(range, 0, str_find_char(range, ';')));
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (str_equal_ignore_case(range, known[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool api_check_accept(struct http_request *request, struct error *error)
+{
+    struct str asked = http_query_value(request, STR("_format"));
+    if (asked.at == NULL) {
+        asked = http_header(request, STR("Accept"));
+    }
+    if (asked.len == 0) {
+        return true;
+    }
+    struct str rest = asked;
+    struct str range = STR_NONE;
+    while (str_split_next(&rest, ',', &range)) {
+        /* A '+' that was not encoded has become a blank: "application/fhir json". */
+        if (is_json_range(range) || str_equal(str_trim(range), STR("application/fhir json"))) {
+            return true;
+        }
+    }
+    return FAIL(error, ERROR_NOT_ACCEPTABLE, "this server answers application/fhir+json only");
+}
+
+static void read_prefer(struct http_request *request, struct api_call *call)
+{
+    struct str rest = http_header(request, STR("Prefer"));
+    struct str piece = STR_NONE;
+    while (rest.at != NULL && str_split_next(&rest, ',', &piece)) {
+        struct str inner = piece;
+        struct str wish = STR_NONE;
+        while (str_split_next(&inner, ';', &wish)) {
+            wish = str_trim(wish);
+            if (str_equal_ignore_case(wish, STR("return=minimal"))) {
+                call->prefer = API_RETURN_MINIMAL;
+            } else if (str_equal_ignore_case(wish, STR("return=OperationOutcome"))) {
+                call->prefer = API_RETURN_OUTCOME;
+            } else if (str_equal_ignore_case(wish, STR("handling=lenient"))) {
+                call->lenient = true;
+            }
+        }
+    }
+}
+
+static bool check_row(struct http_request *request, struct api_call *call, struct error *error)
+{
+    const struct api_row *row = request->route->data;
+    switch (row->need) {
+    case API_PUBLIC:
+    case API_SESSION:
+        return true;
+    case API_RIGHT:
+        return access_need_right(&call->session, row->name, error);
+    case API_TYPE:
+        break;
+    }
+    call->type = http_parameter(request, STR("type"));
+    if (call->type.at != NULL && model_resource_find(call->type) == NULL) {
+        return FAIL(error, ERROR_NOT_FOUND, "R4 has no resource type of that name");
+    }
+    if (call->type.at == NULL && row->interaction == ACCESS_OPERATION) {
+        call->type = STR("Task"); /* operations of rows without a type in the path are the workflow's */
+    }
+    struct access_act act = {
+        .interaction = row->interaction,
+        .type = call->type,
+        .operation = row->interaction == ACCESS_OPERATION ? str_from_cstr(row->name) : STR_NONE,
+    };
+    return call->type.at == NULL || access_check(&call->session, act, error);
+}
+
+static bool refuse(struct http_request *request, const struct error *error)
+{
+    http_respond_error(request, error);
+    return false;
+}
+
+bool api_begin(struct http_request *request)
+{
+    struct error error = { 0 };
+    struct api_call *call = ARENA_NEW(&request->arena, struct api_call);
+    if (call == NULL) {
+        (void)FAIL(&error, ERROR_BUSY, "request memory used up");
+        return refuse(request, &error);
+    }
+    request->state = call;
+    call->pretty = str_equal(http_query_value(request, STR("_pretty")), STR("true"));
+    read_prefer(request, call);
+    if (!api_session(request, &call->session, &error) || !check_row(request, call, &error) ||
+        !api_check_accept(request, &error)) {
+        return refuse(request, &error);
+    }
+    return true;
+}
+
+bool api_begin_public(struct http_request *request)
+{
+    struct error error = { 0 };
+    return api_check_accept(request, &error) || refuse(request, &error);
+}
+
+/* ---- bodies ---- */
+
+bool api_read_json(struct http_request *request, struct json **value, struct error *error)
+{
+    struct str type = http_content_type(request);
+    if (!str_equal(type, STR("application/fhir+json")) && !str_equal(type, STR("application/json")) &&
+        !str_equal(type, STR("text/json"))) {
+        return FAIL(error, ERROR_MEDIA_TYPE, "Content-Type must be application/fhir+json");
+    }
+    struct str charset = http_header(request, STR("Content-Type"));
+    size_t at = str_find(charset, STR("charset="));
+    if (at < charset.len) {
+        charset = str_skip(charset, at + 8);
+        if (!str_equal_ignore_case(str_slice(charset, 0, 5), STR("utf-8")) &&
+            !str_equal_ignore_case(str_slice(charset, 0, 7), STR("\"utf-8\""))) {
+            return FAIL(error, ERROR_MEDIA_TYPE, "the body must be UTF-8");
+        }
+    }
+    return json_read(&request->arena, request->body, value, error);
+}
+
+/* ---- rights and audit of reads ---- */
+
+bool api_may_see(const struct api_look *look, const struct store_version *version, bool *may,
+                 struct error *error)
+{
+    const struct store_filter *filter = NULL;
+    struct access_act act = { .interaction = look->interaction, .type = version->type };
+    return access_filter(look->session, act, look->arena, &filter, error) &&
+           store_matches(look->reader, version, filter, may, error);
+}
+
+struct str api_patient_of(struct str type, struct str id, struct str body)
+{
+    if (str_equal(type, STR("Patient"))) {
+        return id;
+    }
+    size_t at = str_find(body, STR("\"reference\":\"Patient/"));
+    struct str found = str_skip(body, at == body.len ? at : at + 21);
+    size_t len = 0;
+    while (len < found.len && len < 64 && found.at[len] != '"' && found.at[len] != '/') {
+        len++;
+    }
+    return len == 0 ? STR_NONE : str_slice(found, 0, len);
+}
+
+bool api_audit_read(struct http_request *request, const struct access_session *session,
+                    const struct api_read *read, struct error *error)
+{
+    struct api *api = api_of(request);
+    if (api->audit == NULL) {
+        return true;
+    }
+    struct audit_record record = audit_record_of(session, read->act);
+    record.time_ms = clock_now_ms();
+    record.route = request->route == NULL ? STR("") : str_from_cstr(request->route->template);
+    record.type = read->type;
+    record.id = read->id;
+    record.query_hash = read->query_hash;
+    record.patients[0] = read->patient;
+    record.outcome = AUDIT_SUCCESS;
+    record.count = 1;
+    return audit_read_done(api->audit, &record, error);
+}

@@ -1,0 +1,98 @@
+/* POST /fhir: batch and transaction (R4 3.1.0.11), and the workflow's operations on a Task. In the pool: they wait
+ * for the commit. */
+#include "api/call.h"
+#include "api/handlers.h"
+#include "base/parse.h"
+#include "fhir/outcome.h"
+#include "model/model.h"
+
+static bool read_for_bundle(void *data, struct arena *arena, struct str url, struct json **resource,
+                            int *http_status, struct error *error)
+{
+    struct http_request *request = data;
+    return fhir_get_url(request, &call_of(request)->session, arena, url, resource, http_status, error);
+}
+
+enum http_verdict fhir_bundle(struct http_request *request)
+{
+    struct error error = { 0 };
+    struct json *bundle = NULL;
+    struct json *response = NULL;
+    struct outcome *outcome = NULL;
+    if (!api_read_json(request, &bundle, &error)) {
+        return api_fail(request, &error);
+    }
+    struct change_bundle asked = {
+        .arena = &request->arena,
+        .session = &call_of(request)->session,
+        .bundle = bundle,
+        .read = read_for_bundle,
+        .read_data = request,
+    };
+    if (!change_bundle(api_of(request)->change, &asked, &response, &outcome, &error)) {
+        api_respond_error(request, &error, outcome);
+        return HTTP_DONE;
+    }
+    api_respond_json(request, 200, true, response);
+    return HTTP_DONE;
+}
+
+/* "W/\"3\"" or "\"3\"": the version alone. */
+static struct str if_match(const struct http_request *request)
+{
+    struct str text = str_trim(http_header(request, STR("If-Match")));
+    text = str_starts_with(text, STR("W/")) ? str_skip(text, 2) : text;
+    return text.len >= 2 && text.at[0] == '"' ? str_slice(text, 1, text.len - 1) : text;
+}
+
+static struct change_transition transition_of(struct http_request *request)
+{
+    return (struct change_transition){
+        .arena = &request->arena,
+        .session = &call_of(request)->session,
+        .task_id = http_parameter(request, STR("id")),
+        .if_match = if_match(request),
+    };
+}
+
+enum http_verdict fhir_transitions(struct http_request *request)
+{
+    struct error error = { 0 };
+    struct json *parameters = NULL;
+    struct change_transition asked = transition_of(request);
+    struct api_read read = {
+        .act = { .interaction = ACCESS_OPERATION, .type = STR("Task"), .operation = STR("$transitions") },
+        .type = STR("Task"),
+        .id = asked.task_id,
+    };
+    if (!change_transitions(api_of(request)->change, &asked, &parameters, &error) ||
+        !api_audit_read(request, &call_of(request)->session, &read, &error)) {
+        return api_fail(request, &error);
+    }
+    api_respond_json(request, 200, true, parameters);
+    return HTTP_DONE;
+}
+
+enum http_verdict fhir_transition(struct http_request *request)
+{
+    struct error error = { 0 };
+    struct json *parameters = NULL;
+    struct json *task = NULL;
+    struct outcome *outcome = NULL;
+    struct change_transition asked = transition_of(request);
+    if (!api_read_json(request, &parameters, &error)) {
+        return api_fail(request, &error);
+    }
+    asked.parameters = parameters;
+    if (!change_take(api_of(request)->change, &asked, &task, &outcome, &error)) {
+        api_respond_error(request, &error, outcome);
+        return HTTP_DONE;
+    }
+    struct str version = JSON_TEXT(&request->arena, JSON_GET(task, "meta"), "versionId");
+    uint64_t number = 0;
+    if (parse_uint64(version, UINT64_MAX, &number)) {
+        http_add_header(request, STR("ETag"), api_etag(&request->arena, number, false));
+    }
+    api_respond_json(request, 200, true, task);
+    return HTTP_DONE;
+}

@@ -1,0 +1,58 @@
+/* handlers.h — the handlers of the route table (routes.c), by file. */
+#ifndef SHANHAI_API_HANDLERS_H
+#define SHANHAI_API_HANDLERS_H
+
+#include "http/http.h"
+
+/* fhir_read.c */
+enum http_verdict fhir_read(struct http_request *request);
+enum http_verdict fhir_vread(struct http_request *request);
+
+/* fhir_write.c */
+enum http_verdict fhir_create(struct http_request *request);
+enum http_verdict fhir_update(struct http_request *request);
+enum http_verdict fhir_delete(struct http_request *request);
+
+/* fhir_search.c (pool) */
+enum http_verdict fhir_search(struct http_request *request);
+
+/* fhir_history.c (pool) */
+enum http_verdict fhir_history(struct http_request *request);
+
+/* fhir_bundle.c (pool) */
+enum http_verdict fhir_bundle(struct http_request *request);
+enum http_verdict fhir_transitions(struct http_request *request);
+enum http_verdict fhir_transition(struct http_request *request);
+
+/* metadata.c (pool) */
+enum http_verdict fhir_metadata(struct http_request *request);
+
+/* session.c (pool) */
+enum http_verdict session_sign_in(struct http_request *request);
+enum http_verdict session_get(struct http_request *request);
+enum http_verdict session_post(struct http_request *request);
+enum http_verdict session_password(struct http_request *request);
+enum http_verdict session_delete(struct http_request *request);
+
+/* accounts.c (pool) */
+enum http_verdict accounts_list(struct http_request *request);
+enum http_verdict accounts_add(struct http_request *request);
+enum http_verdict accounts_act(struct http_request *request);
+
+/* figures.c (pool) */
+enum http_verdict figures_list(struct http_request *request);
+enum http_verdict figures_drill(struct http_request *request);
+enum http_verdict reports_get(struct http_request *request);
+
+/* events.c */
+enum http_verdict events_open(struct http_request *request);
+
+/* assets.c */
+enum http_verdict assets_get(struct http_request *request);
+
+/* routes.c */
+enum http_verdict api_health(struct http_request *request);
+enum http_verdict api_metrics(struct http_request *request);
+enum http_verdict api_nothing_here(struct http_request *request);
+
+#endif

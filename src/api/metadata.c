@@ -1,0 +1,169 @@
+/* GET /fhir/metadata: the CapabilityStatement (R4 3.1.0.12), made from the route table and the model, so that it
+ * says what there is. In the pool: it lists every type. */
+#include "api/call.h"
+#include "api/handlers.h"
+#include "base/clock.h"
+#include "model/model.h"
+
+/* Release of the program's interface; the date of a CapabilityStatement is required. */
+#define STATEMENT_DATE "2026-11-22"
+
+static struct json *add_object(struct arena *arena, struct json *parent, struct str name)
+{
+    return json_add(parent, name, json_new(arena, JSON_OBJECT));
+}
+
+static struct json *add_array(struct arena *arena, struct json *parent, struct str name)
+{
+    return json_add(parent, name, json_new(arena, JSON_ARRAY));
+}
+
+static struct str kind_code(enum model_search_kind kind)
+{
+    switch (kind) {
+    case MODEL_SEARCH_NUMBER:
+        return STR("number");
+    case MODEL_SEARCH_DATE:
+        return STR("date");
+    case MODEL_SEARCH_STRING:
+        return STR("string");
+    case MODEL_SEARCH_TOKEN:
+        return STR("token");
+    case MODEL_SEARCH_REFERENCE:
+        return STR("reference");
+    case MODEL_SEARCH_COMPOSITE:
+        return STR("composite");
+    case MODEL_SEARCH_QUANTITY:
+        return STR("quantity");
+    case MODEL_SEARCH_URI:
+        return STR("uri");
+    case MODEL_SEARCH_SPECIAL:
+        return STR("special");
+    }
+    return STR("special");
+}
+
+/* Rows of the table whose metadata is not NULL and whose template is (or is not) about one type. */
+static void add_interactions(struct arena *arena, struct json *parent, bool of_type)
+{
+    size_t count = 0;
+    const struct http_route *routes = api_routes(&count);
+    struct json *list = add_array(arena, parent, STR("interaction"));
+    for (size_t i = 0; i < count; i++) {
+        const struct api_row *row = routes[i].data;
+        struct str template = str_from_cstr(routes[i].template);
+        bool typed = str_find(template, STR("{type}")) < template.len;
+        if (row == NULL || row->metadata == NULL || row->interaction == ACCESS_OPERATION ||
+            typed != of_type) {
+            continue;
+        }
+        struct json *interaction = json_append(list, json_new(arena, JSON_OBJECT));
+        (void)json_add_text(arena, interaction, STR("code"), str_from_cstr(row->metadata));
+    }
+}
+
+static void add_operations(struct arena *arena, struct json *resource, struct str type)
+{
+    size_t count = 0;
+    const struct http_route *routes = api_routes(&count);
+    struct json *list = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct api_row *row = routes[i].data;
+        struct str template = str_from_cstr(routes[i].template);
+        struct str prefix = arena_printf(arena, "/fhir/%.*s/", STR_FMT(type));
+        if (row == NULL || row->interaction != ACCESS_OPERATION || !str_starts_with(template, prefix)) {
+            continue;
+        }
+        if (list == NULL) {
+            list = add_array(arena, resource, STR("operation"));
+        }
+        struct json *operation = json_append(list, json_new(arena, JSON_OBJECT));
+        struct str name = str_skip(str_from_cstr(row->name), 1);
+        (void)json_add_text(arena, operation, STR("name"), name);
+        (void)json_add_text(
+            arena, operation, STR("definition"),
+            arena_printf(arena, "urn:shanhai:operation:%.*s-%.*s", STR_FMT(type), STR_FMT(name)));
+    }
+}
+
+static void add_parameters(struct arena *arena, struct json *list, struct str type)
+{
+    size_t count = 0;
+    const struct model_search_parameter *parameters = model_search_list(type, &count);
+    for (size_t i = 0; i < count; i++) {
+        /* Not offered: see docs/modules/api.md. */
+        if (parameters[i].kind == MODEL_SEARCH_SPECIAL || str_equal(parameters[i].code, STR("_text")) ||
+            str_equal(parameters[i].code, STR("_content")) || str_equal(parameters[i].code, STR("_query"))) {
+            continue;
+        }
+        struct json *parameter = json_append(list, json_new(arena, JSON_OBJECT));
+        (void)json_add_text(arena, parameter, STR("name"), parameters[i].code);
+        (void)json_add_text(arena, parameter, STR("type"), kind_code(parameters[i].kind));
+    }
+}
+
+static void add_resource(struct arena *arena, struct json *list, struct str type)
+{
+    struct json *resource = json_append(list, json_new(arena, JSON_OBJECT));
+    (void)json_add_text(arena, resource, STR("type"), type);
+    add_interactions(arena, resource, true);
+    (void)json_add_text(arena, resource, STR("versioning"), STR("versioned-update"));
+    (void)json_add(resource, STR("readHistory"), json_new_bool(arena, true));
+    (void)json_add(resource, STR("updateCreate"), json_new_bool(arena, true));
+    (void)json_add(resource, STR("conditionalCreate"), json_new_bool(arena, true));
+    (void)json_add_text(arena, resource, STR("conditionalRead"), STR("not-match"));
+    (void)json_add(resource, STR("conditionalUpdate"), json_new_bool(arena, false));
+    (void)json_add_text(arena, resource, STR("conditionalDelete"), STR("not-supported"));
+    struct json *parameters = add_array(arena, resource, STR("searchParam"));
+    add_parameters(arena, parameters, STR("Resource"));
+    add_parameters(arena, parameters, STR("DomainResource"));
+    add_parameters(arena, parameters, type);
+    add_operations(arena, resource, type);
+}
+
+static void add_security(struct arena *arena, struct json *rest)
+{
+    struct json *security = add_object(arena, rest, STR("security"));
+    (void)json_add(security, STR("cors"), json_new_bool(arena, false));
+    (void)json_add_text(
+        arena, security, STR("description"),
+        STR("A session cookie (POST /session) with X-CSRF-Token and a same-origin Origin for unsafe "
+            "methods, or Authorization: Bearer. Denied by default; see the manual on roles."));
+}
+
+enum http_verdict fhir_metadata(struct http_request *request)
+{
+    struct arena *arena = &request->arena;
+    struct api *api = api_of(request);
+    struct json *statement = json_new(arena, JSON_OBJECT);
+    (void)json_add_text(arena, statement, STR("resourceType"), STR("CapabilityStatement"));
+    (void)json_add_text(arena, statement, STR("status"), STR("active"));
+    (void)json_add_text(arena, statement, STR("date"), STR(STATEMENT_DATE));
+    (void)json_add_text(arena, statement, STR("kind"), STR("instance"));
+    struct json *software = add_object(arena, statement, STR("software"));
+    (void)json_add_text(arena, software, STR("name"), STR("Shanhai 山海"));
+    (void)json_add_text(arena, software, STR("version"), api->version.at == NULL ? STR("0") : api->version);
+    struct json *implementation = add_object(arena, statement, STR("implementation"));
+    (void)json_add_text(arena, implementation, STR("description"),
+                        STR("Paired medical assistance on FHIR R4"));
+    if (api->base_url.at != NULL) {
+        (void)json_add_text(arena, implementation, STR("url"), api->base_url);
+    }
+    (void)json_add_text(arena, statement, STR("fhirVersion"), STR("4.0.1"));
+    struct json *formats = add_array(arena, statement, STR("format"));
+    (void)json_append(formats, json_new_string(arena, STR("application/fhir+json")));
+    (void)json_append(formats, json_new_string(arena, STR("json")));
+    struct json *rest = json_append(add_array(arena, statement, STR("rest")), json_new(arena, JSON_OBJECT));
+    (void)json_add_text(arena, rest, STR("mode"), STR("server"));
+    add_security(arena, rest);
+    struct json *resources = add_array(arena, rest, STR("resource"));
+    size_t count = 0;
+    const struct model_type *const *types = model_resources(&count);
+    for (size_t i = 0; i < count; i++) {
+        add_resource(arena, resources, types[i]->name);
+    }
+    add_interactions(arena, rest, false);
+    http_add_header(request, STR("Cache-Control"), STR("no-cache"));
+    api_respond_json(request, 200, true, statement);
+    return HTTP_DONE;
+}

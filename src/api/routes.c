@@ -1,0 +1,155 @@
+/* The one route table of the program: what there is, who may ask, how large a body may be, what /metadata says. A
+ * path that is not here does not exist; a row without a public need has a session before its body is read. */
+#include "api/call.h"
+#include "api/handlers.h"
+#include "base/limits.h"
+
+enum { SMALL_BODY_BYTES = 64 * 1024 };
+
+#define ROW(...)                                                                                             \
+    &(const struct api_row)                                                                                  \
+    {                                                                                                        \
+        __VA_ARGS__                                                                                          \
+    }
+#define PUBLIC ROW(.need = API_PUBLIC)
+#define SESSION ROW(.need = API_SESSION)
+#define RIGHT(right) ROW(.need = API_RIGHT, .name = (right))
+/* An interaction on the type in the path, and its code in /metadata (R4 value set restful-interaction). */
+#define TYPE(act, code) ROW(.need = API_TYPE, .interaction = (act), .metadata = (code))
+#define OPERATION(title) ROW(.need = API_TYPE, .interaction = ACCESS_OPERATION, .name = (title))
+
+/* clang-format off: one row, one line or two */
+static const struct http_route routes[] = {
+    /* FHIR: one resource */
+    { HTTP_GET, "/fhir/{type}/{id}", fhir_read, TYPE(ACCESS_READ, "read"), .begin = api_begin },
+    { HTTP_GET, "/fhir/{type}/{id}/_history/{version}", fhir_vread, TYPE(ACCESS_READ, "vread"),
+      .begin = api_begin },
+    { HTTP_POST, "/fhir/{type}", fhir_create, TYPE(ACCESS_CREATE, "create"),
+      .body_bytes_max = LIMIT_RESOURCE_BYTES, .begin = api_begin },
+    { HTTP_PUT, "/fhir/{type}/{id}", fhir_update, TYPE(ACCESS_UPDATE, "update"),
+      .body_bytes_max = LIMIT_RESOURCE_BYTES, .begin = api_begin },
+    { HTTP_DELETE, "/fhir/{type}/{id}", fhir_delete, TYPE(ACCESS_DELETE, "delete"), .begin = api_begin },
+
+    /* FHIR: many */
+    { HTTP_GET, "/fhir/{type}", fhir_search, TYPE(ACCESS_SEARCH, "search-type"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_POST, "/fhir/{type}/_search", fhir_search, TYPE(ACCESS_SEARCH, NULL),
+      .body_bytes_max = LIMIT_HTTP_FORM_BYTES, .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY,
+      .begin = api_begin },
+    { HTTP_GET, "/fhir/{compartment}/{id}/{type}", fhir_search, TYPE(ACCESS_SEARCH, NULL),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/{compartment}/{id}/{type}/_search", fhir_search, TYPE(ACCESS_SEARCH, NULL),
+      .body_bytes_max = LIMIT_HTTP_FORM_BYTES, .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY,
+      .begin = api_begin },
+    { HTTP_GET, "/fhir/{type}/{id}/_history", fhir_history, TYPE(ACCESS_HISTORY, "history-instance"),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/{type}/_history", fhir_history, TYPE(ACCESS_HISTORY, "history-type"),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/_history", fhir_history, ROW(.need = API_SESSION, .metadata = "history-system"),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir", fhir_search, ROW(.need = API_SESSION, .metadata = "search-system"),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/_search", fhir_search, SESSION, .body_bytes_max = LIMIT_HTTP_FORM_BYTES,
+      .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY, .begin = api_begin },
+    { HTTP_POST, "/fhir", fhir_bundle, ROW(.need = API_SESSION, .metadata = "transaction"),
+      .body_bytes_max = LIMIT_BUNDLE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/metadata", fhir_metadata, PUBLIC, .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin_public },
+
+    /* the workflow of a Task */
+    { HTTP_GET, "/fhir/Task/{id}/$transitions", fhir_transitions, OPERATION("$transitions"),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/Task/{id}/$transition", fhir_transition, OPERATION("$transition"),
+      .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/{rest*}", api_nothing_here, PUBLIC, .flags = 0 },
+
+    /* the way in */
+    { HTTP_POST, "/session", session_sign_in, PUBLIC, .body_bytes_max = SMALL_BODY_BYTES,
+      .flags = HTTP_ROUTE_POOL },
+    { HTTP_GET, "/session", session_get, SESSION, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/session/post", session_post, SESSION, .body_bytes_max = SMALL_BODY_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/session/password", session_password, SESSION, .body_bytes_max = SMALL_BODY_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_DELETE, "/session", session_delete, SESSION, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+
+    /* the administrator's */
+    { HTTP_GET, "/admin/accounts", accounts_list, RIGHT("accounts"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_POST, "/admin/accounts", accounts_add, RIGHT("accounts"), .body_bytes_max = SMALL_BODY_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/admin/accounts/{name}/{action}", accounts_act, RIGHT("accounts"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+
+    /* live events, the machine's own figures, the screens */
+    { HTTP_GET, "/events", events_open, SESSION, .flags = HTTP_ROUTE_NO_DEADLINE, .begin = api_begin },
+    { HTTP_GET, "/metrics", api_metrics, RIGHT("settings"), .begin = api_begin },
+    { HTTP_GET, "/health", api_health, PUBLIC, .flags = 0 },
+    { HTTP_GET, "/{path*}", assets_get, PUBLIC, .flags = 0 },
+};
+/* clang-format on */
+
+const struct http_route *api_routes(size_t *count)
+{
+    *count = sizeof routes / sizeof routes[0];
+    return routes;
+}
+
+enum http_verdict api_nothing_here(struct http_request *request)
+{
+    struct error error = { 0 };
+    (void)FAIL(&error, ERROR_NOT_FOUND, "there is nothing at this address");
+    return api_fail(request, &error);
+}
+
+/* For a supervisor: the server answers and the store can be read. Says nothing of what is in it. */
+enum http_verdict api_health(struct http_request *request)
+{
+    struct error error = { 0 };
+    struct store_reader *reader = NULL;
+    if (!store_reader_begin(api_of(request)->store, &reader, &error)) {
+        return api_fail(request, &error);
+    }
+    store_reader_end(reader);
+    http_respond(request, 200, STR("application/json"), STR("{\"status\":\"ok\"}\n"));
+    return HTTP_DONE;
+}
+
+static void release_buf(void *data)
+{
+    buf_deinit(data);
+}
+
+static void add_store_metrics(struct store *store, struct buf *out)
+{
+    struct store_counts counts = { 0 };
+    store_counts(store, &counts);
+    buf_printf(out,
+               "# TYPE shanhai_store_sequence counter\nshanhai_store_sequence %llu\n"
+               "# TYPE shanhai_store_commits_total counter\nshanhai_store_commits_total %llu\n"
+               "# TYPE shanhai_store_sets_total counter\nshanhai_store_sets_total %llu\n"
+               "# TYPE shanhai_store_sets_refused_total counter\nshanhai_store_sets_refused_total %llu\n"
+               "# TYPE shanhai_store_sets_queued gauge\nshanhai_store_sets_queued %llu\n"
+               "# TYPE shanhai_store_commit_seconds_max gauge\nshanhai_store_commit_seconds_max %.6f\n"
+               "# TYPE shanhai_store_database_bytes gauge\nshanhai_store_database_bytes %llu\n",
+               (unsigned long long)counts.seq, (unsigned long long)counts.groups,
+               (unsigned long long)counts.sets, (unsigned long long)counts.sets_refused,
+               (unsigned long long)counts.queue_sets, (double)counts.group_us_max / 1e6,
+               (unsigned long long)counts.database_bytes);
+}
+
+enum http_verdict api_metrics(struct http_request *request)
+{
+    struct buf *out = ARENA_NEW(&request->arena, struct buf);
+    if (out == NULL) {
+        struct error error = { 0 };
+        (void)FAIL(&error, ERROR_BUSY, "request memory used up");
+        return api_fail(request, &error);
+    }
+    *out = (struct buf){ .bytes_max = LIMIT_RESOURCE_BYTES };
+    http_server_metrics(request->server, out);
+    add_store_metrics(api_of(request)->store, out);
+    http_respond_owned(request, 200, STR("text/plain; version=0.0.4; charset=utf-8"), buf_str(out),
+                       release_buf, out);
+    return HTTP_DONE;
+}
