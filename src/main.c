@@ -1,16 +1,66 @@
+/* The commands of the program, by name. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/cli.h"
+#include "cli/cli_fhirpath.h"
 #include "cli/cli_measure.h"
+#include "dicom/worker.h"
+
+static int run_worker(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "decode") == 0) {
+        return worker_decode_main();
+    }
+    if (argc > 1 && strcmp(argv[1], "measure") == 0) {
+        return cli_worker_measure(argc - 1, argv + 1);
+    }
+    (void)fputs("shanhai worker is started by the server itself\n", stderr);
+    return 2;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help; /* NULL: not for people */
+} commands[] = {
+    { "serve", cli_serve, "the server: screens, FHIR, DICOMweb, DICOM" },
+    { "init", cli_init, "a first hospital with its administrator" },
+    { "user", cli_people, "people, posts, passwords, tokens" },
+    { "key", cli_people, "signing keys" },
+    { "check", cli_check, "verify the store, the images and the audit chain" },
+    { "measure-ct", cli_measure_ct, "measure the chest CT in a folder, as JSON" },
+    { "fhirpath", cli_fhirpath, "evaluate a FHIRPath expression on a file" },
+    { "worker", run_worker, NULL },
+};
+
+enum { COMMANDS_COUNT = sizeof commands / sizeof *commands };
+
+static void print_help(void)
+{
+    (void)printf("Shanhai 山海 %s: paired medical assistance in one program\n\n", SHANHAI_VERSION);
+    for (size_t i = 0; i < COMMANDS_COUNT; i++) {
+        if (commands[i].help != NULL) {
+            (void)printf("  shanhai %-12s %s\n", commands[i].name, commands[i].help);
+        }
+    }
+    (void)puts("\nEach command explains itself with --help.");
+}
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "measure-ct") == 0) {
-        return cli_measure_ct(argc - 1, argv + 1);
+    const char *name = argc > 1 ? argv[1] : "help";
+    for (size_t i = 0; i < COMMANDS_COUNT; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            return commands[i].run(argc - 1, argv + 1);
+        }
     }
-    if (argc > 2 && strcmp(argv[1], "worker") == 0 && strcmp(argv[2], "measure") == 0) {
-        return cli_worker_measure(argc - 2, argv + 2);
+    if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+        (void)puts(SHANHAI_VERSION);
+        return 0;
     }
-    (void)puts("shanhai");
-    return 0;
+    print_help();
+    bool asked = strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
+    return asked ? 0 : 2;
 }

@@ -15,11 +15,11 @@
 struct archive;
 struct audit;
 struct change;
+struct decode_pool;
 struct feed;
-struct fhir_index;
+struct imaging;
 struct indicator_set;
 struct store;
-struct worker_pool;
 
 /* Made and filled in main.c (cli/serve.c); constant while the server runs. */
 struct api {
@@ -29,12 +29,13 @@ struct api {
     struct change *change;
     struct feed *feed;
     struct indicator_set *indicators;
-    struct archive *archive;     /* images; NULL: /dicom-web answers 404 */
-    struct worker_pool *workers; /* decoding of strangers' pixels */
-    struct str base_url;         /* "https://host/fhir"; absent: relative links */
-    struct str version;          /* of the program */
-    int offset_minutes;          /* site.timezone */
-    bool tls;                    /* a trusted proxy in front speaks TLS */
+    struct imaging *imaging;      /* studies, held ones, measurements; NULL: /dicom-web answers 404 */
+    struct archive *archive;      /* imaging's instances */
+    struct decode_pool *decoders; /* of strangers' pixels */
+    struct str base_url;          /* "https://host/fhir"; absent: relative links */
+    struct str version;           /* of the program */
+    int offset_minutes;           /* site.timezone */
+    bool tls;                     /* a trusted proxy in front speaks TLS */
 };
 
 /* All rows, for http_options.routes. */

@@ -1,0 +1,11 @@
+/* cli.h — the commands of the program. Each takes its own name as argv[0] and returns the exit status: 0 done, 1 it
+ * did not work (the reason on standard error), 2 wrong use. */
+#ifndef SHANHAI_CLI_CLI_H
+#define SHANHAI_CLI_CLI_H
+
+int cli_serve(int argc, char **argv);
+int cli_init(int argc, char **argv);
+int cli_check(int argc, char **argv);
+int cli_people(int argc, char **argv); /* "user" and "key" */
+
+#endif

@@ -1,0 +1,92 @@
+/* `shanhai check`: the store, the audit chain and the images, each finding a line. Exit 1 when there is any. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "access/audit_read.h"
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "cli/server.h"
+#include "dicom/archive.h"
+#include "store/store.h"
+
+enum { CHECK_SAMPLE = 1000 };
+
+static void print_finding(void *data, const char *text)
+{
+    (void)printf("%s: %s\n", (const char *)data, text);
+}
+
+static bool check_store(struct server *server, uint64_t *findings, struct error *error)
+{
+    struct store_check_report report = { .finding = print_finding,
+                                         .data = (char[]){ "store" },
+                                         .sample_count = CHECK_SAMPLE };
+    if (!store_check(server->store, &report, error)) {
+        return false;
+    }
+    *findings += report.findings_count;
+    (void)printf("store: %llu resources, %llu versions, %llu findings\n",
+                 (unsigned long long)report.resources_count, (unsigned long long)report.versions_count,
+                 (unsigned long long)report.findings_count);
+    return true;
+}
+
+static bool check_audit(const char *folder, uint64_t *findings, struct error *error)
+{
+    struct audit_verdict verdict = { 0 };
+    if (!audit_verify(folder, &verdict, error)) {
+        return false;
+    }
+    *findings += !verdict.intact;
+    (void)printf("audit: %llu records in %llu sealed groups%s%s\n", (unsigned long long)verdict.records,
+                 (unsigned long long)verdict.seals, verdict.intact ? "" : ": BROKEN, ", verdict.finding);
+    return true;
+}
+
+static bool check_images(struct server *server, const char *folder, uint64_t *findings, struct error *error)
+{
+    struct archive *archive = NULL;
+    const struct archive_options options = { .folder = arena_printf(&server->arena, "%s/images", folder).at };
+    struct archive_check_report report = { .finding = print_finding, .data = (char[]){ "images" } };
+    if (!archive_open(&server->arena, &options, &archive, error)) {
+        return false;
+    }
+    bool ok = archive_check(archive, &report, error);
+    archive_close(archive);
+    *findings += report.findings_count;
+    (void)printf("images: %llu instances, %llu bytes, %llu findings\n",
+                 (unsigned long long)report.instances_count, (unsigned long long)report.bytes_count,
+                 (unsigned long long)report.findings_count);
+    return ok;
+}
+
+int cli_check(int argc, char **argv)
+{
+    struct server_options options = { .data_folder = "data", .offset_minutes = 480, .offline = true };
+    const struct option table[] = {
+        { "data", OPTION_TEXT, &options.data_folder, 0, 0,
+          "FOLDER of all data (default: data); no server may have it open" },
+    };
+    bool help = false;
+    if (!options_read(table, 1, argc, argv, NULL, &help)) {
+        return 2;
+    }
+    if (help) {
+        return 0;
+    }
+    struct server *server = calloc(1, sizeof *server);
+    struct error error = { 0 };
+    uint64_t findings = 0;
+    bool ok = server != NULL && server_open(&options, server, &error);
+    if (ok) {
+        ok = check_store(server, &findings, &error) &&
+             check_images(server, options.data_folder, &findings, &error) &&
+             check_audit(options.data_folder, &findings, &error);
+        server_close(server);
+    }
+    if (!ok) {
+        (void)fprintf(stderr, "shanhai check: %s\n", error.text);
+    }
+    free(server);
+    return ok && findings == 0 ? 0 : 1;
+}

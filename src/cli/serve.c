@@ -1,0 +1,194 @@
+/* `shanhai serve`: opens the folder, listens, and waits for a signal. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "cli/cli.h"
+#include "cli/options.h"
+#include "cli/server.h"
+#include "dicom/dimse_server.h"
+#include "http/http.h"
+#include "imaging/imaging.h"
+
+enum { STOP_GRACE_MS = 10000, PEERS_MAX = OPTION_LIST_MAX };
+
+struct serve_options {
+    struct server_options server;
+    const char *address;
+    const char *timezone;
+    const char *dicom_organization;
+    const char *dicom_address;
+    const char *dicom_title;
+    struct option_list dicom_peers;
+    long port;
+    long dicom_port;
+    bool quiet;
+};
+
+/* "+08:00" as minutes. */
+static bool timezone_minutes(const char *text, int *minutes)
+{
+    int64_t hours = 0;
+    int64_t rest = 0;
+    struct str zone = str_from_cstr(text);
+    bool shaped = zone.len == 6 && (text[0] == '+' || text[0] == '-') && text[3] == ':';
+    if (!shaped || !parse_int64(str_slice(zone, 1, 3), 0, 14, &hours) ||
+        !parse_int64(str_slice(zone, 4, 6), 0, 59, &rest)) {
+        (void)fprintf(stderr, "--timezone wants a form like +08:00\n");
+        return false;
+    }
+    *minutes = (int)(hours * 60 + rest) * (text[0] == '-' ? -1 : 1);
+    return true;
+}
+
+static bool read_options(struct serve_options *options, int argc, char **argv, bool *help)
+{
+    const struct option table[] = {
+        { "data", OPTION_TEXT, &options->server.data_folder, 0, 0, "FOLDER of all data (default: data)" },
+        { "port", OPTION_NUMBER, &options->port, 0, 65535,
+          "PORT of the screens and interfaces (8080; 0: any free one)" },
+        { "address", OPTION_TEXT, &options->address, 0, 0, "ADDRESS to listen on (127.0.0.1)" },
+        { "base-url", OPTION_TEXT, &options->server.base_url, 0, 0, "URL of /fhir as the world sees it" },
+        { "behind-tls", OPTION_FLAG, &options->server.tls, 0, 0, "a trusted proxy in front speaks TLS" },
+        { "timezone", OPTION_TEXT, &options->timezone, 0, 0, "OFFSET of the site's day (+08:00)" },
+        { "definitions", OPTION_TEXT, &options->server.definitions_folder, 0, 0,
+          "FOLDER with rule files of your own" },
+        { "dicom-port", OPTION_NUMBER, &options->dicom_port, -1, 65535,
+          "PORT of the DICOM listener (11112; 0: any; -1: none)" },
+        { "dicom-address", OPTION_TEXT, &options->dicom_address, 0, 0,
+          "ADDRESS of the DICOM listener (127.0.0.1)" },
+        { "dicom-title", OPTION_TEXT, &options->dicom_title, 0, 0,
+          "TITLE: our AE title (any called one is fine without)" },
+        { "dicom-peer", OPTION_LIST, &options->dicom_peers, 0, 0,
+          "AE@ADDRESS=Organization/ID who may send, for whom (repeats)" },
+        { "quiet", OPTION_FLAG, &options->quiet, 0, 0, "no line a request" },
+    };
+    int minutes = 0;
+    if (!options_read(table, sizeof table / sizeof *table, argc, argv, NULL, help)) {
+        return false;
+    }
+    if (!timezone_minutes(options->timezone, &minutes)) {
+        return false;
+    }
+    options->server.offset_minutes = minutes;
+    return true;
+}
+
+static void association_ended(void *context, const char *calling, const char *address, uint64_t stored,
+                              uint64_t refused)
+{
+    (void)context;
+    (void)calling; /* a title may name a person's device */
+    LOG_INFO("dicom %s stored %llu refused %llu", address, (unsigned long long)stored,
+             (unsigned long long)refused);
+}
+
+static bool start_dicom(struct server *server, const struct serve_options *options,
+                        struct dimse_server **dimse, struct error *error)
+{
+    struct dimse_peer *peers = ARENA_ARRAY(&server->arena, struct dimse_peer, PEERS_MAX);
+    *dimse = NULL;
+    if (options->dicom_port < 0) {
+        return true;
+    }
+    for (size_t i = 0; peers != NULL && i < options->dicom_peers.count; i++) {
+        if (!dimse_peer_parse(&server->arena, str_from_cstr(options->dicom_peers.values[i]), &peers[i],
+                              error)) {
+            return false;
+        }
+    }
+    const struct dimse_options dimse_options = {
+        .bind_address = options->dicom_address,
+        .port = (uint16_t)options->dicom_port,
+        .ae_title = options->dicom_title,
+        .peers = peers,
+        .peers_count = peers == NULL ? 0 : options->dicom_peers.count,
+        .ended = association_ended,
+    };
+    return dimse_server_start(&server->arena, imaging_archive(server->imaging), &dimse_options, dimse, error);
+}
+
+static bool start_http(struct server *server, const struct serve_options *options, struct http_server **http,
+                       struct error *error)
+{
+    struct http_options http_options = {
+        .bind_address = options->address,
+        .port = (uint16_t)options->port,
+        .access_log = !options->quiet,
+        .on_error = api_on_error,
+        .context = &server->api,
+    };
+    http_options.routes = api_routes(&http_options.routes_count);
+    return http_server_start(&server->arena, &http_options, http, error);
+}
+
+/* The signals are blocked in every thread and taken here: no handler runs anywhere. */
+static void wait_for_signal(void)
+{
+    sigset_t signals;
+    int number = 0;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGTERM);
+    while (sigwait(&signals, &number) != 0) {}
+    LOG_INFO("stopping");
+}
+
+static void block_signals(void)
+{
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
+int cli_serve(int argc, char **argv)
+{
+    struct serve_options options = { .server = { .data_folder = "data" },
+                                     .address = "127.0.0.1",
+                                     .timezone = "+08:00",
+                                     .dicom_address = "127.0.0.1",
+                                     .port = 8080,
+                                     .dicom_port = 11112 };
+    bool help = false;
+    if (!read_options(&options, argc, argv, &help)) {
+        return 2;
+    }
+    if (help) {
+        return 0;
+    }
+    struct server *server = calloc(1, sizeof *server);
+    struct http_server *http = NULL;
+    struct dimse_server *dimse = NULL;
+    struct error error = { 0 };
+    block_signals();
+    bool ok = server != NULL && server_open(&options.server, server, &error);
+    bool opened = ok;
+    ok = ok && start_dicom(server, &options, &dimse, &error) && start_http(server, &options, &http, &error);
+    if (ok) {
+        /* Programs that start us read this line. */
+        (void)printf("ready http://%s:%u dicom %d\n", options.address, http_server_port(http),
+                     dimse == NULL ? -1 : (int)dimse_server_port(dimse));
+        (void)fflush(stdout);
+        wait_for_signal();
+    } else {
+        (void)fprintf(stderr, "shanhai serve: %s\n", error.text);
+    }
+    bool clean = http_server_stop(http, STOP_GRACE_MS);
+    dimse_server_stop(dimse);
+    if (!clean) {
+        LOG_ERROR("requests did not end in time; the data is safe, the process ends now");
+        _exit(1);
+    }
+    if (opened) {
+        server_close(server);
+    }
+    free(server);
+    return ok ? 0 : 1;
+}

@@ -1,0 +1,258 @@
+#include "cli/server.h"
+
+#include <stdio.h>
+
+#include "access/access_open.h"
+#include "access/audit.h"
+#include "access/store_side.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "change/change.h"
+#include "cli/definitions.h"
+#include "dicom/worker.h"
+#include "fhir/index.h"
+#include "imaging/imaging.h"
+#include "store/rows.h"
+#include "store/search.h"
+#include "view/view_set.h"
+
+enum { SERVER_ARENA_BYTES = 256 * 1024 * 1024, ACCESS_TICK_MS = 60 * 1000, FILL_EVERY_MS = 60 * 1000 };
+
+static const char *path_in(struct server *server, const char *name)
+{
+    return arena_printf(&server->arena, "%s/%s", server->options.data_folder, name).at;
+}
+
+/* store_options.index_rows */
+static bool index_rows(void *data, struct arena *arena, struct str type, struct str resource,
+                       struct index_rows *rows, struct error *error)
+{
+    struct server *server = data;
+    struct json *tree = NULL;
+    (void)type;
+    return json_read(arena, resource, &tree, error) &&
+           fhir_index_rows(server->index, arena, tree, rows, error);
+}
+
+static bool open_store(struct server *server, struct error *error)
+{
+    const struct audit_options audit = { .folder = server->options.data_folder };
+    const struct fhir_index_options index = { .base_url = str_from_cstr(server->options.base_url),
+                                              .offset_minutes = server->options.offset_minutes };
+    const struct store_table **list = ARENA_ARRAY(&server->arena, const struct store_table *, 2);
+    if (list == NULL) {
+        return FAIL(error, ERROR_INTERNAL, "no memory to start");
+    }
+    list[0] = access_rows_table();
+    list[1] = imaging_held_table();
+    if (!audit_open(&server->arena, &audit, &server->audit, error) ||
+        !fhir_index_create(&index, &server->index, error)) {
+        return false;
+    }
+    struct store_audit_sink *sink = ARENA_NEW(&server->arena, struct store_audit_sink);
+    if (sink == NULL) {
+        return FAIL(error, ERROR_INTERNAL, "no memory to start");
+    }
+    *sink = access_audit_sink(server->audit);
+    const struct store_options options = { .folder = server->options.data_folder,
+                                           .tables = list,
+                                           .tables_count = 2,
+                                           .audit = sink,
+                                           .index_rows = index_rows,
+                                           .index_rows_data = server };
+    return store_open(&options, &server->store, error);
+}
+
+static bool open_access(struct server *server, struct error *error)
+{
+    struct definition_file *files = NULL;
+    size_t count = 0;
+    if (!definitions_list(&server->arena, server->options.definitions_folder, "policies", &files, &count,
+                          error)) {
+        return false;
+    }
+    struct access_policy_file *policies = ARENA_ARRAY(&server->arena, struct access_policy_file, count + 1);
+    if (policies == NULL) {
+        return FAIL(error, ERROR_INTERNAL, "no memory to start");
+    }
+    for (size_t i = 0; i < count; i++) {
+        policies[i] =
+            (struct access_policy_file){ .name = str_from_cstr(files[i].name), .text = files[i].text };
+    }
+    const struct access_options options = { .policies = policies,
+                                            .policies_count = count,
+                                            .rows = access_rows_of_store(server->store),
+                                            .directory = access_directory_of_store(server->store) };
+    const struct signing_options signing = { .folder = path_in(server, "keys") };
+    if (!access_open(&options, &server->access, error) || !signing_open(&signing, &server->keys, error)) {
+        return false;
+    }
+    server->signer = signing_signer(server->keys);
+    return true;
+}
+
+/* Hands the text of each file of a folder to `add`. */
+static bool load_folder(struct server *server, const char *folder,
+                        bool (*add)(struct server *server, struct str text, struct error *error),
+                        struct error *error)
+{
+    struct definition_file *files = NULL;
+    size_t count = 0;
+    if (!definitions_list(&server->arena, server->options.definitions_folder, folder, &files, &count,
+                          error)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct error cause = { 0 };
+        if (!add(server, files[i].text, &cause)) {
+            return FAIL(error, cause.kind, "%s: %.150s", files[i].name, cause.text);
+        }
+    }
+    return true;
+}
+
+static bool add_view(struct server *server, struct str text, struct error *error)
+{
+    return view_set_add(server->views, text, error);
+}
+
+static bool add_workflow(struct server *server, struct str text, struct error *error)
+{
+    return workflow_load(&server->workflows, text, error);
+}
+
+static bool add_indicator(struct server *server, struct str text, struct error *error)
+{
+    return indicator_set_add(&server->indicators, text, error);
+}
+
+static bool add_report(struct server *server, struct str text, struct error *error)
+{
+    return indicator_set_add_report(&server->indicators, text, error);
+}
+
+static bool open_rules(struct server *server, struct error *error)
+{
+    server->workflows = (struct workflow_set){ .arena = &server->arena };
+    server->indicators = (struct indicator_set){ .arena = &server->arena,
+                                                 .store = server->store,
+                                                 .offset_minutes = server->options.offset_minutes };
+    return view_set_open(&server->arena, server->store, server->options.offset_minutes, &server->views,
+                         error) &&
+           load_folder(server, "views", add_view, error) &&
+           load_folder(server, "workflows", add_workflow, error) &&
+           load_folder(server, "indicators", add_indicator, error) &&
+           load_folder(server, "reports", add_report, error);
+}
+
+static bool open_change(struct server *server, struct error *error)
+{
+    struct change_options options = { .store = server->store,
+                                      .access = server->access,
+                                      .index = server->index,
+                                      .views = server->views,
+                                      .workflows = &server->workflows,
+                                      .signer = &server->signer,
+                                      .offset_minutes = server->options.offset_minutes };
+    return definitions_read(&server->arena, server->options.definitions_folder, "locks.json", &options.locks,
+                            error) &&
+           change_open(&server->arena, &options, &server->change, error);
+}
+
+/* ---- chores ---- */
+
+static bool chore_access(void *data, bool *again, struct error *error)
+{
+    struct server *server = data;
+    *again = false;
+    return access_tick(server->access, error);
+}
+
+static bool chore_fill(void *data, bool *again, struct error *error)
+{
+    struct server *server = data;
+    bool done = false;
+    if (!view_set_fill(server->views, &done, error)) {
+        return false;
+    }
+    *again = !done;
+    return true;
+}
+
+static bool open_work(struct server *server, struct error *error)
+{
+    struct imaging_options imaging = { .store = server->store,
+                                       .access = server->access,
+                                       .change = server->change,
+                                       .folder = path_in(server, "images"),
+                                       .masks_folder = path_in(server, "masks"),
+                                       .offset_minutes = server->options.offset_minutes };
+    const struct decode_pool_options decoders = { 0 };
+    struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 1);
+    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 2);
+    if (kinds == NULL || chores == NULL) {
+        return FAIL(error, ERROR_INTERNAL, "no memory to start");
+    }
+    if (!imaging_open(&server->arena, &imaging, &server->imaging, error) ||
+        !decode_pool_create(&server->arena, &decoders, &server->decoders, error)) {
+        return false;
+    }
+    kinds[0] = imaging_job_kind(server->imaging);
+    chores[0] = (struct feed_chore){
+        .name = "sessions", .data = server, .every_ms = ACCESS_TICK_MS, .run = chore_access
+    };
+    chores[1] =
+        (struct feed_chore){ .name = "views", .data = server, .every_ms = FILL_EVERY_MS, .run = chore_fill };
+    const struct feed_options feed = {
+        .store = server->store, .kinds = kinds, .kinds_count = 1, .chores = chores, .chores_count = 2
+    };
+    return feed_open(&server->arena, &feed, &server->feed, error);
+}
+
+static void fill_api(struct server *server)
+{
+    server->api = (struct api){
+        .store = server->store,
+        .access = server->access,
+        .audit = server->audit,
+        .change = server->change,
+        .feed = server->feed,
+        .indicators = &server->indicators,
+        .imaging = server->imaging,
+        .archive = server->imaging == NULL ? NULL : imaging_archive(server->imaging),
+        .decoders = server->decoders,
+        .base_url = str_from_cstr(server->options.base_url),
+        .version = STR(SHANHAI_VERSION),
+        .offset_minutes = server->options.offset_minutes,
+        .tls = server->options.tls,
+    };
+}
+
+bool server_open(const struct server_options *options, struct server *server, struct error *error)
+{
+    *server = (struct server){ .arena = { .bytes_max = SERVER_ARENA_BYTES }, .options = *options };
+    bool ok = open_store(server, error) && open_access(server, error) && open_rules(server, error) &&
+              open_change(server, error) && (options->offline || open_work(server, error));
+    if (!ok) {
+        server_close(server);
+        return false;
+    }
+    fill_api(server);
+    return true;
+}
+
+void server_close(struct server *server)
+{
+    feed_close(server->feed);
+    imaging_close(server->imaging);
+    decode_pool_destroy(server->decoders);
+    signing_close(server->keys);
+    access_close(server->access);
+    if (server->store != NULL) {
+        store_close(server->store);
+    }
+    audit_close(server->audit);
+    fhir_index_destroy(server->index);
+    arena_deinit(&server->arena);
+}

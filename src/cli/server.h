@@ -1,0 +1,50 @@
+/* server.h — the program put together: every module opened in order over one folder of data, and closed in reverse.
+ * The floors below know each other only through what is joined here. */
+#ifndef SHANHAI_CLI_SERVER_H
+#define SHANHAI_CLI_SERVER_H
+
+#include "access/access.h"
+#include "access/signing.h"
+#include "api/api.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include "feed/feed.h"
+#include "view/indicator.h"
+#include "workflow/workflow.h"
+
+struct imaging;
+struct view_set;
+
+struct server_options {
+    const char *data_folder;
+    const char *definitions_folder; /* NULL: only the built-in ones */
+    int offset_minutes;             /* site.timezone; 480 is +08:00 */
+    const char *base_url;           /* NULL: relative links */
+    bool tls;                       /* a trusted proxy in front speaks TLS */
+    bool offline;                   /* a command, not the server: no feed, no jobs, no images */
+};
+
+struct server {
+    struct arena arena;
+    struct server_options options;
+    struct store *store;
+    struct audit *audit;
+    struct access *access;
+    struct signing_keys *keys;
+    struct signer signer;
+    struct fhir_index *index;
+    struct view_set *views;
+    struct workflow_set workflows;
+    struct indicator_set indicators;
+    struct change *change;
+    struct imaging *imaging;
+    struct decode_pool *decoders;
+    struct feed *feed;
+    struct api api;
+};
+
+/* Opens everything. On failure nothing stays open. */
+bool server_open(const struct server_options *options, struct server *server, struct error *error) MUST_CHECK;
+void server_close(struct server *server);
+
+#endif

@@ -1,0 +1,530 @@
+/* Opening, and from a study at rest to its records. */
+#include "imaging/imaging.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/uuid.h"
+#include "change/change.h"
+#include "fhir/search_query.h"
+#include "imaging/imaging_internal.h"
+#include "store/body.h"
+
+/* ---- held studies: machinery, guarded as records are ---- */
+
+static const struct store_column held_columns[] = {
+    { "study", STORE_VALUE_TEXT, 1 },      { "organization", STORE_VALUE_TEXT, 1 },
+    { "reason", STORE_VALUE_TEXT, 1 },     { "received_ms", STORE_VALUE_INTEGER, 1 },
+    { "patient_id", STORE_VALUE_TEXT, 1 }, { "patient_name", STORE_VALUE_TEXT, 1 },
+    { "birth_date", STORE_VALUE_TEXT, 1 }, { "gender", STORE_VALUE_TEXT, 1 },
+    { "modalities", STORE_VALUE_TEXT, 1 }, { "instances", STORE_VALUE_INTEGER, 1 },
+};
+
+static const struct store_table held_table = {
+    .name = "imaging_held",
+    .version = 1,
+    .columns = held_columns,
+    .columns_count = sizeof held_columns / sizeof *held_columns,
+    .key_columns = 1,
+};
+
+const struct store_table *imaging_held_table(void)
+{
+    return &held_table;
+}
+
+/* ---- looking ---- */
+
+struct str imaging_study_query(struct arena *arena, struct str study_uid)
+{
+    return arena_printf(arena, "identifier=urn:dicom:uid%%7Curn:oid:%.*s", STR_FMT(study_uid));
+}
+
+bool imaging_find_one(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
+                      struct json **tree, size_t *count, struct error *error)
+{
+    struct search_query query = { 0 };
+    struct store_hits hits = { 0 };
+    struct store_reader *reader = NULL;
+    const struct search_options options = { .type = search->type,
+                                            .offset_minutes = imaging->options.offset_minutes };
+    const struct store_search asked = { .query = &query, .filter = search->filter, .now_ms = clock_now_ms() };
+    *tree = NULL;
+    *count = 0;
+    if (!search_query_parse_text(arena, &options, search->query, &query, error) ||
+        !store_reader_begin(imaging->options.store, &reader, error)) {
+        return false;
+    }
+    bool ok = store_search(reader, arena, &asked, &hits, error);
+    store_reader_end(reader);
+    if (!ok || hits.matches_count == 0) {
+        return ok;
+    }
+    struct str text = STR_NONE;
+    *count = hits.matches_count;
+    return store_body_text(arena, &hits.hits[0].version, &text, error) && json_read(arena, text, tree, error);
+}
+
+bool imaging_may_see(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                     struct str study_uid, bool *may, struct error *error)
+{
+    struct json *tree = NULL;
+    size_t count = 0;
+    const struct access_act act = { .interaction = ACCESS_READ, .type = STR("ImagingStudy") };
+    struct imaging_search search = { .type = act.type, .query = imaging_study_query(arena, study_uid) };
+    *may = false;
+    if (!access_has(session, act)) {
+        return true;
+    }
+    if (!access_filter(session, act, arena, &search.filter, error) ||
+        !imaging_find_one(imaging, arena, &search, &tree, &count, error)) {
+        return false;
+    }
+    *may = count > 0;
+    return true;
+}
+
+/* ---- whose study is it ---- */
+
+/* Percent-encodes all but letters, digits and '-', '.', '_' (RFC 3986 unreserved). */
+static struct str encode_value(struct arena *arena, struct str value)
+{
+    struct buf buf = { .bytes_max = value.len * 3 + 1 };
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.at[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                     c == '.' || c == '_';
+        if (plain) {
+            buf_add_char(&buf, c);
+        } else {
+            buf_printf(&buf, "%%%02X", (unsigned char)c);
+        }
+    }
+    struct str encoded = buf.failed ? STR_NONE : arena_dup(arena, buf_str(&buf));
+    buf_deinit(&buf);
+    return encoded;
+}
+
+/* A name that fits with another sex or birth date is asked, never attached (domain b5). */
+static const char *identity_problem(struct arena *arena, const struct json *patient,
+                                    const struct archive_patient *images)
+{
+    struct str birth_date = JSON_TEXT(arena, patient, "birthDate");
+    struct str gender = JSON_TEXT(arena, patient, "gender");
+    if (images->birth_date.len > 0 && birth_date.len > 0 && !str_equal(images->birth_date, birth_date)) {
+        return "birth-date-differs";
+    }
+    if (images->gender.len > 0 && gender.len > 0 && !str_equal(images->gender, gender)) {
+        return "sex-differs";
+    }
+    if (images->name_ideographic.len > 0) {
+        JSON_EACH(name, JSON_GET(patient, "name")) {
+            if (json_equals_text(JSON_GET(name, "text"), images->name_ideographic)) {
+                return NULL;
+            }
+        }
+        return "name-differs";
+    }
+    return NULL;
+}
+
+/* *patient is "Patient/…" or absent with *reason why it is held. */
+static bool match_patient(struct imaging *imaging, struct arena *arena, const struct archive_study *study,
+                          struct str *patient, const char **reason, struct error *error)
+{
+    uint64_t custodian = hash_resource_key(STR("Organization"), study->organization);
+    const struct store_rule rule = { .type = STR("Patient"),
+                                     .custodians = &custodian,
+                                     .custodians_count = 1 };
+    const struct store_filter filter = { .rules = &rule, .rules_count = 1, .now_ms = clock_now_ms() };
+    struct json *tree = NULL;
+    size_t count = 0;
+    *patient = STR_NONE;
+    *reason = "no-patient";
+    if (study->organization.len == 0 || study->patient.id.len == 0) {
+        return true;
+    }
+    struct imaging_search search = { .type = rule.type, .filter = &filter };
+    search.query = arena_printf(arena, "identifier=%.*s", STR_FMT(encode_value(arena, study->patient.id)));
+    if (!imaging_find_one(imaging, arena, &search, &tree, &count, error)) {
+        return false;
+    }
+    if (count != 1) {
+        *reason = count == 0 ? "no-patient" : "several-patients";
+        return true;
+    }
+    *reason =
+        study->has_other_patients ? "other-patient-in-study" : identity_problem(arena, tree, &study->patient);
+    if (*reason == NULL) {
+        *patient = arena_printf(arena, "Patient/%.*s", STR_FMT(JSON_TEXT(arena, tree, "id")));
+    }
+    return true;
+}
+
+/* ---- holding ---- */
+
+struct holding {
+    struct str study_uid;
+    const struct archive_study *study;
+    const char *reason;
+};
+
+static bool hold_apply(void *data, struct store_transaction *transaction, struct error *error)
+{
+    const struct holding *holding = data;
+    const struct archive_patient *patient = &holding->study->patient;
+    struct str name =
+        patient->name_ideographic.len > 0 ? patient->name_ideographic : patient->name_alphabetic;
+    const struct store_value row[] = {
+        store_text(holding->study_uid),
+        store_text(holding->study->organization),
+        store_text(str_from_cstr(holding->reason)),
+        store_integer(store_transaction_time(transaction)),
+        store_text(patient->id),
+        store_text(name),
+        store_text(patient->birth_date),
+        store_text(patient->gender),
+        store_text(holding->study->modalities),
+        store_integer((int64_t)holding->study->instances_count),
+    };
+    return store_rows_put(transaction, &held_table, row, error);
+}
+
+static bool unhold_apply(void *data, struct store_transaction *transaction, struct error *error)
+{
+    const struct str *study_uid = data;
+    const struct store_where where = { "study", STORE_EQUAL, store_text(*study_uid) };
+    const struct store_rows_query query = { .where = &where, .where_count = 1 };
+    return store_rows_delete(transaction, &held_table, &query, NULL, error);
+}
+
+/* ---- writing ---- */
+
+struct json *imaging_reference(struct arena *arena, struct str reference)
+{
+    struct json *object = json_new(arena, JSON_OBJECT);
+    (void)json_add_text(arena, object, STR("reference"), reference);
+    return object;
+}
+
+struct json *imaging_concept(struct arena *arena, struct str system, struct str code, struct str display)
+{
+    struct json *concept = json_new(arena, JSON_OBJECT);
+    struct json *codings = json_add(concept, STR("coding"), json_new(arena, JSON_ARRAY));
+    struct json *coding = json_append(codings, json_new(arena, JSON_OBJECT));
+    (void)json_add_text(arena, coding, STR("system"), system);
+    (void)json_add_text(arena, coding, STR("code"), code);
+    if (display.at != NULL) {
+        (void)json_add_text(arena, coding, STR("display"), display);
+    }
+    return concept;
+}
+
+static struct json *list_of(struct arena *arena, struct json *value)
+{
+    struct json *list = json_new(arena, JSON_ARRAY);
+    (void)json_append(list, value);
+    return list;
+}
+
+struct measurement_ids {
+    struct str study;
+    struct str report;
+    struct str task;
+    struct str organization; /* "Organization/…" */
+    struct str patient;
+    struct str now;
+};
+
+static struct json *registered_report(struct arena *arena, const struct measurement_ids *ids)
+{
+    struct json *report = json_new(arena, JSON_OBJECT);
+    (void)json_add_text(arena, report, STR("resourceType"), STR("DiagnosticReport"));
+    (void)json_add_text(arena, report, STR("status"), STR("registered"));
+    (void)json_add(report, STR("category"),
+                   list_of(arena, imaging_concept(arena, STR("http://terminology.hl7.org/CodeSystem/v2-0074"),
+                                                  STR("RAD"), STR("Radiology"))));
+    (void)json_add(report, STR("code"),
+                   imaging_concept(arena, STR("urn:shanhai:codes:ct-measurement"), STR("chest-ct"),
+                                   STR("胸部 CT 定量测量")));
+    (void)json_add(report, STR("subject"), imaging_reference(arena, ids->patient));
+    (void)json_add(report, STR("performer"), list_of(arena, imaging_reference(arena, ids->organization)));
+    (void)json_add(report, STR("imagingStudy"), list_of(arena, imaging_reference(arena, ids->study)));
+    return report;
+}
+
+static struct json *queued_task(struct arena *arena, const struct measurement_ids *ids)
+{
+    struct json *task = json_new(arena, JSON_OBJECT);
+    (void)json_add_text(arena, task, STR("resourceType"), STR("Task"));
+    (void)json_add_text(arena, task, STR("status"), STR("requested"));
+    (void)json_add(
+        task, STR("businessStatus"),
+        imaging_concept(arena, STR("urn:shanhai:codes:ct-measurement-state"), STR("queued"), STR("排队")));
+    (void)json_add_text(arena, task, STR("intent"), STR("order"));
+    (void)json_add(task, STR("code"),
+                   imaging_concept(arena, STR("urn:shanhai:codes:workflow"), STR("ct-measurement"),
+                                   STR("影像定量测量")));
+    (void)json_add(
+        task, STR("focus"),
+        imaging_reference(arena, arena_printf(arena, "DiagnosticReport/%.*s", STR_FMT(ids->report))));
+    (void)json_add(task, STR("for"), imaging_reference(arena, ids->patient));
+    (void)json_add_text(arena, task, STR("authoredOn"), ids->now);
+    (void)json_add(task, STR("owner"), imaging_reference(arena, ids->organization));
+    return task;
+}
+
+static bool new_id(struct arena *arena, struct str *id, struct error *error)
+{
+    char text[UUID_TEXT_BYTES];
+    if (!uuid_v7(clock_now_ms(), text, error)) {
+        return false;
+    }
+    *id = arena_dup(arena, str_from_cstr(text));
+    return id->at != NULL || IMAGING_NO_MEMORY(error);
+}
+
+static bool add_measurement(struct imaging *imaging, struct change_set *set, struct str study_uid,
+                            const struct archive_study *study, struct measurement_ids *ids,
+                            struct error *error)
+{
+    struct arena *arena = set->arena;
+    char now[INSTANT_BYTES];
+    (void)instant_format(clock_now_ms(), imaging->options.offset_minutes, now);
+    ids->now = arena_dup(arena, str_from_cstr(now));
+    if (!new_id(arena, &ids->report, error) || !new_id(arena, &ids->task, error)) {
+        return false;
+    }
+    set->entries[set->entries_count++] = (struct change_entry){ .kind = CHANGE_CREATE,
+                                                                .type = STR("DiagnosticReport"),
+                                                                .id = ids->report,
+                                                                .resource = registered_report(arena, ids) };
+    set->entries[set->entries_count++] = (struct change_entry){
+        .kind = CHANGE_CREATE, .type = STR("Task"), .id = ids->task, .resource = queued_task(arena, ids)
+    };
+    struct store_job_new *job = ARENA_NEW(arena, struct store_job_new);
+    if (job == NULL) {
+        return IMAGING_NO_MEMORY(error);
+    }
+    struct str input = arena_printf(
+        arena, "{\"task\":\"%.*s\",\"study\":\"%.*s\",\"series\":\"%.*s\",\"organization\":\"%.*s\"}",
+        STR_FMT(ids->task), STR_FMT(study_uid), STR_FMT(study->chest_ct_series),
+        STR_FMT(study->organization));
+    *job = (struct store_job_new){ .kind = STR("measure-ct"), .subject = ids->study, .input = input };
+    set->jobs = job;
+    set->jobs_count = 1;
+    return input.at != NULL || IMAGING_NO_MEMORY(error);
+}
+
+static bool grew(const struct json *before, const struct json *now)
+{
+    return before == NULL ||
+           !json_equal(JSON_GET(before, "numberOfInstances"), JSON_GET(now, "numberOfInstances"));
+}
+
+bool imaging_write_study(struct imaging *imaging, struct arena *arena, struct str study_uid,
+                         struct str patient, const struct archive_study *study, struct error *error)
+{
+    struct json *before = NULL;
+    size_t count = 0;
+    struct access_session session;
+    struct measurement_ids ids = { .patient = patient };
+    struct change_entry entries[3] = { { 0 } };
+    const struct imaging_search search = { .type = STR("ImagingStudy"),
+                                           .query = imaging_study_query(arena, study_uid) };
+    struct change_set set = { .arena = arena,
+                              .session = &session,
+                              .route = STR("study"),
+                              .entries = entries,
+                              .entries_count = 1,
+                              .by_workflow = true,
+                              .apply = unhold_apply,
+                              .apply_data = &study_uid };
+    if (!access_session_machine(imaging->options.access, arena, "device", study->organization, &session,
+                                error) ||
+        !imaging_find_one(imaging, arena, &search, &before, &count, error)) {
+        return false;
+    }
+    struct json *resource = study->imaging_study;
+    if (json_set(resource, STR("subject"), imaging_reference(arena, patient)) == NULL) {
+        return IMAGING_NO_MEMORY(error);
+    }
+    struct str id = JSON_TEXT(arena, before, "id");
+    if (id.at == NULL && !new_id(arena, &id, error)) {
+        return false;
+    }
+    ids.study = arena_printf(arena, "ImagingStudy/%.*s", STR_FMT(id));
+    ids.organization = arena_printf(arena, "Organization/%.*s", STR_FMT(study->organization));
+    entries[0] = (struct change_entry){ .kind = before == NULL ? CHANGE_CREATE : CHANGE_UPDATE,
+                                        .type = search.type,
+                                        .id = id,
+                                        .resource = resource };
+    if (study->chest_ct_series.len > 0 && grew(before, resource) &&
+        !add_measurement(imaging, &set, study_uid, study, &ids, error)) {
+        return false;
+    }
+    return change_apply(imaging->options.change, &set, error);
+}
+
+/* archive_host.study_changed */
+static bool study_changed(void *context, struct str study_uid, struct error *error)
+{
+    struct imaging *imaging = context;
+    struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
+    struct archive_study study = { 0 };
+    struct json *known = NULL;
+    size_t count = 0;
+    struct str patient = STR_NONE;
+    const char *reason = NULL;
+    const struct imaging_search search = { .type = STR("ImagingStudy"),
+                                           .query = imaging_study_query(&arena, study_uid) };
+    bool ok = archive_imaging_study(imaging->archive, &arena, study_uid, &study, error) &&
+              imaging_find_one(imaging, &arena, &search, &known, &count, error);
+    if (ok && known != NULL) {
+        patient = JSON_TEXT(&arena, JSON_GET(known, "subject"), "reference");
+    } else if (ok) {
+        ok = match_patient(imaging, &arena, &study, &patient, &reason, error);
+    }
+    if (ok && patient.at != NULL) {
+        ok = imaging_write_study(imaging, &arena, study_uid, patient, &study, error);
+    } else if (ok) {
+        struct holding holding = { .study_uid = study_uid, .study = &study, .reason = reason };
+        ok = store_apply_and_wait(imaging->options.store, hold_apply, &holding, STR_NONE, error);
+    }
+    arena_deinit(&arena);
+    return ok;
+}
+
+/* ---- held studies and people ---- */
+
+static const struct access_act match_act = { .interaction = ACCESS_OPERATION,
+                                             .type = { "ImagingStudy", sizeof "ImagingStudy" - 1 },
+                                             .operation = { "$match", sizeof "$match" - 1 } };
+
+static void add_member(struct arena *arena, struct json *object, const char *name,
+                       const struct store_value *value)
+{
+    if (value->kind == STORE_VALUE_TEXT) {
+        (void)json_add_text(arena, object, str_from_cstr(name), value->text);
+    } else if (value->kind == STORE_VALUE_INTEGER) {
+        (void)json_add(object, str_from_cstr(name), json_new_integer(arena, value->integer));
+    }
+}
+
+static bool held_rows(struct imaging *imaging, struct arena *arena, const struct store_where *where,
+                      size_t where_count, struct store_rows *rows, struct error *error)
+{
+    struct store_reader *reader = NULL;
+    const struct store_rows_query query = { .where = where,
+                                            .where_count = where_count,
+                                            .order = { "received_ms", NULL } };
+    if (!store_reader_begin(imaging->options.store, &reader, error)) {
+        return false;
+    }
+    bool ok = store_rows_find(reader, arena, &held_table, &query, rows, error);
+    store_reader_end(reader);
+    return ok;
+}
+
+bool imaging_held(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                  struct json **list, struct error *error)
+{
+    struct store_rows rows = { 0 };
+    const struct store_where where = { "organization", STORE_EQUAL, store_text(session->organization) };
+    struct json *made = json_new(arena, JSON_ARRAY);
+    if (!access_check(session, match_act, error) || !held_rows(imaging, arena, &where, 1, &rows, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < rows.rows_count; i++) {
+        struct json *entry = json_append(made, json_new(arena, JSON_OBJECT));
+        add_member(arena, entry, "study", store_rows_value(&held_table, &rows, i, "study"));
+        add_member(arena, entry, "reason", store_rows_value(&held_table, &rows, i, "reason"));
+        char time[INSTANT_BYTES];
+        (void)instant_format(store_rows_value(&held_table, &rows, i, "received_ms")->integer,
+                             imaging->options.offset_minutes, time);
+        (void)json_add_text(arena, entry, STR("receivedAt"), arena_dup(arena, str_from_cstr(time)));
+        add_member(arena, entry, "modality", store_rows_value(&held_table, &rows, i, "modalities"));
+        add_member(arena, entry, "instances", store_rows_value(&held_table, &rows, i, "instances"));
+        struct json *patient = json_add(entry, STR("patient"), json_new(arena, JSON_OBJECT));
+        add_member(arena, patient, "id", store_rows_value(&held_table, &rows, i, "patient_id"));
+        add_member(arena, patient, "name", store_rows_value(&held_table, &rows, i, "patient_name"));
+        add_member(arena, patient, "birthDate", store_rows_value(&held_table, &rows, i, "birth_date"));
+        add_member(arena, patient, "gender", store_rows_value(&held_table, &rows, i, "gender"));
+    }
+    *list = made;
+    return made != NULL || IMAGING_NO_MEMORY(error);
+}
+
+bool imaging_match(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                   struct str study_uid, struct str patient, struct error *error)
+{
+    struct store_rows rows = { 0 };
+    struct json *tree = NULL;
+    size_t count = 0;
+    struct archive_study study = { 0 };
+    const struct store_where where[] = { { "organization", STORE_EQUAL, store_text(session->organization) },
+                                         { "study", STORE_EQUAL, store_text(study_uid) } };
+    if (!access_check(session, match_act, error) || !held_rows(imaging, arena, where, 2, &rows, error)) {
+        return false;
+    }
+    if (rows.rows_count == 0) {
+        return FAIL(error, ERROR_NOT_FOUND, "there is no such study waiting to be matched");
+    }
+    const struct access_act read = { .interaction = ACCESS_READ, .type = STR("Patient") };
+    struct imaging_search search = { .type = read.type };
+    if (!str_starts_with(patient, STR("Patient/"))) {
+        return FAIL(error, ERROR_INPUT, "patient must be \"Patient/…\"");
+    }
+    search.query = arena_printf(arena, "_id=%.*s", STR_FMT(encode_value(arena, str_skip(patient, 8))));
+    if (!access_filter(session, read, arena, &search.filter, error) ||
+        !imaging_find_one(imaging, arena, &search, &tree, &count, error)) {
+        return false;
+    }
+    if (tree == NULL) {
+        return FAIL(error, ERROR_NOT_FOUND, "there is no such patient");
+    }
+    return archive_imaging_study(imaging->archive, arena, study_uid, &study, error) &&
+           imaging_write_study(imaging, arena, study_uid, patient, &study, error);
+}
+
+/* ---- opening ---- */
+
+bool imaging_open(struct arena *arena, const struct imaging_options *options, struct imaging **imaging,
+                  struct error *error)
+{
+    struct imaging *made = ARENA_NEW(arena, struct imaging);
+    if (made == NULL) {
+        return IMAGING_NO_MEMORY(error);
+    }
+    made->options = *options;
+    const struct archive_options archive = { .folder = options->folder,
+                                             .charset_fallback = "GB18030",
+                                             .offset_minutes = options->offset_minutes,
+                                             .host = { .context = made, .study_changed = study_changed } };
+    if (!archive_open(arena, &archive, &made->archive, error)) {
+        return false;
+    }
+    *imaging = made;
+    return true;
+}
+
+void imaging_close(struct imaging *imaging)
+{
+    if (imaging != NULL) {
+        archive_close(imaging->archive);
+    }
+}
+
+struct archive *imaging_archive(struct imaging *imaging)
+{
+    return imaging->archive;
+}
+
+struct job_kind imaging_job_kind(struct imaging *imaging)
+{
+    return (struct job_kind){ .name = "measure-ct",
+                              .data = imaging,
+                              .run = imaging_run_measurement,
+                              .given_up = imaging_measurement_given_up,
+                              .attempts_max = 3 };
+}

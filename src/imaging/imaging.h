@@ -1,0 +1,59 @@
+/* imaging.h — what joins the image archive to the records: a study at rest becomes an ImagingStudy of a patient or is
+ * held and asked; a chest CT is measured by a job in a process of its own (docs/modules/imaging.md).
+ *
+ * Threads: the archive's thread calls study_changed, feed's workers run the job, pool threads the rest. */
+#ifndef SHANHAI_IMAGING_IMAGING_H
+#define SHANHAI_IMAGING_IMAGING_H
+
+#include "access/access.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include "dicom/archive.h"
+#include "feed/feed.h"
+
+struct change;
+struct imaging;
+struct store;
+struct store_table;
+
+struct imaging_options {
+    struct store *store;
+    struct access *access;
+    struct change *change;
+    const char *folder;       /* of pack files */
+    const char *masks_folder; /* of measurement masks */
+    int offset_minutes;
+};
+
+bool imaging_open(struct arena *arena, const struct imaging_options *options, struct imaging **imaging,
+                  struct error *error) MUST_CHECK;
+void imaging_close(struct imaging *imaging); /* NULL is allowed */
+
+struct archive *imaging_archive(struct imaging *imaging);
+
+/* The job "measure-ct", for feed_options.kinds. */
+struct job_kind imaging_job_kind(struct imaging *imaging);
+
+/* Held studies: (study UID) → who sent it, why it is held. To stand in store_options.tables. */
+const struct store_table *imaging_held_table(void);
+
+/* Whether the session may see a study: its ImagingStudy passes the session's filter. A held study: only the sender's
+ * own organisation with the right "match-studies". */
+bool imaging_may_see(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                     struct str study_uid, bool *may, struct error *error) MUST_CHECK;
+
+/* Array of {study, reason, receivedAt, modality, instances, patient: {id, name, birthDate, gender}} of the session's
+ * tenant. Right "match-studies". */
+bool imaging_held(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                  struct json **list, struct error *error) MUST_CHECK;
+
+/* A person says whose study it is ("Patient/…", readable by the session). */
+bool imaging_match(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                   struct str study_uid, struct str patient, struct error *error) MUST_CHECK;
+
+/* The mask of a series' measurement (lung/lung_mask.h), if there is one and the session may see the reviewed or
+ * reviewable report; *mask stays absent otherwise. */
+bool imaging_mask(struct imaging *imaging, struct arena *arena, struct str series_uid, struct str *mask,
+                  struct error *error) MUST_CHECK;
+
+#endif

@@ -1,0 +1,45 @@
+/* imaging_internal.h — shared by the files of this folder. */
+#ifndef SHANHAI_IMAGING_INTERNAL_H
+#define SHANHAI_IMAGING_INTERNAL_H
+
+#include "imaging/imaging.h"
+#include "store/rows.h"
+#include "store/search.h"
+
+struct imaging {
+    struct imaging_options options;
+    struct archive *archive;
+};
+
+#define IMAGING_NO_MEMORY(error)                                                                             \
+    FAIL((error), ERROR_TOO_LARGE, "the images need more memory than a request may use")
+
+/* A search with the program's own authority, or a session's filter: the first hit's tree (NULL without) and version. */
+struct imaging_search {
+    struct str type;
+    struct str query; /* "identifier=…", percent-encoded */
+    const struct store_filter *filter;
+};
+bool imaging_find_one(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
+                      struct json **tree, size_t *count, struct error *error) MUST_CHECK;
+
+/* "identifier=urn:dicom:uid|urn:oid:UID", encoded. */
+struct str imaging_study_query(struct arena *arena, struct str study_uid);
+
+/* Writes the ImagingStudy of a study for a patient ("Patient/…"), and, when a chest CT came or grew, its measurement
+ * (report, Task, job) in the same commit. Ends holding it. */
+bool imaging_write_study(struct imaging *imaging, struct arena *arena, struct str study_uid,
+                         struct str patient, const struct archive_study *study,
+                         struct error *error) MUST_CHECK;
+
+/* imaging_measure.c */
+bool imaging_run_measurement(void *data, struct arena *arena, const struct store_job *job, struct str *result,
+                             struct error *error);
+void imaging_measurement_given_up(void *data, struct arena *arena, const struct store_job *job,
+                                  const struct error *error);
+
+/* Builders. */
+struct json *imaging_reference(struct arena *arena, struct str reference);
+struct json *imaging_concept(struct arena *arena, struct str system, struct str code, struct str display);
+
+#endif
