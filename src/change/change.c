@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/parse.h"
+#include "base/table.h"
 #include "base/uuid.h"
 #include "change/change_internal.h"
 #include "fhir/index.h"
@@ -71,6 +72,7 @@ struct preparing {
     struct store_condition *conditions;
     size_t conditions_count;
     int64_t now_ms;
+    struct table written; /* "Type/id" of what this set creates or updates */
 };
 
 static enum access_interaction interaction_of(enum change_kind kind)
@@ -184,6 +186,7 @@ static bool check_rights(const struct preparing *at, const struct change_entry *
         .resource = entry->resource,
         .previous = tree,
         .previous_version = tree == NULL ? NULL : previous,
+        .created = &at->written,
         .reader = at->reader,
         .now_ms = at->now_ms,
     };
@@ -474,12 +477,30 @@ static bool begin(struct change *change, struct change_set *set, struct preparin
            (set->by_workflow || access_filter(set->session, read, set->arena, &at->read_filter, error));
 }
 
+/* A reference to another entry counts as seen: that entry must pass its own check, or nothing is written. */
+static bool note_written(struct preparing *at, struct error *error)
+{
+    struct change_set *set = at->set;
+    at->written = table_in(set->arena);
+    for (size_t i = 0; set->entries_count > 1 && i < set->entries_count; i++) {
+        struct change_entry *entry = &set->entries[i];
+        if (entry->kind == CHANGE_DELETE || entry->id.len == 0) {
+            continue;
+        }
+        struct str key = arena_printf(set->arena, "%.*s/%.*s", STR_FMT(entry->type), STR_FMT(entry->id));
+        if (key.at == NULL || !table_set(&at->written, key, entry)) {
+            return FAIL(error, ERROR_TOO_LARGE, "the request needs more memory than a request may have");
+        }
+    }
+    return true;
+}
+
 bool change_prepare(struct change *change, struct change_set *set, struct error *error)
 {
     struct preparing at = { 0 };
     struct error cause = { 0 };
     assert(set->entries_count > 0);
-    bool ok = begin(change, set, &at, &cause);
+    bool ok = begin(change, set, &at, &cause) && note_written(&at, &cause);
     for (size_t i = 0; ok && i < set->entries_count; i++) {
         bool needed = false;
         ok = prepare_entry(&at, &set->entries[i], &set->stored.writes[set->stored.writes_count], &needed,
