@@ -108,7 +108,7 @@ static bool shape_of_type(struct check *check, const struct expression *named, s
         str_equal(named->type_space, STR("System")) ? NULL : type_find(named->name);
     if (type == NULL) {
         *out = anything();
-        return type_exists(named->type_space, named->name) ||
+        return type_exists(named->type_space, named->name) || str_equal(named->type_space, STR("System")) ||
                FAIL(error, ERROR_INPUT, "FHIRPath, column %u: no type '%.*s'", named->at + 1,
                     STR_FMT(str_slice(named->name, 0, 64)));
     }

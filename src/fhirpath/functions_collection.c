@@ -225,8 +225,9 @@ bool function_aggregate(struct call *call, struct error *error)
 static bool take_range(struct call *call, size_t from, size_t to)
 {
     to = to > call->in->count ? call->in->count : to;
-    from = from > to ? to : from;
-    *call->out = (struct list){ .items = call->in->items + from, .count = to - from };
+    if (from < to) {
+        *call->out = (struct list){ .items = call->in->items + from, .count = to - from };
+    }
     return true;
 }
 
