@@ -237,9 +237,40 @@ bool function_resolve(struct call *call, struct error *error)
 
 /* ---- terminology and profiles: answered by the host ---- */
 
+static bool coding_is_member(struct arena *arena, const struct model_value_set *set,
+                             const struct json *coding)
+{
+    struct str code = JSON_TEXT(arena, coding, "code");
+    return code.at != NULL && model_value_set_has(set, JSON_TEXT(arena, coding, "system"), code);
+}
+
+/* The sets whose codes the model has written out: a code, a Coding, or one coding of a CodeableConcept. */
+static bool ask_model(struct arena *arena, const struct fhirpath_item *item, struct str url, bool *known,
+                      bool *is_member)
+{
+    const struct model_value_set *set = model_value_set_find(str_slice(url, 0, str_find_char(url, '|')));
+    const struct json *node = item->kind == FHIRPATH_NODE ? item->node.value : NULL;
+    *known = set != NULL && set->systems_count > 0;
+    *is_member = false;
+    if (!*known) {
+        return true;
+    }
+    if (node == NULL || node->kind != JSON_OBJECT) {
+        struct fhirpath_item value = fhirpath_item_to_system(arena, item);
+        *is_member = value.kind == FHIRPATH_STRING && model_value_set_has(set, STR_NONE, value.string);
+        return true;
+    }
+    *is_member = coding_is_member(arena, set, node);
+    JSON_EACH(coding, JSON_GET(node, "coding")) {
+        *is_member = *is_member || coding_is_member(arena, set, coding);
+    }
+    return true;
+}
+
 bool function_member_of(struct call *call, struct error *error)
 {
     const struct fhirpath_host *host = call->run->context->host;
+    bool has_host = host != NULL && host->member_of != NULL;
     struct str value_set = STR_NONE;
     bool given = false;
     bool known = false;
@@ -253,11 +284,14 @@ bool function_member_of(struct call *call, struct error *error)
     if (!given || call->in->count == 0) {
         return true;
     }
-    if (host == NULL || host->member_of == NULL) {
-        return FAIL(error, ERROR_UNSUPPORTED, "FHIRPath: memberOf() has no terminology to ask here");
-    }
-    if (!host->member_of(host->data, &call->in->items[0], value_set, &known, &is_member, error)) {
+    const struct fhirpath_item *item = &call->in->items[0];
+    bool answered = has_host ? host->member_of(host->data, item, value_set, &known, &is_member, error)
+                             : ask_model(call->run->arena, item, value_set, &known, &is_member);
+    if (!answered) {
         return false;
+    }
+    if (!known && !has_host) {
+        return FAIL(error, ERROR_UNSUPPORTED, "FHIRPath: memberOf() has no terminology to ask here");
     }
     return !known || list_add_boolean(call->run, call->out, is_member, error);
 }

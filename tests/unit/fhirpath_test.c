@@ -169,6 +169,8 @@ static void asks_the_host(void **state)
     assert_true(str_equal_cstr(evaluate_in(&context, "gender.memberOf('http://x.test/other')"), ""));
     must_fail(context, "'Broken/1'.resolve()", ERROR_BUSY);
     must_fail((struct fhirpath_context){ 0 }, "gender.memberOf('http://x.test/known')", ERROR_UNSUPPORTED);
+    must_give("gender.memberOf('http://hl7.org/fhir/ValueSet/administrative-gender')", "true");
+    must_give("'blue'.memberOf('http://hl7.org/fhir/ValueSet/administrative-gender|4.0.1')", "false");
     must_fail((struct fhirpath_context){ 0 }, "conformsTo('http://x.test/profile')", ERROR_RULE);
 }
 
