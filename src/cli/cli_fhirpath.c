@@ -76,9 +76,13 @@ static int run(struct arena *arena, const char *expression, const char *file)
 
 int cli_fhirpath(int argc, char **argv)
 {
-    if (argc < 2 || argc > 3) {
-        (void)fputs("usage: shanhai fhirpath EXPRESSION [FILE]\n", stderr);
-        return EXIT_SYNTAX;
+    bool asked = argc == 2 && strcmp(argv[1], "--help") == 0;
+    if (argc < 2 || argc > 3 || asked) {
+        (void)fputs(
+            "usage: shanhai fhirpath EXPRESSION [FILE]\n"
+            "prints what the expression gives on the resource in FILE (JSON) as [{\"type\":…,\"value\":…}]\n",
+            asked ? stdout : stderr);
+        return asked ? EXIT_FINE : EXIT_SYNTAX;
     }
     struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
     int code = run(&arena, argv[1], argc == 3 ? argv[2] : NULL);
