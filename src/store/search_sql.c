@@ -1,5 +1,7 @@
 #include "store/search_sql.h"
 
+enum { FIRST_VALUES = 32 };
+
 /* ---- pieces ---- */
 
 bool builder_init(struct builder *b, struct store_reader *reader, const struct store_filter *filter,
@@ -9,7 +11,8 @@ bool builder_init(struct builder *b, struct store_reader *reader, const struct s
                            .filter = filter,
                            .arena = arena,
                            .text = { .bytes_max = SEARCH_SQL_BYTES },
-                           .values = ARENA_ARRAY(arena, struct store_value, SEARCH_SQL_VALUES) };
+                           .values = ARENA_ARRAY(arena, struct store_value, FIRST_VALUES),
+                           .values_room = FIRST_VALUES };
     if (b->values == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
     }
@@ -28,9 +31,23 @@ void add_sql(struct builder *b, const char *fragment)
     buf_add(&b->text, str_from_cstr(fragment));
 }
 
+static bool values_grow(struct builder *b)
+{
+    size_t room = 4 * b->values_room;
+    struct store_value *grown =
+        room > SEARCH_SQL_VALUES ? NULL : ARENA_ARRAY(b->arena, struct store_value, room);
+    if (grown == NULL) {
+        return false;
+    }
+    memcpy(grown, b->values, b->values_count * sizeof *grown);
+    b->values = grown;
+    b->values_room = room;
+    return true;
+}
+
 static void add_value(struct builder *b, struct store_value value)
 {
-    if (b->values_count == SEARCH_SQL_VALUES) {
+    if (b->values_count == b->values_room && !values_grow(b)) {
         b->failed = true;
         return;
     }

@@ -8,7 +8,7 @@
 #include "fhir/search_query.h"
 #include "store/internal.h"
 
-enum { SEARCH_SQL_BYTES = 512 * 1024, SEARCH_SQL_VALUES = 8000, SEARCH_SQL_ALIASES = 200 };
+enum { SEARCH_SQL_BYTES = 512 * 1024, SEARCH_SQL_VALUES = 8192, SEARCH_SQL_ALIASES = 200 };
 
 struct builder {
     struct store_reader *reader;
@@ -17,6 +17,7 @@ struct builder {
     struct buf text;
     struct store_value *values; /* ?1, ?2, … */
     size_t values_count;
+    size_t values_room;
     unsigned aliases;
     unsigned depth; /* of chains */
     bool failed;    /* too long, too many values, too deep, or out of memory */
