@@ -11,8 +11,10 @@
 
 #include "base/file.h"
 #include "base/parse.h"
+#include "fhir/validate.h"
 #include "lung/lung_measure.h"
 #include "lung/lung_report.h"
+#include "lung/lung_worker.h"
 #include "phantom_file.h"
 
 /* ---- a folder of phantom files ---- */
@@ -407,6 +409,16 @@ static void check_codes(struct arena *arena, const struct json *codes, const str
     }
 }
 
+static void check_valid(struct arena *arena, const struct json *resource)
+{
+    struct outcome outcome = outcome_in(arena);
+    bool valid = validate_resource(resource, &(struct validate_options){ 0 }, &outcome);
+    for (const struct outcome_issue *issue = outcome.first; issue != NULL; issue = issue->next) {
+        print_message("%.*s: %.*s\n", STR_FMT(issue->path), STR_FMT(issue->text));
+    }
+    assert_true(valid);
+}
+
 static void check_report(struct arena *arena, const struct json *json)
 {
     struct lung_report report;
@@ -430,13 +442,16 @@ static void check_report(struct arena *arena, const struct json *json)
     assert_true(str_find(report.conclusion, STR("不是诊断")) < report.conclusion.len);
     assert_true(str_find(report.conclusion_en, STR("not a diagnosis")) < report.conclusion_en.len);
     assert_true(str_find(report.conclusion, volume) < report.conclusion.len);
-    struct str text;
-    if (access("definitions/codesystems/ct-measurement.json", R_OK) != 0) {
-        print_message("code system not found from here: its codes are not checked\n");
-        return;
+    check_valid(arena, report.device);
+    check_valid(arena, report.report);
+    JSON_EACH(observation, report.observations) {
+        check_valid(arena, observation);
     }
-    assert_true(
-        file_read_whole(arena, "definitions/codesystems/ct-measurement.json", 1 << 20, &text, &error));
+    const char *definitions = getenv("SHANHAI_DEFINITIONS");
+    struct str text;
+    struct str path = arena_printf(arena, "%s/codesystems/ct-measurement.json",
+                                   definitions == NULL ? "definitions" : definitions);
+    assert_true(file_read_whole(arena, path.at, 1 << 20, &text, &error));
     struct json *codes = NULL;
     assert_true(json_read(arena, text, &codes, &error));
     check_codes(arena, codes, report.observations);
@@ -521,6 +536,58 @@ static void test_worker_lines(void **state)
     arena_deinit(&arena);
 }
 
+static bool note_percent(void *context, unsigned percent)
+{
+    *(unsigned *)context = percent;
+    return true;
+}
+
+static bool stop(void *context, unsigned percent)
+{
+    (void)context;
+    (void)percent;
+    return false;
+}
+
+static void test_worker_process(void **state)
+{
+    (void)state;
+    const char *program = getenv("SHANHAI_PROGRAM");
+    if (program == NULL) {
+        print_message("the worker process is left out: SHANHAI_PROGRAM is not set\n");
+        skip();
+    }
+    struct folder *folder = folder_make(64, 40, (struct phantom_options){ 0 });
+    folder_fill(folder);
+    struct arena arena = { .bytes_max = 1 << 24 };
+    struct error error = { 0 };
+    struct str json = STR_NONE;
+    struct str mask = STR_NONE;
+    unsigned percent = 0;
+    struct lung_worker_options options = { .program = program,
+                                           .progress = note_percent,
+                                           .context = &percent };
+    if (!lung_worker_run(&arena, folder->sources, folder->count, &options, &json, &mask, &error)) {
+        fail_msg("%s", error.text);
+    }
+    assert_int_equal(percent, 100);
+    assert_true(str_find(json, STR("\"status\":\"measured\"")) < json.len);
+    assert_true(mask.len > 1000);
+    assert_true(lung_worker_run(&arena, folder->sources, 5, &options, &json, &mask, &error)); /* unfit */
+    assert_true(str_find(json, STR("too-few-slices")) < json.len);
+    assert_int_equal(mask.len, 0);
+    assert_int_equal(truncate(folder->sources[10].path, 3000), 0);
+    assert_false(lung_worker_run(&arena, folder->sources, folder->count, &options, &json, &mask, &error));
+    assert_int_equal(error.kind, ERROR_STRUCTURE);
+    options.progress = stop;
+    assert_false(lung_worker_run(&arena, folder->sources, folder->count, &options, &json, &mask, &error));
+    assert_int_equal(error.kind, ERROR_BUSY);
+    options.program = "/nonexistent";
+    assert_false(lung_worker_run(&arena, folder->sources, folder->count, &options, &json, &mask, &error));
+    arena_deinit(&arena);
+    folder_free(folder);
+}
+
 /* The reference in numpy measured 954 and 1936 ml; the solid right upper zone must show as excluded. */
 static void test_real_ct(void **state)
 {
@@ -568,6 +635,7 @@ int main(void)
         cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_files_to_report),
         cmocka_unit_test(test_worker_lines),
+        cmocka_unit_test(test_worker_process),
         cmocka_unit_test(test_real_ct),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
