@@ -238,7 +238,7 @@ static bool refuse(struct http_request *request, const struct error *error)
     return false;
 }
 
-static bool begin(struct http_request *request, bool fhir_only)
+bool api_begin(struct http_request *request)
 {
     struct error error = { 0 };
     struct api_call *call = ARENA_NEW(&request->arena, struct api_call);
@@ -250,20 +250,10 @@ static bool begin(struct http_request *request, bool fhir_only)
     call->pretty = str_equal(http_query_value(request, STR("_pretty")), STR("true"));
     read_prefer(request, call);
     if (!api_session(request, &call->session, &error) || !check_row(request, call, &error) ||
-        (fhir_only && !api_check_accept(request, &error))) {
+        !api_check_accept(request, &error)) {
         return refuse(request, &error);
     }
     return true;
-}
-
-bool api_begin(struct http_request *request)
-{
-    return begin(request, true);
-}
-
-bool api_begin_any(struct http_request *request)
-{
-    return begin(request, false);
 }
 
 bool api_begin_public(struct http_request *request)

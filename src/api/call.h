@@ -46,8 +46,6 @@ static inline struct api_call *call_of(const struct http_request *request)
 
 /* http_route.begin of every row with a session: session, row's right, formats. */
 bool api_begin(struct http_request *request);
-/* The same for answers in other formats (events, figures, images). */
-bool api_begin_any(struct http_request *request);
 /* The same for public rows that are asked in FHIR's format (/metadata). */
 bool api_begin_public(struct http_request *request);
 

@@ -44,6 +44,10 @@ enum http_verdict figures_list(struct http_request *request);
 enum http_verdict figures_drill(struct http_request *request);
 enum http_verdict reports_get(struct http_request *request);
 
+/* studies.c (pool) */
+enum http_verdict studies_held(struct http_request *request);
+enum http_verdict studies_match(struct http_request *request);
+
 /* events.c */
 enum http_verdict events_open(struct http_request *request);
 

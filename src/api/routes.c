@@ -81,17 +81,15 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/admin/accounts/{name}/{action}", accounts_act, RIGHT("accounts"),
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
-    /* figures */
-    { HTTP_GET, "/indicators", figures_list, RIGHT("figures"), .flags = HTTP_ROUTE_POOL,
-      .begin = api_begin_any },
-    { HTTP_GET, "/indicators/{code}/resources", figures_drill, RIGHT("figures"), .flags = HTTP_ROUTE_POOL,
-      .begin = api_begin_any },
-    { HTTP_GET, "/reports/{code}", reports_get, RIGHT("figures"), .flags = HTTP_ROUTE_POOL,
-      .begin = api_begin_any },
+    /* studies that wait to be matched */
+    { HTTP_GET, "/studies/held", studies_held, RIGHT("studies-match"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_POST, "/studies/held/{study}/match", studies_match, RIGHT("studies-match"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
     /* live events, the machine's own figures, the screens */
-    { HTTP_GET, "/events", events_open, SESSION, .flags = HTTP_ROUTE_NO_DEADLINE, .begin = api_begin_any },
-    { HTTP_GET, "/metrics", api_metrics, RIGHT("settings"), .begin = api_begin_any },
+    { HTTP_GET, "/events", events_open, SESSION, .flags = HTTP_ROUTE_NO_DEADLINE, .begin = api_begin },
+    { HTTP_GET, "/metrics", api_metrics, RIGHT("settings"), .begin = api_begin },
     { HTTP_GET, "/health", api_health, PUBLIC, .flags = 0 },
     { HTTP_GET, "/{path*}", assets_get, PUBLIC, .flags = 0 },
 };

@@ -397,10 +397,6 @@ static bool study_changed(void *context, struct str study_uid, struct error *err
 
 /* ---- held studies and people ---- */
 
-static const struct access_act match_act = { .interaction = ACCESS_OPERATION,
-                                             .type = { "ImagingStudy", sizeof "ImagingStudy" - 1 },
-                                             .operation = { "$match", sizeof "$match" - 1 } };
-
 static void add_member(struct arena *arena, struct json *object, const char *name,
                        const struct store_value *value)
 {
@@ -432,7 +428,7 @@ bool imaging_held(struct imaging *imaging, const struct access_session *session,
     struct store_rows rows = { 0 };
     const struct store_where where = { "organization", STORE_EQUAL, store_text(session->organization) };
     struct json *made = json_new(arena, JSON_ARRAY);
-    if (!access_check(session, match_act, error) || !held_rows(imaging, arena, &where, 1, &rows, error)) {
+    if (!access_need_right(session, "studies-match", error) || !held_rows(imaging, arena, &where, 1, &rows, error)) {
         return false;
     }
     for (size_t i = 0; i < rows.rows_count; i++) {
@@ -464,7 +460,7 @@ bool imaging_match(struct imaging *imaging, const struct access_session *session
     struct archive_study study = { 0 };
     const struct store_where where[] = { { "organization", STORE_EQUAL, store_text(session->organization) },
                                          { "study", STORE_EQUAL, store_text(study_uid) } };
-    if (!access_check(session, match_act, error) || !held_rows(imaging, arena, where, 2, &rows, error)) {
+    if (!access_need_right(session, "studies-match", error) || !held_rows(imaging, arena, where, 2, &rows, error)) {
         return false;
     }
     if (rows.rows_count == 0) {

@@ -38,12 +38,12 @@ struct job_kind imaging_job_kind(struct imaging *imaging);
 const struct store_table *imaging_held_table(void);
 
 /* Whether the session may see a study: its ImagingStudy passes the session's filter. A held study: only the sender's
- * own organisation with the right "match-studies". */
+ * own organisation with the right "studies-match". */
 bool imaging_may_see(struct imaging *imaging, const struct access_session *session, struct arena *arena,
                      struct str study_uid, bool *may, struct error *error) MUST_CHECK;
 
 /* Array of {study, reason, receivedAt, modality, instances, patient: {id, name, birthDate, gender}} of the session's
- * tenant. Right "match-studies". */
+ * tenant. Right "studies-match". */
 bool imaging_held(struct imaging *imaging, const struct access_session *session, struct arena *arena,
                   struct json **list, struct error *error) MUST_CHECK;
 

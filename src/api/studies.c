@@ -1,0 +1,44 @@
+/* /studies/held: studies whose patient fits nobody, and a person's word whose they are. */
+#include "api/call.h"
+#include "api/handlers.h"
+#include "imaging/imaging.h"
+
+static bool need_images(struct http_request *request, struct error *error)
+{
+    return api_of(request)->imaging != NULL || FAIL(error, ERROR_NOT_FOUND, "this server keeps no images");
+}
+
+enum http_verdict studies_held(struct http_request *request)
+{
+    struct error error = { 0 };
+    struct json *list = NULL;
+    const struct api_read read = { .act = { .interaction = ACCESS_OPERATION,
+                                            .operation = STR("studies-held") } };
+    if (!need_images(request, &error) ||
+        !imaging_held(api_of(request)->imaging, &call_of(request)->session, &request->arena, &list, &error) ||
+        !api_audit_read(request, &call_of(request)->session, &read, &error)) {
+        return api_fail(request, &error);
+    }
+    api_respond_json(request, 200, false, list);
+    return HTTP_DONE;
+}
+
+enum http_verdict studies_match(struct http_request *request)
+{
+    struct error error = { 0 };
+    struct json *body = NULL;
+    if (!need_images(request, &error) || !api_read_json(request, &body, &error)) {
+        return api_fail(request, &error);
+    }
+    struct str patient = JSON_TEXT(&request->arena, body, "patient");
+    struct str study = http_parameter(request, STR("study"));
+    if (!imaging_match(api_of(request)->imaging, &call_of(request)->session, &request->arena, study, patient,
+                       &error)) {
+        return api_fail(request, &error);
+    }
+    struct json *answer = json_new(&request->arena, JSON_OBJECT);
+    (void)json_add_text(&request->arena, answer, STR("study"), study);
+    (void)json_add_text(&request->arena, answer, STR("patient"), patient);
+    api_respond_json(request, 200, false, answer);
+    return HTTP_DONE;
+}
