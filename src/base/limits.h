@@ -48,6 +48,7 @@ enum {
     LIMIT_DICOM_INSTANCE_BYTES = 512 * 1024 * 1024, /* one stored instance */
     LIMIT_DICOM_INFLATED_BYTES = 256 * 1024 * 1024, /* a deflated data set, inflated */
     LIMIT_DICOM_FRAME_BYTES = 128 * 1024 * 1024,    /* one decoded frame */
+    LIMIT_DICOM_METADATA_BYTES = 256 * 1024 * 1024, /* DICOM JSON of a series or study */
 };
 
 #endif

@@ -448,6 +448,24 @@ bool archive_list_instances(struct archive *archive, struct arena *arena, struct
     return archive_index_instances(archive->index, arena, study, series, instances, count, error);
 }
 
+bool archive_list_series(struct archive *archive, struct arena *arena, struct str study, struct str **series,
+                         size_t *count, struct error *error)
+{
+    struct archive_series_row *rows = NULL;
+    if (!archive_index_series(archive->index, arena, study, STR_NONE, &rows, count, error)) {
+        return false;
+    }
+    struct str *uids = ARENA_ARRAY(arena, struct str, *count + 1);
+    if (uids == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "no memory left to list series");
+    }
+    for (size_t i = 0; i < *count; i++) {
+        uids[i] = rows[i].uid;
+    }
+    *series = uids;
+    return *count > 0 || FAIL(error, ERROR_NOT_FOUND, "there is no such study");
+}
+
 /* ---- check ---- */
 
 struct check {

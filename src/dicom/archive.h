@@ -132,6 +132,13 @@ bool archive_series_metadata(struct archive *archive, struct arena *arena, struc
                              struct str series, struct str *gzip, struct str *etag,
                              struct error *error) MUST_CHECK;
 
+/* Undoes the compression of such a text. */
+bool archive_gunzip(struct str gzip, struct buf *out, struct error *error) MUST_CHECK;
+
+/* UIDs of a study's series, by series number. */
+bool archive_list_series(struct archive *archive, struct arena *arena, struct str study, struct str **series,
+                         size_t *count, struct error *error) MUST_CHECK;
+
 /* DICOM JSON of one instance (an object), appended. */
 bool archive_instance_metadata(struct archive *archive, struct arena *arena,
                                const struct archive_instance *instance, struct buf *out,

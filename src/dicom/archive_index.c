@@ -132,6 +132,7 @@ struct connection {
 struct archive_index {
     struct connection writer;
     struct connection reader;
+    struct connection query; /* of QIDO, which may take long: frames do not wait for it */
 };
 
 static bool fail_sql(sqlite3 *database, struct error *error)
@@ -236,7 +237,7 @@ static bool open_both(struct archive_index *index, const char *path, struct erro
     if (sqlite3_exec(index->writer.database, schema, NULL, NULL, NULL) != SQLITE_OK) {
         return fail_sql(index->writer.database, error);
     }
-    return connection_open(&index->reader, path, error);
+    return connection_open(&index->reader, path, error) && connection_open(&index->query, path, error);
 }
 
 bool archive_index_open(struct arena *arena, const char *folder, struct archive_index **index,
@@ -269,6 +270,7 @@ bool archive_index_open(struct arena *arena, const char *folder, struct archive_
 void archive_index_close(struct archive_index *index)
 {
     if (index != NULL) {
+        connection_close(&index->query);
         connection_close(&index->reader);
         connection_close(&index->writer);
     }
@@ -762,7 +764,7 @@ bool archive_index_query(struct archive_index *index, struct arena *arena, const
                          bool (*row)(void *data, const struct archive_query_row *row), void *data,
                          struct error *error)
 {
-    struct connection *connection = &index->reader;
+    struct connection *connection = &index->query;
     sqlite3_stmt *statement = NULL;
     (void)pthread_mutex_lock(&connection->lock);
     bool ok = sqlite3_prepare_v2(connection->database, query_texts[query->level][way_in(query)], -1,

@@ -11,7 +11,7 @@
 #include "base/limits.h"
 #include "dicom/dicom_json.h"
 
-enum { INLINE_BYTES_MAX = 1024, METADATA_BYTES_MAX = 512 << 20 };
+enum { INLINE_BYTES_MAX = 1024 };
 
 bool archive_instance_metadata(struct archive *archive, struct arena *arena,
                                const struct archive_instance *instance, struct buf *out, struct error *error)
@@ -30,7 +30,7 @@ bool archive_instance_metadata(struct archive *archive, struct arena *arena,
                                  archive->options.web_root, instance->study, instance->series, instance->sop);
     dicom_json_write(out, arena, &file.dataset, &json);
     return !out->failed ||
-           FAIL(error, ERROR_TOO_LARGE, "the metadata is larger than %d bytes", METADATA_BYTES_MAX);
+           FAIL(error, ERROR_TOO_LARGE, "the metadata is larger than %d bytes", LIMIT_DICOM_METADATA_BYTES);
 }
 
 /* RFC 1952, fast: the text is repetitive and shrinks to a twentieth all the same. */
@@ -59,7 +59,7 @@ static bool make_metadata(struct archive *archive, struct str study, struct str 
 {
     struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
     struct arena scratch = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
-    struct buf text = { .bytes_max = METADATA_BYTES_MAX };
+    struct buf text = { .bytes_max = LIMIT_DICOM_METADATA_BYTES };
     struct archive_instance *instances = NULL;
     size_t count = 0;
     bool ok = archive_index_instances(archive->index, &arena, study, series, &instances, &count, error);
@@ -100,7 +100,7 @@ bool archive_metadata_refresh(struct archive *archive, struct str study, struct 
     (void)pthread_mutex_lock(&archive->metadata_lock);
     for (size_t i = 0; ok && i < count; i++) {
         if (series[i].metadata_instances != series[i].instances) {
-            struct buf out = { .bytes_max = METADATA_BYTES_MAX };
+            struct buf out = { .bytes_max = LIMIT_DICOM_METADATA_BYTES };
             ok = keep_metadata(archive, study, &series[i], &out, error);
             buf_deinit(&out);
         }
@@ -128,9 +128,9 @@ bool archive_series_metadata(struct archive *archive, struct arena *arena, struc
     struct error unreadable = { 0 };
     bool is_kept = row->metadata_instances == row->instances &&
                    archive_pack_path(archive, name, ".json.gz", path, sizeof path, error) &&
-                   file_read_whole(arena, path, METADATA_BYTES_MAX, gzip_text, &unreadable);
+                   file_read_whole(arena, path, LIMIT_DICOM_METADATA_BYTES, gzip_text, &unreadable);
     if (!is_kept) {
-        struct buf out = { .bytes_max = METADATA_BYTES_MAX };
+        struct buf out = { .bytes_max = LIMIT_DICOM_METADATA_BYTES };
         (void)pthread_mutex_lock(&archive->metadata_lock);
         ok = keep_metadata(archive, study, row, &out, error);
         (void)pthread_mutex_unlock(&archive->metadata_lock);
@@ -143,4 +143,23 @@ bool archive_series_metadata(struct archive *archive, struct arena *arena, struc
     *etag = arena_printf(arena, "\"m%s-%lld\"", name, (long long)row->instances);
     return (gzip_text->at != NULL && etag->at != NULL) ||
            FAIL(error, ERROR_TOO_LARGE, "no memory left to send metadata");
+}
+
+bool archive_gunzip(struct str packed, struct buf *out, struct error *error)
+{
+    enum { STEP_BYTES = 1 << 18 };
+    z_stream stream = { .next_in = (Bytef *)(uintptr_t)packed.at, .avail_in = (uInt)packed.len };
+    int result = inflateInit2(&stream, MAX_WBITS + 16);
+    while (result == Z_OK) {
+        char *room = buf_reserve(out, STEP_BYTES);
+        if (room == NULL) {
+            break;
+        }
+        stream.next_out = (Bytef *)room;
+        stream.avail_out = STEP_BYTES;
+        result = inflate(&stream, Z_NO_FLUSH);
+        out->len += STEP_BYTES - stream.avail_out;
+    }
+    (void)inflateEnd(&stream);
+    return result == Z_STREAM_END || FAIL(error, ERROR_TOO_LARGE, "kept metadata cannot be unpacked");
 }
