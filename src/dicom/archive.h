@@ -121,6 +121,11 @@ bool archive_list_instances(struct archive *archive, struct arena *arena, struct
 /* Opens the pack file of an instance for reading. The caller closes *fd. */
 bool archive_open_pack(struct archive *archive, const char *pack, int *fd, struct error *error) MUST_CHECK;
 
+/* The path of an instance's pack file, for a process of our own that reads it (the measurement). */
+enum { ARCHIVE_PATH_BYTES = 1200 };
+bool archive_pack_file(struct archive *archive, const char *pack, char path[ARCHIVE_PATH_BYTES],
+                       struct error *error) MUST_CHECK;
+
 /* The whole Part 10 file, or its first `bytes_max` bytes, in the arena. */
 bool archive_read_instance(struct archive *archive, struct arena *arena,
                            const struct archive_instance *instance, uint64_t bytes_max, struct str *bytes,

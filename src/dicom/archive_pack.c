@@ -430,6 +430,12 @@ bool archive_pack_cut(const struct archive *archive, const char *name, uint64_t 
            FAIL_OS(error, error_kind_from_errno(errno), "cannot cut pack file %s", name);
 }
 
+bool archive_pack_file(struct archive *archive, const char *pack, char path[ARCHIVE_PATH_BYTES],
+                       struct error *error)
+{
+    return archive_pack_path(archive, pack, ".pack", path, ARCHIVE_PATH_BYTES, error);
+}
+
 bool archive_open_pack(struct archive *archive, const char *pack, int *fd, struct error *error)
 {
     char path[1200];

@@ -428,7 +428,8 @@ bool imaging_held(struct imaging *imaging, const struct access_session *session,
     struct store_rows rows = { 0 };
     const struct store_where where = { "organization", STORE_EQUAL, store_text(session->organization) };
     struct json *made = json_new(arena, JSON_ARRAY);
-    if (!access_need_right(session, "studies-match", error) || !held_rows(imaging, arena, &where, 1, &rows, error)) {
+    if (!access_need_right(session, "studies-match", error) ||
+        !held_rows(imaging, arena, &where, 1, &rows, error)) {
         return false;
     }
     for (size_t i = 0; i < rows.rows_count; i++) {
@@ -460,7 +461,8 @@ bool imaging_match(struct imaging *imaging, const struct access_session *session
     struct archive_study study = { 0 };
     const struct store_where where[] = { { "organization", STORE_EQUAL, store_text(session->organization) },
                                          { "study", STORE_EQUAL, store_text(study_uid) } };
-    if (!access_need_right(session, "studies-match", error) || !held_rows(imaging, arena, where, 2, &rows, error)) {
+    if (!access_need_right(session, "studies-match", error) ||
+        !held_rows(imaging, arena, where, 2, &rows, error)) {
         return false;
     }
     if (rows.rows_count == 0) {

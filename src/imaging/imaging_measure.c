@@ -95,8 +95,12 @@ static bool sources_text(struct measuring *measuring, struct buf *text, struct e
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        buf_printf(text, "%s/%s\t%llu\t%llu\n", measuring->imaging->options.folder, instances[i].pack,
-                   (unsigned long long)instances[i].offset, (unsigned long long)instances[i].bytes);
+        char path[ARCHIVE_PATH_BYTES];
+        if (!archive_pack_file(measuring->imaging->archive, instances[i].pack, path, error)) {
+            return false;
+        }
+        buf_printf(text, "%s\t%llu\t%llu\n", path, (unsigned long long)instances[i].offset,
+                   (unsigned long long)instances[i].bytes);
     }
     return !text->failed || FAIL(error, ERROR_TOO_LARGE, "the series has too many instances to be measured");
 }
