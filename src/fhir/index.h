@@ -12,7 +12,8 @@
  *   pinyin ("zhangsan") and initials ("zs"). `:exact` has KEY rows of its own ("family:exact").
  * - date: INDEX_DATE spans in UTC; an open end of a Period reaches INDEX_DATE_FIRST or _LAST.
  * - number, quantity: INDEX_NUMBER [low, high]: equal for a plain value, apart for a Range or a comparator; `key` is 0
- *   for "whatever unit", else the key of system|code, or of the code or unit alone.
+ *   for "whatever unit", else the key of the code or unit alone, or of system|code (for UCUM: of the dimension, the
+ *   value in base units).
  * - composite: rows of the last component under a number of its own for each key of the components before
  *   (index_composite_parameter).
  * What another parameter's rows answer for is not stored twice (index_aliases).
@@ -78,6 +79,10 @@ uint64_t index_uri_key(struct str uri);
 uint64_t index_reference_key(struct str reference, struct str base_url);
 /* Number of a parameter's further rows: hash_parameter(type, "code:modifier"). */
 uint32_t index_parameter_with(struct str type, struct str code, struct str modifier);
+/* A value in a UCUM unit as one in base units, so that 5 g and 5000 mg are one (design.md: canonical quantities), and
+ * the key of its dimension. False for other systems and unknown codes: then the key is of system|code. */
+bool index_canonical(struct arena *arena, struct str digits, struct str system, struct str code,
+                     double *canonical, uint64_t *key) MUST_CHECK;
 /* Parameters whose rows answer for a parameter: phonetic has those of name, and Observation's combo-… are what
  * the parameter of the resource and that of its components find. Returns their number; 1 and the code itself for others. */
 enum { INDEX_ALIASES_MAX = 2 };

@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "fhir/index.h"
 #include "fhir/primitive.h"
+#include "fhirpath/units.h"
 #include "model/model.h"
 
 /* Seeds keep the kinds of keys apart. They are part of the store's format. */
@@ -57,7 +58,7 @@ uint64_t index_reference_key(struct str reference, struct str base_url)
 
 uint32_t index_parameter_with(struct str type, struct str code, struct str modifier)
 {
-    char name[128];
+    char name[128] = { 0 };
     size_t len = 0;
     if (code.len + modifier.len + 1 <= sizeof name) {
         memcpy(name, code.at, code.len);
@@ -110,6 +111,19 @@ bool index_number_range(struct str digits, double *low, double *high)
     *low = value - half;
     *high = value + half;
     return isfinite(*low) && isfinite(*high);
+}
+
+bool index_canonical(struct arena *arena, struct str digits, struct str system, struct str code,
+                     double *canonical, uint64_t *key)
+{
+    struct decimal value = { 0 };
+    struct str dimension = STR_NONE;
+    if (!str_equal(system, STR("http://unitsofmeasure.org")) || !decimal_parse(digits, &value) ||
+        !units_canonical(arena, value, code, canonical, &dimension)) {
+        return false;
+    }
+    *key = index_token_key(STR("dimension"), dimension);
+    return true;
 }
 
 /* ---- text ---- */

@@ -357,77 +357,101 @@ static void add_number(struct row_builder *builder, uint32_t parameter, uint64_t
                  .kind = INDEX_NUMBER, .parameter = parameter, .key = unit, .low = low, .high = high });
 }
 
+/* A quantity or a Range: as written, and in base units when the unit is of UCUM. */
+struct quantity_span {
+    double low;
+    double high;
+    double canonical_low;
+    double canonical_high;
+    uint64_t dimension; /* 0: no canonical form */
+};
+
+static bool quantity_read(struct row_builder *builder, const struct json *quantity,
+                          struct quantity_span *span)
+{
+    const struct json *value = JSON_GET(quantity, "value");
+    double number = 0;
+    double canonical = 0;
+    if (value == NULL || value->kind != JSON_NUMBER || !parse_double(value->raw, &number)) {
+        return false;
+    }
+    *span = (struct quantity_span){ .low = number, .high = number };
+    if (index_canonical(builder->arena, value->raw, JSON_TEXT(builder->arena, quantity, "system"),
+                        JSON_TEXT(builder->arena, quantity, "code"), &canonical, &span->dimension)) {
+        span->canonical_low = canonical;
+        span->canonical_high = canonical;
+    }
+    const struct json *comparator = JSON_GET(quantity, "comparator");
+    if (json_equals_text(comparator, STR("<")) || json_equals_text(comparator, STR("<="))) {
+        span->low = span->canonical_low = -HUGE_VAL;
+    } else if (json_equals_text(comparator, STR(">")) || json_equals_text(comparator, STR(">="))) {
+        span->high = span->canonical_high = HUGE_VAL;
+    }
+    return true;
+}
+
 /* For whatever unit, for system|code, and for code or unit alone. */
 static void add_quantity(struct row_builder *builder, uint32_t parameter, const struct json *quantity,
-                         double low, double high)
+                         const struct quantity_span *span)
 {
     struct str system = JSON_TEXT(builder->arena, quantity, "system");
     struct str code = JSON_TEXT(builder->arena, quantity, "code");
     struct str unit = JSON_TEXT(builder->arena, quantity, "unit");
     struct str currency = JSON_TEXT(builder->arena, quantity, "currency"); /* Money */
-    add_number(builder, parameter, 0, low, high);
     code = code.len > 0 ? code : currency;
     system = currency.len > 0 ? STR("urn:iso:std:iso:4217") : system;
+    add_number(builder, parameter, 0, span->low, span->high);
+    if (span->dimension != 0) {
+        add_number(builder, parameter, span->dimension, span->canonical_low, span->canonical_high);
+    } else if (code.len > 0 && system.len > 0) {
+        add_number(builder, parameter, index_token_key(system, code), span->low, span->high);
+    }
     if (code.len > 0) {
-        add_number(builder, parameter, index_token_key(STR_NONE, code), low, high);
-        if (system.len > 0) {
-            add_number(builder, parameter, index_token_key(system, code), low, high);
-        }
+        add_number(builder, parameter, index_token_key(STR_NONE, code), span->low, span->high);
     }
     if (unit.len > 0) {
-        add_number(builder, parameter, index_token_key(STR_NONE, unit), low, high);
+        add_number(builder, parameter, index_token_key(STR_NONE, unit), span->low, span->high);
     }
-}
-
-static bool quantity_range(const struct json *quantity, double *low, double *high)
-{
-    const struct json *value = JSON_GET(quantity, "value");
-    double number = 0;
-    if (value == NULL || value->kind != JSON_NUMBER || !parse_double(value->raw, &number)) {
-        return false;
-    }
-    *low = number;
-    *high = number;
-    const struct json *comparator = JSON_GET(quantity, "comparator");
-    if (json_equals_text(comparator, STR("<")) || json_equals_text(comparator, STR("<="))) {
-        *low = -HUGE_VAL;
-    } else if (json_equals_text(comparator, STR(">")) || json_equals_text(comparator, STR(">="))) {
-        *high = HUGE_VAL;
-    }
-    return true;
 }
 
 static void index_range(struct row_builder *builder, uint32_t parameter, const struct json *range)
 {
-    double low = -HUGE_VAL;
-    double high = HUGE_VAL;
-    double unused = 0;
+    struct quantity_span low = { 0 };
+    struct quantity_span high = { 0 };
     const struct json *from = JSON_GET(range, "low");
     const struct json *to = JSON_GET(range, "high");
-    bool has_from = quantity_range(from, &low, &unused);
-    bool has_to = quantity_range(to, &unused, &high);
-    if (has_from || has_to) {
-        add_quantity(builder, parameter, has_from ? from : to, low, high);
+    bool has_low = quantity_read(builder, from, &low);
+    bool has_high = quantity_read(builder, to, &high);
+    if (!has_low && !has_high) {
+        return;
     }
+    const struct quantity_span span = {
+        .low = has_low ? low.low : -HUGE_VAL,
+        .high = has_high ? high.high : HUGE_VAL,
+        .canonical_low = has_low ? low.canonical_low : -HUGE_VAL,
+        .canonical_high = has_high ? high.canonical_high : HUGE_VAL,
+        .dimension = has_low ? low.dimension : high.dimension,
+    };
+    add_quantity(builder, parameter, has_low ? from : to, &span);
 }
 
 static void index_number(struct row_builder *builder, const struct parameter_numbers *numbers,
                          const struct fhirpath_item *item, struct str type)
 {
     const struct json *value = item->kind == FHIRPATH_NODE ? item->node.value : NULL;
-    double low = 0;
-    double high = 0;
+    struct quantity_span span = { 0 };
+    double number = 0;
     if (value == NULL) {
         return;
     }
     if (value->kind == JSON_NUMBER) {
-        if (parse_double(value->raw, &low)) {
-            add_number(builder, numbers->own, 0, low, low);
+        if (parse_double(value->raw, &number)) {
+            add_number(builder, numbers->own, 0, number, number);
         }
     } else if (str_equal(type, STR("Range"))) {
         index_range(builder, numbers->own, value);
-    } else if (quantity_range(value, &low, &high)) {
-        add_quantity(builder, numbers->own, value, low, high);
+    } else if (quantity_read(builder, value, &span)) {
+        add_quantity(builder, numbers->own, value, &span);
     }
 }
 

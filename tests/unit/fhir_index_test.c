@@ -273,6 +273,29 @@ static void quantities_know_units_and_digits(void **state)
     assert_false(finds(less, "Observation?value-quantity=gt5"));
 }
 
+static void units_are_converted(void **state)
+{
+    (void)state;
+    const char *weight =
+        "{\"resourceType\":\"Observation\",\"valueQuantity\":{\"value\":72.5,\"unit\":\"kg\","
+        "\"system\":\"http://unitsofmeasure.org\",\"code\":\"kg\"}}";
+    assert_true(finds(weight, "Observation?value-quantity=72500%7Chttp://unitsofmeasure.org%7Cg"));
+    assert_true(finds(weight, "Observation?value-quantity=72.5%7Chttp://unitsofmeasure.org%7Ckg"));
+    assert_true(finds(weight, "Observation?value-quantity=le72500%7Chttp://unitsofmeasure.org%7Cg"));
+    assert_false(finds(weight, "Observation?value-quantity=gt72500%7Chttp://unitsofmeasure.org%7Cg"));
+    assert_false(finds(weight, "Observation?value-quantity=72500%7Chttp://unitsofmeasure.org%7Cm"));
+    assert_false(finds(weight, "Observation?value-quantity=72.5%7Chttp://unitsofmeasure.org%7Cg"));
+    assert_true(finds(weight, "Observation?value-quantity=72.5%7C%7Ckg"));
+    const char *fever = "{\"resourceType\":\"Observation\",\"valueQuantity\":{\"value\":39.0,"
+                        "\"system\":\"http://unitsofmeasure.org\",\"code\":\"Cel\"}}";
+    assert_true(finds(fever, "Observation?value-quantity=102.2%7Chttp://unitsofmeasure.org%7C[degF]"));
+    assert_true(finds(fever, "Observation?value-quantity=gt100%7Chttp://unitsofmeasure.org%7C[degF]"));
+    assert_true(finds(fever, "Observation?value-quantity=39%7Chttp://unitsofmeasure.org%7CCel"));
+    const char *odd = "{\"resourceType\":\"Observation\",\"valueQuantity\":{\"value\":3,"
+                      "\"system\":\"http://unitsofmeasure.org\",\"code\":\"no-unit\"}}";
+    assert_true(finds(odd, "Observation?value-quantity=3%7Chttp://unitsofmeasure.org%7Cno-unit"));
+}
+
 static void composites_keep_values_together(void **state)
 {
     (void)state;
@@ -357,6 +380,7 @@ int main(void)
         cmocka_unit_test(references_are_keys),
         cmocka_unit_test(dates_are_spans),
         cmocka_unit_test(quantities_know_units_and_digits),
+        cmocka_unit_test(units_are_converted),
         cmocka_unit_test(composites_keep_values_together),
         cmocka_unit_test(equal_rows_are_there_once),
         cmocka_unit_test(too_many_values_are_refused),
