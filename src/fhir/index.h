@@ -40,6 +40,7 @@ struct index_row {
     enum index_kind kind;
     uint32_t parameter; /* hash_parameter(type, code) */
     uint64_t key;       /* KEY: the value; NUMBER: key of the unit, 0 = any */
+    bool reference;     /* KEY: of what a reference points at (not of its identifier): can be followed */
     struct str text; /* TEXT; KEY: the code or id as people order it, for sorting in memory, never stored */
     int64_t from_ms; /* DATE: inclusive */
     int64_t to_ms;   /* DATE: exclusive */

@@ -62,6 +62,13 @@ static void add_key(struct row_builder *builder, uint32_t parameter, uint64_t ke
              (struct index_row){ .kind = INDEX_KEY, .parameter = parameter, .key = key, .text = text });
 }
 
+static void add_reference(struct row_builder *builder, uint32_t parameter, uint64_t key, struct str text)
+{
+    rows_add(builder,
+             (struct index_row){
+                 .kind = INDEX_KEY, .parameter = parameter, .key = key, .text = text, .reference = true });
+}
+
 static void add_text(struct row_builder *builder, uint32_t parameter, struct str text)
 {
     size_t end = text.len;
@@ -144,11 +151,11 @@ static void add_canonical(struct row_builder *builder, uint32_t parameter, struc
     if (key == 0) {
         return;
     }
-    add_key(builder, parameter, key, text);
+    add_reference(builder, parameter, key, text);
     size_t bar = str_find_char(text, '|');
     if (bar < text.len) {
-        add_key(builder, parameter, index_reference_key(str_slice(text, 0, bar), builder->options->base_url),
-                STR_NONE);
+        add_reference(builder, parameter,
+                      index_reference_key(str_slice(text, 0, bar), builder->options->base_url), STR_NONE);
     }
 }
 
@@ -165,7 +172,7 @@ static void index_reference(struct row_builder *builder, const struct parameter_
         struct str reference = JSON_TEXT(builder->arena, value, "reference");
         uint64_t key = index_reference_key(reference, builder->options->base_url);
         if (key != 0) {
-            add_key(builder, numbers->own, key, reference);
+            add_reference(builder, numbers->own, key, reference);
         }
         const struct json *identifier = JSON_GET(value, "identifier");
         if (identifier != NULL && numbers->identifier != 0) {
@@ -174,8 +181,8 @@ static void index_reference(struct row_builder *builder, const struct parameter_
     } else if (JSON_GET(value, "resourceType") != NULL) { /* Bundle.entry[0].resource */
         struct str id = JSON_TEXT(builder->arena, value, "id");
         if (id.len > 0) {
-            add_key(builder, numbers->own,
-                    hash_resource_key(JSON_TEXT(builder->arena, value, "resourceType"), id), id);
+            add_reference(builder, numbers->own,
+                          hash_resource_key(JSON_TEXT(builder->arena, value, "resourceType"), id), id);
         }
     }
 }

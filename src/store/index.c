@@ -119,15 +119,17 @@ static bool insert_entry(struct connection *connection, const struct index_entry
     return statement_run(statement, error);
 }
 
-/* The same row by version: checks and sorts few candidates (search_sql.c). Keys are reached by their value. */
+/* The same row by version: checks and sorts few candidates, follows references (search_sql.c). Other keys are only
+ * reached by their value. */
 static bool insert_by_version(struct connection *connection, const struct index_entry *entry,
                               struct error *error)
 {
-    static const enum sql adding[] = {
-        [INDEX_TEXT] = SQL_TEXT_OF_ADD, [INDEX_DATE] = SQL_DATE_OF_ADD, [INDEX_NUMBER] = SQL_NUMBER_OF_ADD
-    };
+    static const enum sql adding[] = { [INDEX_KEY] = SQL_REFERENCE_OF_ADD,
+                                       [INDEX_TEXT] = SQL_TEXT_OF_ADD,
+                                       [INDEX_DATE] = SQL_DATE_OF_ADD,
+                                       [INDEX_NUMBER] = SQL_NUMBER_OF_ADD };
     const struct index_row *row = entry->row;
-    if (row->kind == INDEX_KEY) {
+    if (row->kind == INDEX_KEY && !row->reference) {
         return true;
     }
     struct statement *statement = connection_statement(connection, adding[row->kind], error);
@@ -136,15 +138,22 @@ static bool insert_by_version(struct connection *connection, const struct index_
     }
     bind_key(statement, 1, entry->seq);
     bind_integer(statement, 2, row->parameter);
-    if (row->kind == INDEX_TEXT) {
+    switch (row->kind) {
+    case INDEX_KEY:
+        bind_key(statement, 3, row->key);
+        break;
+    case INDEX_TEXT:
         bind_text(statement, 3, index_text_cut(row->text));
-    } else if (row->kind == INDEX_DATE) {
+        break;
+    case INDEX_DATE:
         bind_integer(statement, 3, row->from_ms);
         bind_integer(statement, 4, row->to_ms);
-    } else {
+        break;
+    case INDEX_NUMBER:
         bind_key(statement, 3, row->key);
         bind_real(statement, 4, row->low);
         bind_real(statement, 5, row->high);
+        break;
     }
     return statement_run(statement, error);
 }

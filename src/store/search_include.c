@@ -104,25 +104,29 @@ static bool asks_for(const struct search_include *include, uint32_t parameter)
     return false;
 }
 
-/* The targets of a hit's references: its index rows under the parameter are their keys. */
+/* The targets of a hit's references. */
 static bool forward(struct include_run *state, const struct search_include *include,
                     const struct store_version *version, struct error *error)
 {
-    struct index_rows rows = { 0 };
+    struct search_run *run = state->run;
     if (!str_equal(include->source_type, version->type)) {
         return true;
     }
-    if (!version_rows(state->run->reader, state->run->arena, version, &rows, error)) {
+    struct statement *statement = connection_statement(run->reader->connection, SQL_REFERENCES_OF, error);
+    if (statement == NULL) {
         return false;
     }
-    for (size_t i = 0; i < rows.count; i++) {
-        const struct index_row *row = &rows.rows[i];
-        if (row->kind == INDEX_KEY && asks_for(include, row->parameter) &&
-            !target_add(state, row->key, include->target_type, include->code, error)) {
-            return false;
+    bind_key(statement, 1, version->seq);
+    struct store_rows rows = { 0 };
+    bool ok = rows_collect(run->arena, statement, 2, LIMIT_STORE_ROWS, &rows, error);
+    statement_reset(statement);
+    for (size_t i = 0; ok && i < rows.rows_count; i++) {
+        if (asks_for(include, (uint32_t)rows.values[2 * i].integer)) {
+            ok = target_add(state, (uint64_t)rows.values[2 * i + 1].integer, include->target_type,
+                            include->code, error);
         }
     }
-    return true;
+    return ok;
 }
 
 static void add_parameters(struct builder *b, const struct search_include *include)

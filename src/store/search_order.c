@@ -44,10 +44,9 @@ static void add_driver(struct search_run *run, struct builder *b, unsigned alias
         add_alias(b, alias);
         add_sql(b, " WHERE ");
         add_alias(b, alias);
-        add_sql(b, criterion_gives_keys(driver) ? ".seq IN (SELECT seq FROM resource WHERE key IN ("
-                                                : ".seq IN (");
+        add_sql(b, ".seq IN (");
         add_found(b, driver);
-        add_sql(b, criterion_gives_keys(driver) ? "))" : ")");
+        add_sql(b, ")");
     }
     add_types(b, alias, run->query->type, run->query->types, run->query->types_count);
 }

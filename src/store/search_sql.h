@@ -34,6 +34,8 @@ void add_key(struct builder *b, uint64_t value);
 void add_real(struct builder *b, double value);
 void add_text(struct builder *b, struct str value);
 void add_alias(struct builder *b, unsigned alias); /* "v3" */
+void add_column(struct builder *b, unsigned alias,
+                const char *column); /* "v3.seq"; the column with its dot */
 unsigned new_alias(struct builder *b);
 
 /* " AND …" over an alias: was current, is of the type (types: any of them; both absent: every type), may be seen,
@@ -46,10 +48,15 @@ void add_visible(struct builder *b, unsigned alias, struct str type, const struc
 void add_criteria(struct builder *b, unsigned alias, const struct search_criteria *criteria,
                   const struct search_criteria *without);
 
-/* A SELECT of the sequence numbers (or, for SEARCH_ID, resource keys) that a criterion finds by itself, and whether
- * it can. */
+/* The values of a criterion (search_values.c): as a test of an alias, as SELECT of the sequence numbers that have
+ * them, and those of SEARCH_UPDATED. */
+void add_values_test(struct builder *b, unsigned alias, const struct search_criteria *criterion);
+void add_values_found(struct builder *b, const struct search_criteria *criterion);
+void add_updated_test(struct builder *b, unsigned alias, const struct search_criteria *criterion);
+
+/* Whether a criterion can find resources by itself, and the SELECT of their sequence numbers (of all versions; the
+ * caller adds add_current). */
 bool criterion_drives(const struct search_criteria *criterion);
-bool criterion_gives_keys(const struct search_criteria *criterion);
 void add_found(struct builder *b, const struct search_criteria *criterion);
 
 /* How many rows the criterion's own look-up has, counted up to `most`. */

@@ -29,6 +29,8 @@ static const char schema[] =
     " PRIMARY KEY(parameter, unit, low, high, seq)) WITHOUT ROWID;"
     /* The same values by version, to check and to sort few candidates; they grow at the end only and so cost
      * hardly a page. */
+    "CREATE TABLE reference_of(seq INTEGER, parameter INTEGER, value INTEGER,"
+    " PRIMARY KEY(seq, parameter, value)) WITHOUT ROWID;"
     "CREATE TABLE text_of(seq INTEGER, parameter INTEGER, value TEXT,"
     " PRIMARY KEY(seq, parameter, value)) WITHOUT ROWID;"
     "CREATE TABLE date_of(seq INTEGER, parameter INTEGER, from_ms INTEGER, to_ms INTEGER,"
@@ -115,6 +117,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_INDEX_TEXT_ADD] = "INSERT OR IGNORE INTO index_text VALUES(?1, ?2, ?3)",
     [SQL_INDEX_DATE_ADD] = "INSERT OR IGNORE INTO index_date VALUES(?1, ?2, ?3, ?4)",
     [SQL_INDEX_NUMBER_ADD] = "INSERT OR IGNORE INTO index_number VALUES(?1, ?2, ?3, ?4, ?5)",
+    [SQL_REFERENCE_OF_ADD] = "INSERT OR IGNORE INTO reference_of VALUES(?1, ?2, ?3)",
+    [SQL_REFERENCES_OF] = "SELECT parameter, value FROM reference_of WHERE seq = ?1",
     [SQL_TEXT_OF_ADD] = "INSERT OR IGNORE INTO text_of VALUES(?1, ?2, ?3)",
     [SQL_DATE_OF_ADD] = "INSERT OR IGNORE INTO date_of VALUES(?1, ?2, ?3, ?4)",
     [SQL_NUMBER_OF_ADD] = "INSERT OR IGNORE INTO number_of VALUES(?1, ?2, ?3, ?4, ?5)",

@@ -48,9 +48,11 @@ enum sql {
     SQL_INDEX_TEXT_ADD,   /* parameter, value, seq */
     SQL_INDEX_DATE_ADD,   /* parameter, from_ms, to_ms, seq */
     SQL_INDEX_NUMBER_ADD, /* parameter, unit, low, high, seq */
+    SQL_REFERENCE_OF_ADD, /* seq, parameter, value */
     SQL_TEXT_OF_ADD,      /* seq, parameter, value */
     SQL_DATE_OF_ADD,      /* seq, parameter, from_ms, to_ms */
     SQL_NUMBER_OF_ADD,    /* seq, parameter, unit, low, high */
+    SQL_REFERENCES_OF,    /* seq */
     SQL_GRANT_ADD,        /* resource, post, basis, from_ms, until_ms */
     SQL_GRANT_END,        /* resource, post, basis, now */
     SQL_GRANT_END_BASIS,  /* basis, now */

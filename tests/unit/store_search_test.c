@@ -80,6 +80,7 @@ static bool rows_of(void *data, struct arena *rows_arena, struct str type, struc
         rows[count++] = (struct index_row){ .kind = INDEX_KEY,
                                             .parameter = P("Observation", "subject"),
                                             .key = hash_resource_key(STR("Patient"), subject),
+                                            .reference = true,
                                             .text = subject };
         rows[count++] = (struct index_row){
             .kind = INDEX_KEY, .parameter = P("Observation", "code"), .key = hash64(code, 9), .text = code

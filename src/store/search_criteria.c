@@ -1,0 +1,342 @@
+/* search_criteria.c — criteria by kind, chains and _has from both sides, and the choice of where to begin. */
+#include "store/search_sql.h"
+
+/* ---- criteria by kind ---- */
+
+static void add_missing_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
+{
+    static const char *const tables[] = {
+        [INDEX_TEXT] = "text_of", [INDEX_DATE] = "date_of", [INDEX_NUMBER] = "number_of"
+    };
+    if (criterion->rows == INDEX_KEY) {
+        add_sql(b, "+");
+        add_column(b, alias, ".seq NOT IN (SELECT seq FROM index_key WHERE parameter = ");
+        add_integer(b, criterion->parameter);
+    } else {
+        add_sql(b, "NOT EXISTS(SELECT 1 FROM ");
+        add_sql(b, tables[criterion->rows]);
+        add_sql(b, " WHERE parameter = ");
+        add_integer(b, criterion->parameter);
+        add_sql(b, " AND seq = ");
+        add_column(b, alias, ".seq");
+    }
+    add_sql(b, ")");
+}
+
+/* Keys of the ids: of the criterion's type, or, in a search over all types, of every type there is. */
+static void add_id_keys(struct builder *b, const struct search_criteria *criterion)
+{
+    size_t types = atomic_load(&b->reader->store->types_count);
+    bool any = false;
+    for (size_t i = 0; i < criterion->ids_count; i++) {
+        for (uint32_t number = 1; number <= (criterion->type.at != NULL ? 1 : types); number++) {
+            struct str type =
+                criterion->type.at != NULL ? criterion->type : store_type_name(b->reader->store, number);
+            add_sql(b, any ? ", " : "");
+            add_key(b, hash_resource_key(type, criterion->ids[i]));
+            any = true;
+        }
+    }
+}
+
+/* SELECT of `column` over all resources of a link's type that may be seen and fit: the other side of a chain. */
+static void add_link_select(struct builder *b, const struct search_link *link, const char *column)
+{
+    unsigned alias = new_alias(b);
+    const struct search_criteria *driver = NULL;
+    for (const struct search_criteria *c = link->criteria; c != NULL && driver == NULL; c = c->next) {
+        driver = criterion_drives(c) ? c : NULL;
+    }
+    add_sql(b, "SELECT ");
+    add_column(b, alias, column);
+    add_sql(b, " FROM version ");
+    add_alias(b, alias);
+    add_sql(b, " WHERE ");
+    if (driver != NULL) {
+        add_column(b, alias, ".seq IN (");
+        add_found(b, driver);
+        add_sql(b, ")");
+        add_types(b, alias, link->type, NULL, 0);
+    } else {
+        add_column(b, alias, ".type = ");
+        add_integer(b, store_type_number(b->reader->store, link->type));
+    }
+    add_current(b, alias);
+    add_visible(b, alias, link->type, NULL, 0);
+    add_criteria(b, alias, link->criteria, driver);
+}
+
+/* On a later page the version in force then may have been followed by others: they are in the history. */
+static bool looks_back(const struct builder *b)
+{
+    return (uint64_t)b->values[0].integer < b->reader->seq;
+}
+
+/* From the candidate's side: one of its references leads to somebody who may be seen and fits. */
+static void add_chain_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
+{
+    add_sql(b, "(0");
+    for (size_t i = 0; i < criterion->links_count; i++) {
+        const struct search_link *link = &criterion->links[i];
+        unsigned target = new_alias(b);
+        add_sql(b, " OR EXISTS(SELECT 1 FROM reference_of c CROSS JOIN version ");
+        add_alias(b, target);
+        add_sql(b, " ON ");
+        add_column(b, target, ".seq IN (SELECT seq FROM resource WHERE key = c.value");
+        add_sql(b, looks_back(b) ? " UNION ALL SELECT seq FROM history WHERE resource = c.value)" : ")");
+        add_sql(b, " WHERE c.seq = ");
+        add_column(b, alias, ".seq AND c.parameter = ");
+        add_integer(b, criterion->parameter);
+        add_types(b, target, link->type, NULL, 0);
+        add_current(b, target);
+        add_visible(b, target, link->type, NULL, 0);
+        add_criteria(b, target, link->criteria, NULL);
+        add_sql(b, ")");
+    }
+    add_sql(b, ")");
+}
+
+static void add_chain_found(struct builder *b, const struct search_criteria *criterion)
+{
+    for (size_t i = 0; i < criterion->links_count; i++) {
+        add_sql(b, i == 0 ? "SELECT seq FROM index_key WHERE parameter = "
+                          : " UNION ALL SELECT seq FROM index_key WHERE parameter = ");
+        add_integer(b, criterion->parameter);
+        add_sql(b, " AND value IN (");
+        add_link_select(b, &criterion->links[i], ".resource");
+        add_sql(b, ")");
+    }
+    if (criterion->links_count == 0) {
+        add_sql(b, "SELECT 0 WHERE 0");
+    }
+}
+
+/* Somebody who may be seen and fits points at this resource: from the candidate's side by its key. */
+static void add_has_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
+{
+    assert(criterion->links_count == 1);
+    const struct search_link *link = criterion->links;
+    unsigned source = new_alias(b);
+    add_sql(b, "EXISTS(SELECT 1 FROM index_key k CROSS JOIN version ");
+    add_alias(b, source);
+    add_sql(b, " ON ");
+    add_column(b, source, ".seq = k.seq WHERE k.parameter = ");
+    add_integer(b, criterion->parameter);
+    add_sql(b, " AND k.value = ");
+    add_column(b, alias, ".resource");
+    add_types(b, source, link->type, NULL, 0);
+    add_current(b, source);
+    add_visible(b, source, link->type, NULL, 0);
+    add_criteria(b, source, link->criteria, NULL);
+    add_sql(b, ")");
+}
+
+/* The same from the other side: keys of all that they point at. */
+static void add_has_found(struct builder *b, const struct search_criteria *criterion)
+{
+    add_sql(b, "SELECT value FROM reference_of WHERE parameter = ");
+    add_integer(b, criterion->parameter);
+    add_sql(b, " AND seq IN (");
+    add_link_select(b, criterion->links, ".seq");
+    add_sql(b, ")");
+}
+
+static void add_list_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
+{
+    unsigned list = new_alias(b);
+    struct str id = criterion->ids_count > 0 ? criterion->ids[0] : STR("");
+    add_sql(b, "EXISTS(SELECT 1 FROM resource r CROSS JOIN version ");
+    add_alias(b, list);
+    add_sql(b, " ON ");
+    add_column(b, list, ".seq = r.seq CROSS JOIN index_key k ON k.parameter = ");
+    add_integer(b, criterion->parameter);
+    add_sql(b, " AND k.value = ");
+    add_column(b, alias, ".resource AND k.seq = r.seq WHERE r.key = ");
+    add_key(b, hash_resource_key(STR("List"), id));
+    add_current(b, list);
+    add_visible(b, list, STR("List"), NULL, 0);
+    add_sql(b, ")");
+}
+
+static void add_criterion(struct builder *b, unsigned alias, const struct search_criteria *criterion)
+{
+    if (b->depth == LIMIT_SEARCH_CHAIN) {
+        b->failed = true;
+        return;
+    }
+    b->depth++;
+    add_sql(b, criterion->negated ? "NOT (" : "(");
+    switch (criterion->kind) {
+    case SEARCH_VALUES:
+        add_values_test(b, alias, criterion);
+        break;
+    case SEARCH_MISSING:
+        add_missing_test(b, alias, criterion);
+        break;
+    case SEARCH_ID:
+        add_column(b, alias, ".resource IN (");
+        add_id_keys(b, criterion);
+        add_sql(b, ")");
+        break;
+    case SEARCH_UPDATED:
+        add_updated_test(b, alias, criterion);
+        break;
+    case SEARCH_CHAIN:
+        add_chain_test(b, alias, criterion);
+        break;
+    case SEARCH_HAS:
+        add_has_test(b, alias, criterion);
+        break;
+    case SEARCH_LIST:
+        add_list_test(b, alias, criterion);
+        break;
+    }
+    add_sql(b, ")");
+    b->depth--;
+}
+
+void add_criteria(struct builder *b, unsigned alias, const struct search_criteria *criteria,
+                  const struct search_criteria *without)
+{
+    for (const struct search_criteria *c = criteria; c != NULL; c = c->next) {
+        if (c != without) {
+            add_sql(b, " AND ");
+            add_criterion(b, alias, c);
+        }
+    }
+}
+
+/* ---- beginning with a criterion ---- */
+
+static bool has_ne(const struct search_criteria *criterion)
+{
+    for (size_t i = 0; i < criterion->values_count; i++) {
+        if (criterion->values[i].prefix == SEARCH_NE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool criterion_drives(const struct search_criteria *criterion)
+{
+    if (criterion->negated) {
+        return false;
+    }
+    switch (criterion->kind) {
+    case SEARCH_VALUES:
+        return !has_ne(criterion);
+    case SEARCH_ID:
+    case SEARCH_CHAIN:
+    case SEARCH_HAS:
+        return true;
+    case SEARCH_MISSING:
+    case SEARCH_UPDATED:
+    case SEARCH_LIST:
+        return false;
+    }
+    return false;
+}
+
+static bool criterion_gives_keys(const struct search_criteria *criterion)
+{
+    return criterion->kind == SEARCH_ID || criterion->kind == SEARCH_HAS;
+}
+
+static void add_keys_or_seqs(struct builder *b, const struct search_criteria *criterion)
+{
+    switch ((int)criterion->kind) {
+    case SEARCH_ID:
+        add_id_keys(b, criterion);
+        break;
+    case SEARCH_HAS:
+        add_has_found(b, criterion);
+        break;
+    case SEARCH_CHAIN:
+        add_chain_found(b, criterion);
+        break;
+    default: /* SEARCH_VALUES */
+        add_values_found(b, criterion);
+        break;
+    }
+}
+
+void add_found(struct builder *b, const struct search_criteria *criterion)
+{
+    assert(criterion_drives(criterion));
+    if (b->depth == LIMIT_SEARCH_CHAIN) {
+        b->failed = true;
+        return;
+    }
+    b->depth++;
+    if (criterion_gives_keys(criterion)) {
+        add_sql(b, "SELECT seq FROM resource WHERE key IN (");
+        add_keys_or_seqs(b, criterion);
+        add_sql(b, ")");
+        if (looks_back(b)) {
+            add_sql(b, " UNION ALL SELECT seq FROM history WHERE resource IN (");
+            add_keys_or_seqs(b, criterion);
+            add_sql(b, ")");
+        }
+    } else {
+        add_keys_or_seqs(b, criterion);
+    }
+    b->depth--;
+}
+
+bool criterion_count(struct store_reader *reader, struct arena *arena, const struct store_filter *filter,
+                     uint64_t as_of_seq, const struct search_criteria *criterion, uint64_t most,
+                     uint64_t *count, struct error *error)
+{
+    if (criterion->kind == SEARCH_ID) {
+        *count = criterion->ids_count;
+        return true;
+    }
+    struct builder b;
+    if (!builder_init(&b, reader, filter, arena, as_of_seq, error)) {
+        return false;
+    }
+    add_sql(&b, "SELECT count(*) FROM (SELECT 1 FROM (");
+    add_found(&b, criterion);
+    add_sql(&b, ") LIMIT ");
+    add_integer(&b, (int64_t)most);
+    add_sql(&b, ")");
+    struct statement *statement = builder_statement(&b, error);
+    enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
+    if (step == STEP_ROW) {
+        *count = column_key(statement, 0);
+    }
+    connection_release(reader->connection, statement);
+    builder_deinit(&b);
+    return step == STEP_ROW;
+}
+
+/* Counting a chain or a _has is doing it: they come last, and only when nothing else is selective. */
+static bool is_costly(const struct search_criteria *criterion)
+{
+    return criterion->kind == SEARCH_CHAIN || criterion->kind == SEARCH_HAS;
+}
+
+bool criterion_choose(struct store_reader *reader, struct arena *arena, const struct store_filter *filter,
+                      uint64_t as_of_seq, const struct search_criteria *criteria, uint64_t most,
+                      const struct search_criteria **chosen, uint64_t *count, struct error *error)
+{
+    *chosen = NULL;
+    *count = UINT64_MAX;
+    for (int costly = 0; costly < 2; costly++) {
+        for (const struct search_criteria *c = criteria; c != NULL; c = c->next) {
+            if (!criterion_drives(c) || is_costly(c) != (costly == 1) || (costly == 1 && *count < most)) {
+                continue;
+            }
+            uint64_t rows = 0;
+            if (!criterion_count(reader, arena, filter, as_of_seq, c, most, &rows, error)) {
+                return false;
+            }
+            if (rows < *count) {
+                *chosen = c;
+                *count = rows;
+            }
+        }
+    }
+    return true;
+}

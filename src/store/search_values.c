@@ -1,0 +1,281 @@
+/* search_values.c — the values of a criterion against index rows: as a test of a version, and as a look-up. */
+#include "store/search_sql.h"
+
+/* R4 3.1.1.4.6, as search_date_matches says it: eq = the value's span contains the row's; gt, lt = the row reaches
+ * beyond it; sa, eb = it lies wholly beyond; ap = they touch. */
+static void add_date_test(struct builder *b, const struct search_value *value)
+{
+    switch (value->prefix) {
+    case SEARCH_EQ:
+        add_sql(b, "(from_ms >= ");
+        add_integer(b, value->from_ms);
+        add_sql(b, " AND to_ms <= ");
+        add_integer(b, value->to_ms);
+        break;
+    case SEARCH_NE:
+        add_sql(b, "NOT (from_ms >= ");
+        add_integer(b, value->from_ms);
+        add_sql(b, " AND to_ms <= ");
+        add_integer(b, value->to_ms);
+        break;
+    case SEARCH_GT:
+        add_sql(b, "(to_ms > ");
+        add_integer(b, value->to_ms);
+        break;
+    case SEARCH_LT:
+        add_sql(b, "(from_ms < ");
+        add_integer(b, value->from_ms);
+        break;
+    case SEARCH_GE: /* gt or eq: every row that begins in the span or later, or reaches beyond it */
+        add_sql(b, "(to_ms > ");
+        add_integer(b, value->to_ms);
+        add_sql(b, " OR from_ms >= ");
+        add_integer(b, value->from_ms);
+        break;
+    case SEARCH_LE:
+        add_sql(b, "(from_ms < ");
+        add_integer(b, value->from_ms);
+        add_sql(b, " OR to_ms <= ");
+        add_integer(b, value->to_ms);
+        break;
+    case SEARCH_SA:
+        add_sql(b, "(from_ms >= ");
+        add_integer(b, value->to_ms);
+        break;
+    case SEARCH_EB:
+        add_sql(b, "(to_ms <= ");
+        add_integer(b, value->from_ms);
+        break;
+    case SEARCH_AP:
+        add_sql(b, "(from_ms < ");
+        add_integer(b, value->to_ms);
+        add_sql(b, " AND to_ms > ");
+        add_integer(b, value->from_ms);
+        break;
+    }
+    add_sql(b, ")");
+}
+
+/* As search_number_matches says it: rows of plain values are points, so eq takes the half-open range that the
+ * digits cover. */
+static void add_number_test(struct builder *b, const struct search_value *value)
+{
+    switch (value->prefix) {
+    case SEARCH_EQ:
+    case SEARCH_NE:
+        add_sql(b, value->prefix == SEARCH_NE ? "NOT (low >= " : "(low >= ");
+        add_real(b, value->low);
+        add_sql(b, " AND high < ");
+        add_real(b, value->high);
+        break;
+    case SEARCH_GT:
+    case SEARCH_SA:
+        add_sql(b, value->prefix == SEARCH_SA ? "(low > " : "(high > ");
+        add_real(b, value->number);
+        break;
+    case SEARCH_LT:
+    case SEARCH_EB:
+        add_sql(b, value->prefix == SEARCH_EB ? "(high < " : "(low < ");
+        add_real(b, value->number);
+        break;
+    case SEARCH_GE:
+        add_sql(b, "(high >= ");
+        add_real(b, value->number);
+        break;
+    case SEARCH_LE:
+        add_sql(b, "(low <= ");
+        add_real(b, value->number);
+        break;
+    case SEARCH_AP:
+        add_sql(b, "(low <= ");
+        add_real(b, value->high);
+        add_sql(b, " AND high >= ");
+        add_real(b, value->low);
+        break;
+    }
+    add_sql(b, ")");
+}
+
+/* The text after every text that begins with `prefix`: 0xF8 is in no UTF-8 text. */
+static struct str prefix_end(struct arena *arena, struct str prefix)
+{
+    return arena_concat(arena, prefix, STR("\xf8"));
+}
+
+static void add_text_test(struct builder *b, const struct search_value *value)
+{
+    struct str text = index_text_cut(value->text);
+    switch ((int)value->test) {
+    case SEARCH_TEST_PREFIX:
+        add_sql(b, "(value >= ");
+        add_text(b, text);
+        add_sql(b, " AND value < ");
+        add_text(b, prefix_end(b->arena, text));
+        break;
+    case SEARCH_TEST_CONTAINS:
+        add_sql(b, "(instr(value, ");
+        add_text(b, text);
+        add_sql(b, ") > 0");
+        break;
+    case SEARCH_TEST_ABOVE: /* the row is the text or a part of it that ends where a path ends */
+        add_sql(b, "(value = ");
+        add_text(b, text);
+        add_sql(b, " OR substr(");
+        add_text(b, text);
+        add_sql(b, ", 1, length(rtrim(value, '/')) + 1) = rtrim(value, '/') || '/'");
+        break;
+    default: /* SEARCH_TEST_EQUAL */
+        add_sql(b, "(value = ");
+        add_text(b, text);
+        break;
+    }
+    add_sql(b, ")");
+}
+
+static bool is_text_test(enum search_test test)
+{
+    return test == SEARCH_TEST_PREFIX || test == SEARCH_TEST_CONTAINS || test == SEARCH_TEST_EQUAL ||
+           test == SEARCH_TEST_ABOVE;
+}
+
+/* "parameter = … AND (test)" over a row of the value's table; without the key test, which keys() gathers. */
+static void add_row_test(struct builder *b, const struct search_value *value)
+{
+    add_sql(b, "parameter = ");
+    add_integer(b, value->parameter);
+    add_sql(b, " AND ");
+    if (is_text_test(value->test)) {
+        add_text_test(b, value);
+    } else if (value->test == SEARCH_TEST_DATE) {
+        add_date_test(b, value);
+    } else {
+        add_sql(b, "unit = ");
+        add_key(b, value->key);
+        add_sql(b, " AND ");
+        add_number_test(b, value);
+    }
+}
+
+static const char *table_by_value(enum search_test test)
+{
+    if (test == SEARCH_TEST_DATE) {
+        return "index_date";
+    }
+    return test == SEARCH_TEST_NUMBER ? "index_number" : "index_text";
+}
+
+static const char *table_by_version(enum search_test test)
+{
+    if (test == SEARCH_TEST_DATE) {
+        return "date_of";
+    }
+    return test == SEARCH_TEST_NUMBER ? "number_of" : "text_of";
+}
+
+/* The key values from `first` on that share its parameter, as "parameter = … AND value IN (…)". */
+static void add_keys(struct builder *b, const struct search_criteria *criterion, size_t first)
+{
+    uint32_t parameter = criterion->values[first].parameter;
+    add_sql(b, "parameter = ");
+    add_integer(b, parameter);
+    add_sql(b, " AND value IN (");
+    bool any = false;
+    for (size_t i = first; i < criterion->values_count; i++) {
+        const struct search_value *value = &criterion->values[i];
+        if (value->test == SEARCH_TEST_KEY && value->parameter == parameter) {
+            add_sql(b, any ? ", " : "");
+            add_key(b, value->key);
+            any = true;
+        }
+    }
+    add_sql(b, ")");
+}
+
+/* Whether an earlier key value brought this one along. */
+static bool is_gathered(const struct search_criteria *criterion, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (criterion->values[i].test == SEARCH_TEST_KEY &&
+            criterion->values[i].parameter == criterion->values[at].parameter) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void add_values_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
+{
+    add_sql(b, "(0");
+    for (size_t i = 0; i < criterion->values_count; i++) {
+        const struct search_value *value = &criterion->values[i];
+        if (value->test == SEARCH_TEST_NOTHING ||
+            (value->test == SEARCH_TEST_KEY && is_gathered(criterion, i))) {
+            continue;
+        }
+        add_sql(b, " OR EXISTS(SELECT 1 FROM ");
+        if (value->test == SEARCH_TEST_KEY) {
+            add_sql(b, "index_key WHERE ");
+            add_keys(b, criterion, i);
+            add_sql(b, " AND seq = ");
+        } else {
+            add_sql(b, table_by_version(value->test));
+            add_sql(b, " WHERE ");
+            add_row_test(b, value);
+            add_sql(b, " AND seq = ");
+        }
+        add_column(b, alias, ".seq)");
+    }
+    add_sql(b, ")");
+}
+
+void add_values_found(struct builder *b, const struct search_criteria *criterion)
+{
+    bool any = false;
+    for (size_t i = 0; i < criterion->values_count; i++) {
+        const struct search_value *value = &criterion->values[i];
+        if (value->test == SEARCH_TEST_NOTHING ||
+            (value->test == SEARCH_TEST_KEY && is_gathered(criterion, i))) {
+            continue;
+        }
+        add_sql(b, any ? " UNION ALL SELECT seq FROM " : "SELECT seq FROM ");
+        any = true;
+        if (value->test == SEARCH_TEST_KEY) {
+            add_sql(b, "index_key WHERE ");
+            add_keys(b, criterion, i);
+        } else {
+            add_sql(b, table_by_value(value->test));
+            add_sql(b, " WHERE ");
+            add_row_test(b, value);
+        }
+    }
+    if (!any) {
+        add_sql(b, "SELECT 0 WHERE 0");
+    }
+}
+
+/* lastUpdated never goes back along the sequence, so a bound on it is a bound on the sequence too. */
+void add_updated_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
+{
+    add_sql(b, "(0");
+    for (size_t i = 0; i < criterion->values_count; i++) {
+        const struct search_value *value = &criterion->values[i];
+        add_sql(b, " OR EXISTS(SELECT 1 FROM (SELECT ");
+        add_column(b, alias, ".updated_ms AS from_ms, ");
+        add_column(b, alias, ".updated_ms + 1 AS to_ms) WHERE ");
+        add_date_test(b, value);
+        add_sql(b, ")");
+    }
+    add_sql(b, ")");
+    if (criterion->values_count != 1 || criterion->negated) {
+        return;
+    }
+    const struct search_value *value = criterion->values;
+    bool lower = value->prefix == SEARCH_GE || value->prefix == SEARCH_EQ || value->prefix == SEARCH_GT ||
+                 value->prefix == SEARCH_SA;
+    uint64_t seq = 0;
+    if (lower && store_seq_before(b->reader, value->from_ms, &seq, NULL)) {
+        add_sql(b, " AND ");
+        add_column(b, alias, ".seq > ");
+        add_key(b, seq);
+    }
+}

@@ -1,0 +1,230 @@
+/* Searches as clients write them, against resources as they come: fhir's index rows and parsed queries on the
+ * store's plans. The same questions are asked of small candidate sets and of whole types. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fhir/index.h"
+#include "fhir/search_query.h"
+#include "json/json.h"
+#include "store/body.h"
+#include "store/search.h"
+
+static char folder[64];
+static struct arena arena = { .bytes_max = 256u << 20 };
+static struct store *store;
+static struct fhir_index *index_of;
+
+static const char *const world[] = {
+    "{\"resourceType\":\"Organization\",\"id\":\"county\",\"name\":\"Pengshui County "
+    "Hospital\",\"active\":true}",
+    "{\"resourceType\":\"Organization\",\"id\":\"ward\",\"name\":\"Ward 3\",\"partOf\":{\"reference\":"
+    "\"Organization/county\"}}",
+    "{\"resourceType\":\"Practitioner\",\"id\":\"doctor\",\"name\":[{\"text\":\"王医生\",\"family\":\"王\"}]"
+    "}",
+    "{\"resourceType\":\"Patient\",\"id\":\"p1\",\"identifier\":[{\"system\":\"urn:id\",\"value\":"
+    "\"660101199001010011\"}],\"name\":[{\"family\":\"张\",\"given\":[\"三\"],\"text\":\"张三\"}],\"gender\":"
+    "\"female\",\"birthDate\":\"1990-01-01\",\"managingOrganization\":{\"reference\":\"Organization/"
+    "county\"}}",
+    "{\"resourceType\":\"Patient\",\"id\":\"p2\",\"name\":[{\"family\":\"Müller\",\"given\":[\"Anna\"]}],"
+    "\"gender\":\"female\",\"birthDate\":\"1985-06\",\"generalPractitioner\":[{\"reference\":"
+    "\"Practitioner/doctor\"}]}",
+    "{\"resourceType\":\"Patient\",\"id\":\"p3\",\"gender\":\"male\",\"active\":true,\"meta\":{\"tag\":[{"
+    "\"system\":"
+    "\"urn:tag\",\"code\":\"demo\"}]}}",
+    "{\"resourceType\":\"Encounter\",\"id\":\"e1\",\"status\":\"in-progress\",\"class\":{\"code\":\"IMP\"},"
+    "\"subject\":{\"reference\":\"Patient/p1\"},\"serviceProvider\":{\"reference\":\"Organization/ward\"},"
+    "\"period\":{\"start\":\"2020-02-01T08:00:00+08:00\"}}",
+    "{\"resourceType\":\"Observation\",\"id\":\"o1\",\"status\":\"final\",\"code\":{\"coding\":[{\"system\":"
+    "\"http://"
+    "loinc.org\",\"code\":\"8310-5\"}],\"text\":\"Temperature\"},\"subject\":{\"reference\":\"Patient/p1\"},"
+    "\"encounter\":{\"reference\":\"Encounter/e1\"},\"effectiveDateTime\":\"2020-02-11\",\"valueQuantity\":{"
+    "\"value\":38.5,\"unit\":\"Cel\",\"system\":\"http://unitsofmeasure.org\",\"code\":\"Cel\"}}",
+    "{\"resourceType\":\"Observation\",\"id\":\"o2\",\"status\":\"preliminary\",\"code\":{\"coding\":[{"
+    "\"system\":"
+    "\"http://loinc.org\",\"code\":\"8867-4\"}]},\"subject\":{\"reference\":\"Patient/"
+    "p2\"},\"effectiveDateTime\":"
+    "\"2020-02-12T10:00:00+08:00\",\"valueQuantity\":{\"value\":80,\"unit\":\"/min\"}}",
+    "{\"resourceType\":\"Task\",\"id\":\"t1\",\"status\":\"requested\",\"intent\":\"order\",\"priority\":"
+    "\"stat\","
+    "\"for\":{\"reference\":\"Patient/p1\"},\"owner\":{\"reference\":\"Practitioner/doctor\"},\"authoredOn\":"
+    "\"2020-02-11T09:00:00+08:00\",\"groupIdentifier\":{\"system\":\"urn:g\",\"value\":\"7\"}}",
+};
+
+static bool rows_of(void *data, struct arena *rows_arena, struct str type, struct str resource,
+                    struct index_rows *rows, struct error *error)
+{
+    (void)data;
+    (void)type;
+    struct json *tree = NULL;
+    return json_read(rows_arena, resource, &tree, error) &&
+           fhir_index_rows(index_of, rows_arena, tree, rows, error);
+}
+
+static void put(const char *text)
+{
+    struct json *tree = NULL;
+    struct index_rows rows = { 0 };
+    struct str body = STR_NONE;
+    struct error error = { 0 };
+    if (!json_read(&arena, str_from_cstr(text), &tree, &error) ||
+        !fhir_index_rows(index_of, &arena, tree, &rows, &error) ||
+        !store_body_from_json(&arena, tree, &body, &error)) {
+        fail_msg("put: %s", error.text);
+    }
+    struct store_write write = { .type = JSON_TEXT(&arena, tree, "resourceType"),
+                                 .id = JSON_TEXT(&arena, tree, "id"),
+                                 .method = STORE_METHOD_CREATED,
+                                 .body = body,
+                                 .index = &rows };
+    struct store_set set = { .arena = &arena, .writes = &write, .writes_count = 1 };
+    if (!store_write_and_wait(store, &set, &error)) {
+        fail_msg("put: %s", error.text);
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "/tmp/store-fhir-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    struct error error = { 0 };
+    struct fhir_index_options index_options = { .offset_minutes = 480 };
+    struct store_options options = { .folder = folder, .index_rows = rows_of };
+    if (!fhir_index_create(&index_options, &index_of, &error) || !store_open(&options, &store, &error)) {
+        fail_msg("open: %s", error.text);
+    }
+    for (size_t i = 0; i < sizeof world / sizeof *world; i++) {
+        put(world[i]);
+    }
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    store_close(store);
+    fhir_index_destroy(index_of);
+    arena_reset(&arena);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)execlp("rm", "rm", "-rf", folder, (char *)NULL);
+        _exit(127);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return 0;
+}
+
+static void expect(const char *type, const char *text, const char *expected)
+{
+    struct search_options options = { .type = str_from_cstr(type), .offset_minutes = 480 };
+    struct search_query query = { 0 };
+    struct store_reader *reader = NULL;
+    struct store_hits hits = { 0 };
+    struct error error = { 0 };
+    if (!search_query_parse_text(&arena, &options, str_from_cstr(text), &query, &error)) {
+        fail_msg("%s: %s", text, error.text);
+    }
+    struct store_search search = { .query = &query };
+    assert_true(store_reader_begin(store, &reader, NULL));
+    if (!store_search(reader, &arena, &search, &hits, &error)) {
+        fail_msg("%s: %s", text, error.text);
+    }
+    store_reader_end(reader);
+    struct buf buf = { .bytes_max = 100000 };
+    for (size_t i = 0; i < hits.count; i++) {
+        buf_add(&buf, i == 0 ? STR("") : STR(" "));
+        buf_add(&buf, hits.hits[i].included ? STR("+") : STR(""));
+        buf_add(&buf, hits.hits[i].version.id);
+    }
+    buf_add_char(&buf, '\0');
+    if (strcmp(buf.at, expected) != 0) {
+        fail_msg("%s?%s: '%s' instead of '%s'", type, text, buf.at, expected);
+    }
+    buf_deinit(&buf);
+}
+
+static void searches_as_clients_write_them(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        { "Patient", "", "p3 p2 p1" },
+        { "Patient", "gender=female", "p2 p1" },
+        { "Patient", "gender:not=female", "p3" },
+        { "Patient", "gender=male,female&birthdate=ge1986", "p1" },
+        { "Patient", "birthdate=1985", "p2" },
+        { "Patient", "birthdate=lt1986", "p2" },
+        { "Patient", "birthdate:missing=true", "p3" },
+        { "Patient", "active:missing=false", "p3" },
+        { "Patient", "name=muller", "p2" },
+        { "Patient", "name:exact=Müller", "p2" },
+        { "Patient", "name:exact=muller", "" },
+        { "Patient", "name:contains=lle", "p2" },
+        { "Patient", "name=张", "p1" },
+        { "Patient", "name=zhang", "p1" },
+        { "Patient", "identifier=urn:id|660101199001010011", "p1" },
+        { "Patient", "identifier=660101199001010011", "p1" },
+        { "Patient", "identifier=urn:other|660101199001010011", "" },
+        { "Patient", "_id=p1,p3", "p3 p1" },
+        { "Patient", "_tag=urn:tag|demo", "p3" },
+        { "Patient", "_lastUpdated=gt2020", "p3 p2 p1" },
+        { "Patient", "_lastUpdated=lt2020", "" },
+        { "Patient", "organization.name=pengshui", "p1" },
+        { "Patient", "general-practitioner:Practitioner.name=王", "p2" },
+        { "Patient", "_has:Observation:patient:code=8310-5", "p1" },
+        { "Patient", "_has:Encounter:patient:service-provider.partof.name=pengshui", "p1" },
+        { "Observation", "subject=Patient/p1", "o1" },
+        { "Observation", "patient=p2", "o2" },
+        { "Observation", "subject:Patient.name=zhang&status=final", "o1" },
+        { "Observation", "patient.gender=female&_sort=-date", "o2 o1" },
+        { "Observation", "patient.gender=female&_sort=date", "o1 o2" },
+        { "Observation", "patient.birthdate=gt1986", "o1" },
+        { "Observation", "code=http://loinc.org|8310-5", "o1" },
+        { "Observation", "value-quantity=gt38", "o2 o1" },
+        { "Observation", "value-quantity=gt38||Cel", "o1" },
+        { "Observation", "value-quantity=38.5", "o1" },
+        { "Observation", "value-quantity=39.0", "" },
+        { "Observation", "code-value-quantity=8310-5$ge38", "o1" },
+        { "Observation", "code-value-quantity=8867-4$lt50", "" },
+        { "Observation", "date=2020-02-11", "o1" },
+        { "Observation", "date=sa2020-02-11", "o2" },
+        { "Observation", "encounter.service-provider=Organization/ward", "o1" },
+        { "Observation", "_include=Observation:subject&_sort=_id", "o1 o2 +p1 +p2" },
+        { "Observation",
+          "status=final&_include=Observation:encounter&_include:iterate=Encounter:service-provider",
+          "o1 +e1 +ward" },
+        { "Patient", "_id=p1&_revinclude=Observation:subject&_revinclude=Task:patient", "p1 +o1 +t1" },
+        { "Patient", "_id=p1&_revinclude=Observation:*", "p1 +o1" },
+        { "Task", "status=requested&priority=stat&owner=Practitioner/doctor", "t1" },
+        { "Task", "authored-on=2020-02-11&patient.name=zhangsan", "t1" },
+        { "Task", "group-identifier=urn:g|7", "t1" },
+        { "Encounter", "date=ge2020-02-05&status=in-progress", "e1" },
+        { "Organization", "partof.name=pengshui", "ward" },
+        { "Organization", "name=ward&_sort=name", "ward" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect(cases[i][0], cases[i][1], cases[i][2]);
+    }
+    struct store_check_report report = { .sample_count = 1000 };
+    assert_true(store_check(store, &report, NULL));
+    assert_int_equal(report.findings_count, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(searches_as_clients_write_them, setup, teardown),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    arena_deinit(&arena);
+    return failed;
+}
