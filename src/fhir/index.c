@@ -27,6 +27,7 @@ struct fhir_index {
     struct arena arena; /* holds everything, this struct too */
     struct fhir_index_options options;
     struct pinyin *pinyin;
+    struct unit_cache *units;
     pthread_mutex_t compile_lock; /* guards arena, and the making of types */
     const struct model_type *const *resources;
     size_t resources_count;
@@ -47,7 +48,8 @@ bool fhir_index_create(const struct fhir_index_options *options, struct fhir_ind
     made->options = *options;
     made->options.base_url = arena_dup(&arena, options->base_url);
     made->pinyin = pinyin_create(&arena);
-    if (made->types == NULL || made->pinyin == NULL) {
+    made->units = unit_cache_create(&arena);
+    if (made->types == NULL || made->pinyin == NULL || made->units == NULL) {
         goto fail;
     }
     made->arena = arena;
@@ -64,6 +66,7 @@ void fhir_index_destroy(struct fhir_index *index)
         return;
     }
     pinyin_destroy(index->pinyin);
+    unit_cache_destroy(index->units);
     (void)pthread_mutex_destroy(&index->compile_lock);
     struct arena arena = index->arena;
     arena_deinit(&arena);
@@ -262,7 +265,9 @@ bool fhir_index_rows(struct fhir_index *index, struct arena *arena, const struct
     if (type == NULL) {
         return false;
     }
-    struct row_builder builder = { .arena = arena, .options = &index->options, .pinyin = index->pinyin };
+    struct row_builder builder = {
+        .arena = arena, .options = &index->options, .pinyin = index->pinyin, .units = index->units
+    };
     struct fhirpath_context context = {
         .arena = arena,
         .resource = resource,

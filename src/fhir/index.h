@@ -80,10 +80,17 @@ uint64_t index_uri_key(struct str uri);
 uint64_t index_reference_key(struct str reference, struct str base_url);
 /* Number of a parameter's further rows: hash_parameter(type, "code:modifier"). */
 uint32_t index_parameter_with(struct str type, struct str code, struct str modifier);
-/* A value in a UCUM unit as one in base units, so that 5 g and 5000 mg are one (design.md: canonical quantities), and
- * the key of its dimension. False for other systems and unknown codes: then the key is of system|code. */
-bool index_canonical(struct arena *arena, struct str digits, struct str system, struct str code,
-                     double *canonical, uint64_t *key) MUST_CHECK;
+/* From a UCUM unit to base units, so that 5 g and 5000 mg are one (design.md: canonical quantities), and the key of
+ * its dimension. False for other systems and unknown codes: then the key is of system|code. */
+struct index_scale {
+    double slope;
+    double offset;
+    uint64_t key;
+};
+bool index_scale_of(struct arena *arena, struct str system, struct str code,
+                    struct index_scale *scale) MUST_CHECK;
+/* The value in base units, rounded to 12 digits, so that one amount is one number whatever unit it came in. */
+double index_to_base(const struct index_scale *scale, double value);
 /* Parameters whose rows answer for a parameter: phonetic has those of name, and Observation's combo-… are what
  * the parameter of the resource and that of its components find. Returns their number; 1 and the code itself for others. */
 enum { INDEX_ALIASES_MAX = 2 };

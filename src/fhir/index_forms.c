@@ -113,17 +113,31 @@ bool index_number_range(struct str digits, double *low, double *high)
     return isfinite(*low) && isfinite(*high);
 }
 
-bool index_canonical(struct arena *arena, struct str digits, struct str system, struct str code,
-                     double *canonical, uint64_t *key)
+bool index_scale_of(struct arena *arena, struct str system, struct str code, struct index_scale *scale)
 {
-    struct decimal value = { 0 };
     struct str dimension = STR_NONE;
-    if (!str_equal(system, STR("http://unitsofmeasure.org")) || !decimal_parse(digits, &value) ||
-        !units_canonical(arena, value, code, canonical, &dimension)) {
+    double zero = 0;
+    double one = 0;
+    if (!str_equal(system, STR("http://unitsofmeasure.org")) ||
+        !units_canonical(arena, decimal_from_integer(0), code, &zero, &dimension) ||
+        !units_canonical(arena, decimal_from_integer(1), code, &one, &dimension)) {
         return false;
     }
-    *key = index_token_key(STR("dimension"), dimension);
+    *scale = (struct index_scale){ .slope = one - zero,
+                                   .offset = zero,
+                                   .key = index_token_key(STR("dimension"), dimension) };
     return true;
+}
+
+double index_to_base(const struct index_scale *scale, double value)
+{
+    enum { DIGITS = 12 };
+    double base = value * scale->slope + scale->offset;
+    if (!isfinite(base) || fabs(base) < 1e-200 || fabs(base) > 1e200) {
+        return base;
+    }
+    double unit = pow(10.0, DIGITS - 1 - floor(log10(fabs(base))));
+    return round(base * unit) / unit;
 }
 
 /* ---- text ---- */

@@ -7,12 +7,14 @@
 #include "model/model.h"
 
 struct pinyin;
+struct unit_cache;
 
 /* Rows of one resource, under construction. After a failure (limit, memory) additions do nothing. */
 struct row_builder {
     struct arena *arena;
     const struct fhir_index_options *options;
     struct pinyin *pinyin;
+    struct unit_cache *units; /* NULL: without */
     struct index_row *rows;
     size_t count;
     size_t capacity;
@@ -38,6 +40,14 @@ void index_value(struct row_builder *builder, const struct parameter_numbers *nu
 /* Keys by which a value of a composite's first component is asked for, at most `max`; tokens and references. */
 size_t index_component_keys(struct row_builder *builder, const struct fhirpath_item *item, uint64_t *keys,
                             size_t max);
+
+/* ---- unit_cache.c ---- */
+
+/* Scales of the units met so far, since reading a UCUM code takes some microseconds; any thread. */
+struct unit_cache *unit_cache_create(struct arena *arena);
+void unit_cache_destroy(struct unit_cache *cache); /* NULL is fine */
+bool unit_cache_scale(struct unit_cache *cache, struct arena *arena, struct str system, struct str code,
+                      struct index_scale *scale) MUST_CHECK;
 
 /* ---- pinyin.c ---- */
 

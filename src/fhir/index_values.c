@@ -378,15 +378,15 @@ static bool quantity_read(struct row_builder *builder, const struct json *quanti
 {
     const struct json *value = JSON_GET(quantity, "value");
     double number = 0;
-    double canonical = 0;
+    struct index_scale scale;
     if (value == NULL || value->kind != JSON_NUMBER || !parse_double(value->raw, &number)) {
         return false;
     }
     *span = (struct quantity_span){ .low = number, .high = number };
-    if (index_canonical(builder->arena, value->raw, JSON_TEXT(builder->arena, quantity, "system"),
-                        JSON_TEXT(builder->arena, quantity, "code"), &canonical, &span->dimension)) {
-        span->canonical_low = canonical;
-        span->canonical_high = canonical;
+    if (unit_cache_scale(builder->units, builder->arena, JSON_TEXT(builder->arena, quantity, "system"),
+                         JSON_TEXT(builder->arena, quantity, "code"), &scale)) {
+        span->dimension = scale.key;
+        span->canonical_low = span->canonical_high = index_to_base(&scale, number);
     }
     const struct json *comparator = JSON_GET(quantity, "comparator");
     if (json_equals_text(comparator, STR("<")) || json_equals_text(comparator, STR("<="))) {

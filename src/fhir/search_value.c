@@ -152,21 +152,18 @@ static bool number_value(struct search_parse *parse, const struct search_target 
     if (code.len == 0 && system.len > 0) {
         return bad_value(target, "number|system|code with a code", error);
     }
-    double zero = 0;
-    double one = 0;
-    double canonical = 0;
-    if (code.len > 0 && index_canonical(parse->arena, digits, system, code, &canonical, &value.key) &&
-        index_canonical(parse->arena, STR("0"), system, code, &zero, &value.key) &&
-        index_canonical(parse->arena, STR("1"), system, code, &one, &value.key)) {
-        value.low = canonical + (value.low - value.number) * (one - zero);
-        value.high = canonical + (value.high - value.number) * (one - zero);
-        value.number = canonical;
-    } else if (code.len > 0) {
-        value.key = index_token_key(system.len == 0 ? STR_NONE : system, code);
-    }
     if (value.prefix == SEARCH_AP) { /* R4 3.1.1.4.6: 10 % of the value */
         value.low = value.number - 0.1 * fabs(value.number);
         value.high = value.number + 0.1 * fabs(value.number);
+    }
+    struct index_scale scale;
+    if (code.len > 0 && index_scale_of(parse->arena, system, code, &scale)) {
+        value.key = scale.key;
+        value.low = value.low * scale.slope + scale.offset;
+        value.high = value.high * scale.slope + scale.offset;
+        value.number = index_to_base(&scale, value.number);
+    } else if (code.len > 0) {
+        value.key = index_token_key(system.len == 0 ? STR_NONE : system, code);
     }
     return search_values_add(parse, list, value, error);
 }
