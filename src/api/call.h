@@ -17,7 +17,7 @@ struct api_row {
     } need;
     enum access_interaction interaction;
     const char *name;     /* API_RIGHT: the right; ACCESS_OPERATION: "$transition" */
-    const char *metadata; /* codes of the interaction in /metadata, blank-separated, or NULL */
+    const char *metadata; /* code of the interaction in /metadata, or NULL */
 };
 
 enum api_return { API_RETURN_REPRESENTATION, API_RETURN_MINIMAL, API_RETURN_OUTCOME };

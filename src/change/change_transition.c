@@ -376,10 +376,9 @@ bool change_transitions(struct change *change, const struct change_transition *r
     return ok;
 }
 
-static bool refuse(struct arena *arena, const struct workflow_refusal *refusal, struct outcome *outcome,
-                   struct error *error)
+static bool refuse(const struct workflow_refusal *refusal, struct outcome *outcome, struct error *error)
 {
-    (void)arena;
+
     for (const struct workflow_message *message = refusal->first; message != NULL; message = message->next) {
         outcome_add(outcome, (struct outcome_issue){ .severity = OUTCOME_ERROR,
                                                      .code = error_issue_code(refusal->kind),
@@ -387,47 +386,6 @@ static bool refuse(struct arena *arena, const struct workflow_refusal *refusal, 
                                                      .chinese = message->zh });
     }
     return FAIL(error, refusal->kind, "the transition was refused");
-}
-
-/* The Provenance of a step is seen by whoever sees the Task: the status line is made of them. */
-static bool share_record(struct transition_run *run, struct workflow_plan *plan, struct error *error)
-{
-    struct arena *arena = run->request->arena;
-    struct str *principals = NULL;
-    size_t count = 0;
-    struct str task = reference_of(arena, "Task", run->request->task_id);
-    struct str record = STR_NONE;
-    for (const struct workflow_write *write = plan->writes; write != NULL; write = write->next) {
-        bool is_record =
-            str_equal(write->type, STR("Provenance")) && JSON_GET(write->resource, "signature") == NULL;
-        record = is_record ? reference_of(arena, "Provenance", write->id) : record;
-    }
-    if (record.at == NULL || !host_principals(run, arena, task, &principals, &count, error)) {
-        return record.at == NULL;
-    }
-    for (const struct workflow_grant *grant = plan->grants; grant != NULL; grant = grant->next) {
-        if (str_equal(grant->reference, task)) {
-            struct str *more = ARENA_ARRAY(arena, struct str, count + 1);
-            if (more == NULL) {
-                return CHANGE_NO_MEMORY(error);
-            }
-            memcpy(more, principals, count * sizeof *more);
-            more[count++] = grant->principal;
-            principals = more;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct workflow_grant *grant = ARENA_NEW(arena, struct workflow_grant);
-        if (grant == NULL) {
-            return CHANGE_NO_MEMORY(error);
-        }
-        /* Lasting: the record of what was done is part of the archive copy. */
-        *grant = (struct workflow_grant){
-            .next = plan->grants, .reference = record, .principal = principals[i], .lasting = true
-        };
-        plan->grants = grant;
-    }
-    return true;
 }
 
 static bool take_once(struct change *change, const struct change_transition *request, struct json **task,
@@ -443,8 +401,8 @@ static bool take_once(struct change *change, const struct change_transition *req
     }
     bool ok = begin_transition(&run, &context, error) &&
               workflow_take(&context.request, request->arena, &plan, &refusal, error);
-    ok = ok && (refusal.first == NULL || refuse(request->arena, &refusal, outcome, error));
-    ok = ok && share_record(&run, &plan, error) && set_of_plan(&run, &plan, &set, error);
+    ok = ok && (refusal.first == NULL || refuse(&refusal, outcome, error));
+    ok = ok && set_of_plan(&run, &plan, &set, error);
     store_reader_end(run.reader);
     if (!ok) {
         return false;

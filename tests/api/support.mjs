@@ -1,0 +1,54 @@
+// What the interface tests share: the real program on a fresh folder with the invented world in it.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createPatient, initHospitals, patientFacts, peopleOf, startServer } from '../../scenarios/world.mjs';
+
+export const program = process.env.SHANHAI_PROGRAM ?? 'build/release/src/shanhai';
+export const phantomProgram = process.env.SHANHAI_PHANTOM ?? 'build/release/scenarios/shanhai-phantom';
+export const shared = process.env.SHANHAI_SHARED ?? '../shared';
+export const hasShared = existsSync(join(shared, 'suites'));
+
+// {folder, data, base, dicomPort, doctor, …, patient, stop, restart}
+export async function startWorld({ people = true } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'shanhai-test-'));
+  const data = join(folder, 'data');
+  const made = initHospitals(program, data);
+  const options = ['--port', '0', '--dicom-port', '0', '--dicom-peer', `*@127.0.0.1=Organization/${made.county.organization}`];
+  const server = await startServer(program, data, options);
+  const world = { folder, data, made, server, base: server.base, dicomPort: server.dicomPort, options };
+  try {
+    if (people) {
+      Object.assign(world, await peopleOf(server.base, made));
+      world.patient = await createPatient(world.doctor);
+    }
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  world.stop = async () => {
+    const status = await world.server.stop();
+    if (!process.env.SHANHAI_KEEP) rmSync(folder, { recursive: true, force: true });
+    if (status !== 0) throw new Error(`the server ended with ${status}:\n${world.server.log()}`);
+    if (/ERROR: (Address|Leak)Sanitizer|runtime error:/.test(world.server.log())) throw new Error(world.server.log());
+  };
+  return world;
+}
+
+export async function waitFor(what, look, seconds = 120) {
+  for (const until = Date.now() + seconds * 1000; Date.now() < until;) {
+    const found = await look();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`waited ${seconds} s in vain: ${what}`);
+}
+
+export function makePhantom(folder, ...options) {
+  execFileSync(phantomProgram, ['--out', folder, '--patient-name', patientFacts.name, '--patient-id', patientFacts.id, '--sex', 'M',
+    '--birth', patientFacts.birthDate.replaceAll('-', ''), ...options]);
+  return folder;
+}
+
+export const issuesOf = (answer) => (answer.json?.issue ?? []).map((i) => i.details?.text ?? i.diagnostics ?? '');
