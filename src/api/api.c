@@ -249,8 +249,9 @@ bool api_begin(struct http_request *request)
     request->state = call;
     call->pretty = str_equal(http_query_value(request, STR("_pretty")), STR("true"));
     read_prefer(request, call);
+    const struct api_row *row = request->route->data;
     if (!api_session(request, &call->session, &error) || !check_row(request, call, &error) ||
-        !api_check_accept(request, &error)) {
+        (!row->any_format && !api_check_accept(request, &error))) {
         return refuse(request, &error);
     }
     return true;

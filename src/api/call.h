@@ -18,6 +18,7 @@ struct api_row {
     enum access_interaction interaction;
     const char *name;     /* API_RIGHT: the right; ACCESS_OPERATION: "$transition" */
     const char *metadata; /* code of the interaction in /metadata, or NULL */
+    bool any_format;      /* Accept is the handler's business: images are no FHIR JSON */
 };
 
 enum api_return { API_RETURN_REPRESENTATION, API_RETURN_MINIMAL, API_RETURN_OUTCOME };

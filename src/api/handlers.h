@@ -51,6 +51,17 @@ enum http_verdict studies_match(struct http_request *request);
 /* events.c */
 enum http_verdict events_open(struct http_request *request);
 
+/* dicomweb_query.c, dicomweb_read.c, dicomweb_rendered.c, dicomweb_store.c (pool) */
+enum http_verdict dicomweb_query(struct http_request *request);
+enum http_verdict dicomweb_metadata(struct http_request *request);
+enum http_verdict dicomweb_instances(struct http_request *request);
+enum http_verdict dicomweb_frames(struct http_request *request);
+enum http_verdict dicomweb_bulk(struct http_request *request);
+enum http_verdict dicomweb_rendered(struct http_request *request);
+enum http_verdict dicomweb_store(struct http_request *request);
+bool dicomweb_store_begin(struct http_request *request);
+bool dicomweb_store_data(struct http_request *request, struct str piece, struct error *error);
+
 /* assets.c */
 enum http_verdict assets_get(struct http_request *request);
 

@@ -18,6 +18,17 @@ enum { SMALL_BODY_BYTES = 64 * 1024 };
 #define TYPE(act, code) ROW(.need = API_TYPE, .interaction = (act), .metadata = (code))
 #define OPERATION(title) ROW(.need = API_TYPE, .interaction = ACCESS_OPERATION, .name = (title))
 
+#define IMAGES(right) ROW(.need = API_RIGHT, .name = (right), .any_format = true)
+#define DICOM_WEB "/dicom-web"
+#define DICOM_STUDY DICOM_WEB "/studies/{study}"
+#define DICOM_SERIES DICOM_STUDY "/series/{series}"
+#define DICOM_INSTANCE DICOM_SERIES "/instances/{sop}"
+#define DICOM_READ .flags = HTTP_ROUTE_POOL, .begin = api_begin
+#define DICOM_READ_LARGE .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_NO_DEADLINE, .begin = api_begin
+#define DICOM_STORE                                                                                          \
+    .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_STREAM | HTTP_ROUTE_NO_DEADLINE, .begin = dicomweb_store_begin,    \
+    .on_data = dicomweb_store_data
+
 /* clang-format off: one row, one line or two */
 static const struct http_route routes[] = {
     /* FHIR: one resource */
@@ -86,6 +97,27 @@ static const struct http_route routes[] = {
       .begin = api_begin },
     { HTTP_POST, "/studies/held/{study}/match", studies_match, RIGHT("studies-match"),
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+
+    /* images: STOW-RS, QIDO-RS, WADO-RS; each handler asks whether the session may see the study */
+    { HTTP_POST, DICOM_WEB "/studies", dicomweb_store, IMAGES("dicom-send"), DICOM_STORE },
+    { HTTP_POST, DICOM_STUDY, dicomweb_store, IMAGES("dicom-send"), DICOM_STORE },
+    { HTTP_GET, DICOM_WEB "/studies", dicomweb_query, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_WEB "/series", dicomweb_query, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_WEB "/instances", dicomweb_query, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_STUDY "/series", dicomweb_query, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_STUDY "/instances", dicomweb_query, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_SERIES "/instances", dicomweb_query, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_STUDY "/metadata", dicomweb_metadata, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_SERIES "/metadata", dicomweb_metadata, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_INSTANCE "/metadata", dicomweb_metadata, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_STUDY, dicomweb_instances, IMAGES("dicom-read"), DICOM_READ_LARGE },
+    { HTTP_GET, DICOM_SERIES, dicomweb_instances, IMAGES("dicom-read"), DICOM_READ_LARGE },
+    { HTTP_GET, DICOM_INSTANCE, dicomweb_instances, IMAGES("dicom-read"), DICOM_READ_LARGE },
+    { HTTP_GET, DICOM_INSTANCE "/frames/{frames}", dicomweb_frames, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_INSTANCE "/frames/{frames}/rendered", dicomweb_rendered, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_INSTANCE "/rendered", dicomweb_rendered, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_INSTANCE "/bulkdata/{tag}", dicomweb_bulk, IMAGES("dicom-read"), DICOM_READ },
+    { HTTP_GET, DICOM_WEB "/{rest*}", api_nothing_here, PUBLIC, .flags = 0 },
 
     /* live events, the machine's own figures, the screens */
     { HTTP_GET, "/events", events_open, SESSION, .flags = HTTP_ROUTE_NO_DEADLINE, .begin = api_begin },

@@ -41,6 +41,11 @@ enum statement {
     "(SELECT group_concat(m, '\\') FROM (SELECT DISTINCT modality AS m FROM series WHERE study = t.uid AND " \
     "modality IS NOT NULL ORDER BY 1)), t.instances, (SELECT count(*) FROM series WHERE study = t.uid), "    \
     "t.other_patients"
+/* The same without what is counted: of many rows of one study. */
+#define STUDY_COLUMNS_FEW                                                                                    \
+    "t.uid, t.patient_name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, t.description, NULL, NULL, "     \
+    "NULL, NULL, "                                                                                           \
+    "NULL, 0, 0, 0"
 #define SERIES_COLUMNS                                                                                       \
     "s.uid, s.modality, s.number, s.description, s.body_part, s.date, s.time, s.laterality, "                \
     "s.manufacturer, "                                                                                       \
@@ -743,7 +748,7 @@ static const char *const query_texts[3][4] = {
     " WHERE " first STUDY_REST SERIES_REST SERIES_ORDER
     { SERIES("t.uid = ?1"), SERIES("t.patient_id = ?2"), SERIES("t.accession = ?3"), SERIES("1") },
 #define INSTANCES(first)                                                                                     \
-    "SELECT " STUDY_COLUMNS ", " SERIES_COLUMNS ", " INSTANCE_COLUMNS FROM_INSTANCES                         \
+    "SELECT " STUDY_COLUMNS_FEW ", " SERIES_COLUMNS ", " INSTANCE_COLUMNS FROM_INSTANCES                     \
     " WHERE " first STUDY_REST SERIES_REST " AND (?8 IS NULL OR i.sop = ?8)" INSTANCE_ORDER
     { INSTANCES("t.uid = ?1"), INSTANCES("t.patient_id = ?2"), INSTANCES("t.accession = ?3"),
       INSTANCES("1") },

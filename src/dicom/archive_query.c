@@ -155,11 +155,19 @@ static void write_row(struct search *search, const struct archive_query_row *row
     dicom_json_write_attribute(out, TAG_SPECIFIC_CHARACTER_SET, DICOM_VR('C', 'S'), STR("ISO_IR 192"));
     add(out, TAG_INSTANCE_AVAILABILITY, "CS", STR("ONLINE"));
     add(out, TAG_STUDY_INSTANCE_UID, "UI", row->study.uid);
-    write_study(search, &row->study);
+    if (level != ARCHIVE_INSTANCES) {
+        write_study(search, &row->study);
+    }
+    /* Instances are asked for by the hundred: what their study and series say is not said again with each. */
     struct str url = arena_printf(search->arena, "%s/studies/%.*s", search->archive->options.web_root,
                                   STR_FMT(row->study.uid));
-    if (level != ARCHIVE_STUDIES) {
+    if (level == ARCHIVE_SERIES) {
         write_series(search, &row->series);
+    }
+    if (level == ARCHIVE_INSTANCES) {
+        add(out, TAG_SERIES_INSTANCE_UID, "UI", row->series.uid);
+    }
+    if (level != ARCHIVE_STUDIES) {
         url = arena_printf(search->arena, "%.*s/series/%.*s", STR_FMT(url), STR_FMT(row->series.uid));
     }
     if (level == ARCHIVE_INSTANCES) {

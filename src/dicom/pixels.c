@@ -73,8 +73,8 @@ static void describe_values(const struct dicom_dataset *dataset, struct dicom_im
     image->has_window = dicom_number(dataset, TAG_WINDOW_CENTER, &image->window_center) &&
                         dicom_number(dataset, TAG_WINDOW_WIDTH, &image->window_width) &&
                         image->window_width >= 1.0;
-    image->has_padding = dicom_number(dataset, TAG_PIXEL_PADDING, &number) && number >= INT16_MIN &&
-                         number <= UINT16_MAX;
+    image->has_padding =
+        dicom_number(dataset, TAG_PIXEL_PADDING, &number) && number >= INT16_MIN && number <= UINT16_MAX;
     image->padding = image->has_padding ? (int32_t)number : 0;
 }
 
