@@ -342,8 +342,10 @@ enum http_verdict dicomweb_frames(struct http_request *request)
     ok = ok && take_numbers(http_parameter(request, STR("frames")), numbers, &count, &error) &&
          dicomweb_instance(request, &instance, &error);
     if (ok) {
-        /* What a frame's number names never changes. */
-        struct str etag = arena_printf(&request->arena, "\"f%.32s\"", instance.hash);
+        /* What a frame's number names never changes; only whether it is sent as stored or decoded. */
+        bool as_stored = accepts_stored(request, instance.syntax);
+        struct str etag = arena_printf(&request->arena, "\"%s%.32s\"", as_stored ? "s" : "d", instance.hash);
+        http_add_header(request, STR("Vary"), STR("Accept"));
         if (dicomweb_not_modified(request, etag)) {
             return HTTP_DONE;
         }
