@@ -156,6 +156,12 @@ static bool concatenate(struct run *run, const struct expression *expression, co
     return list_add_string(run, out, arena_concat(run->arena, texts[0], texts[1]), error);
 }
 
+/* Of 32 bits; a larger one, which only a caller's variable can be, counts as a decimal. */
+static bool is_integer(const struct fhirpath_item *value)
+{
+    return value->kind == FHIRPATH_INTEGER && value->integer >= INT32_MIN && value->integer <= INT32_MAX;
+}
+
 static bool arithmetic_on(struct run *run, const struct expression *expression, const struct fhirpath_item *a,
                           const struct fhirpath_item *b, struct list *out, struct error *error)
 {
@@ -163,7 +169,7 @@ static bool arithmetic_on(struct run *run, const struct expression *expression, 
     if (a->kind == FHIRPATH_STRING && b->kind == FHIRPATH_STRING && operation == OPERATION_ADD) {
         return list_add_string(run, out, arena_concat(run->arena, a->string, b->string), error);
     }
-    if (a->kind == FHIRPATH_INTEGER && b->kind == FHIRPATH_INTEGER && operation != OPERATION_DIVIDE) {
+    if (is_integer(a) && is_integer(b) && operation != OPERATION_DIVIDE) {
         return integer_arithmetic(run, operation, a->integer, b->integer, out, error);
     }
     if (is_number(a) && is_number(b)) {
@@ -220,11 +226,12 @@ bool evaluate_sign(struct run *run, const struct expression *expression, const s
         return true;
     }
     bool minus = expression->kind == EXPRESSION_NEGATE;
-    if (value.kind == FHIRPATH_INTEGER) {
+    if (is_integer(&value)) {
         return list_add_integer(run, out, minus ? -value.integer : value.integer, error);
     }
-    if (value.kind == FHIRPATH_DECIMAL) {
-        return list_add_decimal(run, out, minus ? decimal_negate(value.decimal) : value.decimal, error);
+    if (is_number(&value)) {
+        struct decimal number = number_of(&value);
+        return list_add_decimal(run, out, minus ? decimal_negate(number) : number, error);
     }
     if (value.kind == FHIRPATH_QUANTITY) {
         struct fhirpath_quantity quantity = *value.quantity;

@@ -1,13 +1,36 @@
 /* = ~ < and what is built on them (N1 6.1, 6.2). */
 #include "fhirpath/datetime.h"
 #include "fhirpath/engine.h"
+#include "fhirpath/set.h"
 #include "fhirpath/text.h"
 #include "fhirpath/types.h"
 #include "fhirpath/units.h"
 
+/* What a comparison may use. Each look at a JSON value costs a step of the run; when they are used up the answer is
+ * "no", and the next run_spend ends the evaluation. */
+struct comparison {
+    struct arena *arena;
+    const int *zone; /* NULL: not known */
+    struct run *run; /* NULL: without budget, for the public functions */
+};
+
+static bool spend(const struct comparison *comparison)
+{
+    struct run *run = comparison->run;
+    if (run == NULL) {
+        return true;
+    }
+    if (run->steps >= run->steps_max) {
+        return false;
+    }
+    run->steps++;
+    return true;
+}
+
 /* ---- complex nodes: by content ---- */
 
-static bool json_value_equal(struct arena *arena, const struct json *a, const struct json *b, bool loosely);
+static bool json_value_equal(const struct comparison *comparison, const struct json *a, const struct json *b,
+                             bool loosely);
 
 static bool number_equal(const struct json *a, const struct json *b)
 {
@@ -19,41 +42,37 @@ static bool number_equal(const struct json *a, const struct json *b)
     return decimal_compare(left, right) == 0;
 }
 
-static bool array_equal(struct arena *arena, const struct json *a, const struct json *b, bool loosely)
+/* Loosely: in any order. */
+static bool array_equal(const struct comparison *comparison, const struct json *a, const struct json *b,
+                        bool loosely)
 {
+    const struct json *in_place = b->first;
     if (a->count != b->count) {
         return false;
     }
-    if (!loosely) {
-        const struct json *right = b->first;
-        JSON_EACH(left, a) {
-            if (!json_value_equal(arena, left, right, false)) {
-                return false;
-            }
-            right = right->next;
-        }
-        return true;
-    }
     JSON_EACH(left, a) {
-        bool found = false;
-        JSON_EACH(right, b) {
-            found = found || json_value_equal(arena, left, right, true);
+        bool found = json_value_equal(comparison, left, in_place, loosely);
+        const struct json *right = loosely && !found ? b->first : NULL;
+        for (; right != NULL && !found; right = right->next) {
+            found = json_value_equal(comparison, left, right, true);
         }
         if (!found) {
             return false;
         }
+        in_place = in_place->next;
     }
     return true;
 }
 
-static bool object_equal(struct arena *arena, const struct json *a, const struct json *b, bool loosely)
+static bool object_equal(const struct comparison *comparison, const struct json *a, const struct json *b,
+                         bool loosely)
 {
     if (a->count != b->count) {
         return false;
     }
     JSON_EACH(left, a) {
         const struct json *right = json_member(b, left->name);
-        if (right == NULL || !json_value_equal(arena, left, right, loosely)) {
+        if (right == NULL || !json_value_equal(comparison, left, right, loosely)) {
             return false;
         }
     }
@@ -61,23 +80,24 @@ static bool object_equal(struct arena *arena, const struct json *a, const struct
 }
 
 /* Depth is bounded by the reader's LIMIT_JSON_DEPTH. */
-static bool json_value_equal(struct arena *arena, const struct json *a, const struct json *b, bool loosely)
+static bool json_value_equal(const struct comparison *comparison, const struct json *a, const struct json *b,
+                             bool loosely)
 {
     if (a == b) {
         return true;
     }
-    if (a == NULL || b == NULL || a->kind != b->kind) {
+    if (a == NULL || b == NULL || a->kind != b->kind || !spend(comparison)) {
         return false;
     }
     switch ((enum json_kind)a->kind) {
     case JSON_NUMBER:
         return number_equal(a, b);
     case JSON_STRING:
-        return str_equal(json_text(arena, a), json_text(arena, b));
+        return str_equal(json_text(comparison->arena, a), json_text(comparison->arena, b));
     case JSON_ARRAY:
-        return array_equal(arena, a, b, loosely);
+        return array_equal(comparison, a, b, loosely);
     case JSON_OBJECT:
-        return object_equal(arena, a, b, loosely);
+        return object_equal(comparison, a, b, loosely);
     case JSON_NULL:
     case JSON_TRUE:
     case JSON_FALSE:
@@ -170,7 +190,7 @@ static enum truth quantities_equal(const struct fhirpath_item *a, const struct f
     return units_compare(&left, &right, &order) == UNITS_KNOWN ? truth_of(order == 0) : TRUTH_EMPTY;
 }
 
-static enum truth values_equal(struct arena *arena, const int *zone, const struct fhirpath_item *a,
+static enum truth values_equal(const struct comparison *comparison, const struct fhirpath_item *a,
                                const struct fhirpath_item *b)
 {
     if (is_number(a) && is_number(b)) {
@@ -184,7 +204,7 @@ static enum truth values_equal(struct arena *arena, const int *zone, const struc
     bool time_a = is_moment(a) || a->kind == FHIRPATH_TIME;
     bool time_b = is_moment(b) || b->kind == FHIRPATH_TIME;
     if (time_a && time_b) {
-        return times_equal(zone, a, b);
+        return times_equal(comparison->zone, a, b);
     }
     if (a->kind != b->kind) {
         return TRUTH_FALSE;
@@ -200,12 +220,12 @@ static enum truth values_equal(struct arena *arena, const int *zone, const struc
     }
     if (a->node.value == NULL || b->node.value == NULL) {
         return truth_of(a->node.value == b->node.value &&
-                        json_value_equal(arena, a->node.extra, b->node.extra, false));
+                        json_value_equal(comparison, a->node.extra, b->node.extra, false));
     }
-    return truth_of(json_value_equal(arena, a->node.value, b->node.value, false));
+    return truth_of(json_value_equal(comparison, a->node.value, b->node.value, false));
 }
 
-static enum truth equal_in(struct arena *arena, const int *zone, const struct fhirpath_item *a,
+static enum truth equal_in(const struct comparison *comparison, const struct fhirpath_item *a,
                            const struct fhirpath_item *b)
 {
     if (a->kind == FHIRPATH_NODE && b->kind == FHIRPATH_NODE && a->node.value != NULL &&
@@ -214,18 +234,19 @@ static enum truth equal_in(struct arena *arena, const int *zone, const struct fh
     }
     struct fhirpath_item left;
     struct fhirpath_item right;
-    both_to_system(arena, a, b, &left, &right);
-    return values_equal(arena, zone, &left, &right);
+    both_to_system(comparison->arena, a, b, &left, &right);
+    return values_equal(comparison, &left, &right);
 }
 
 enum truth item_equal(struct run *run, const struct fhirpath_item *a, const struct fhirpath_item *b)
 {
-    return equal_in(run->arena, run_zone(run->context), a, b);
+    struct comparison comparison = { .arena = run->arena, .zone = run_zone(run->context), .run = run };
+    return equal_in(&comparison, a, b);
 }
 
 int fhirpath_equal(struct arena *arena, const struct fhirpath_item *a, const struct fhirpath_item *b)
 {
-    enum truth truth = equal_in(arena, NULL, a, b);
+    enum truth truth = equal_in(&(struct comparison){ .arena = arena }, a, b);
     return truth == TRUTH_EMPTY ? -1 : (truth == TRUTH_TRUE ? 1 : 0);
 }
 
@@ -248,12 +269,12 @@ static bool times_equivalent(const int *zone, const struct fhirpath_item *a, con
            datetime_compare(&a->time, &b->time, zone, &order) && order == 0;
 }
 
-static bool equivalent_in(struct arena *arena, const int *zone, const struct fhirpath_item *a,
+static bool equivalent_in(const struct comparison *comparison, const struct fhirpath_item *a,
                           const struct fhirpath_item *b)
 {
     struct fhirpath_item left;
     struct fhirpath_item right;
-    both_to_system(arena, a, b, &left, &right);
+    both_to_system(comparison->arena, a, b, &left, &right);
     if (is_number(&left) && is_number(&right)) {
         return decimals_equivalent(number_of(&left), number_of(&right));
     }
@@ -263,7 +284,7 @@ static bool equivalent_in(struct arena *arena, const int *zone, const struct fhi
     bool time_a = is_moment(&left) || left.kind == FHIRPATH_TIME;
     bool time_b = is_moment(&right) || right.kind == FHIRPATH_TIME;
     if (time_a && time_b) {
-        return times_equivalent(zone, &left, &right);
+        return times_equivalent(comparison->zone, &left, &right);
     }
     struct fhirpath_quantity quantity_a = { 0 };
     struct fhirpath_quantity quantity_b = { 0 };
@@ -272,19 +293,20 @@ static bool equivalent_in(struct arena *arena, const int *zone, const struct fhi
     }
     if (left.kind == FHIRPATH_NODE && right.kind == FHIRPATH_NODE && left.node.value != NULL &&
         right.node.value != NULL) {
-        return json_value_equal(arena, left.node.value, right.node.value, true);
+        return json_value_equal(comparison, left.node.value, right.node.value, true);
     }
-    return values_equal(arena, zone, &left, &right) == TRUTH_TRUE;
+    return values_equal(comparison, &left, &right) == TRUTH_TRUE;
 }
 
 bool item_equivalent(struct run *run, const struct fhirpath_item *a, const struct fhirpath_item *b)
 {
-    return equivalent_in(run->arena, run_zone(run->context), a, b);
+    struct comparison comparison = { .arena = run->arena, .zone = run_zone(run->context), .run = run };
+    return spend(&comparison) && equivalent_in(&comparison, a, b);
 }
 
 bool fhirpath_equivalent(struct arena *arena, const struct fhirpath_item *a, const struct fhirpath_item *b)
 {
-    return equivalent_in(arena, NULL, a, b);
+    return equivalent_in(&(struct comparison){ .arena = arena }, a, b);
 }
 
 /* ---- lists ---- */
@@ -343,12 +365,11 @@ bool list_contains(struct run *run, const struct list *list, const struct fhirpa
 
 bool list_add_distinct(struct run *run, struct list *list, const struct list *more, struct error *error)
 {
-    for (size_t i = 0; i < more->count; i++) {
-        if (!run_spend(run, list->count, error) ||
-            (!list_contains(run, list, &more->items[i]) && !list_add(run, list, &more->items[i], error))) {
-            return false;
-        }
+    struct item_set set = { .run = run };
+    if (!item_set_add_all(&set, list, error) || !item_set_add_all(&set, more, error)) {
+        return false;
     }
+    *list = set.items;
     return true;
 }
 

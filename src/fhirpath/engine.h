@@ -135,7 +135,7 @@ enum truth item_equal(struct run *run, const struct fhirpath_item *a, const stru
 bool item_equivalent(struct run *run, const struct fhirpath_item *a, const struct fhirpath_item *b);
 enum truth list_equal(struct run *run, const struct list *a, const struct list *b);
 bool list_equivalent(struct run *run, const struct list *a, const struct list *b);
-/* Appends what is not there yet. */
+/* The distinct items of both, in order. */
 bool list_add_distinct(struct run *run, struct list *list, const struct list *more,
                        struct error *error) MUST_CHECK;
 bool list_contains(struct run *run, const struct list *list, const struct fhirpath_item *item);

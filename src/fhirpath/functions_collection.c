@@ -1,5 +1,6 @@
 /* Existence, filtering, subsetting, combining (N1 5.1 to 5.4), and the iterations. */
 #include "fhirpath/functions.h"
+#include "fhirpath/set.h"
 
 bool function_empty(struct call *call, struct error *error)
 {
@@ -87,12 +88,15 @@ bool function_any_false(struct call *call, struct error *error)
 static bool is_subset(struct call *call, const struct list *part, const struct list *whole, bool *answer,
                       struct error *error)
 {
+    struct item_set set = { .run = call->run };
     *answer = true;
+    if (!item_set_add_all(&set, whole, error)) {
+        return false;
+    }
     for (size_t i = 0; i < part->count && *answer; i++) {
-        if (!run_spend(call->run, whole->count, error)) {
+        if (!item_set_has(&set, &part->items[i], answer, error)) {
             return false;
         }
-        *answer = list_contains(call->run, whole, &part->items[i]);
     }
     return true;
 }
@@ -162,16 +166,16 @@ bool function_select(struct call *call, struct error *error)
 }
 
 /* N1 5.2.3: a result that is there already is not taken again, so it ends on a tree; the step budget ends
- * the rest (`repeat('a' & $this)`). */
+ * the rest (`repeat('a' & $this)`, repeatAll($this)). */
 static bool repeat(struct call *call, bool distinct, struct error *error)
 {
+    struct item_set all = { .run = call->run };
     const struct list *from = call->in;
-    struct list all = { 0 };
     size_t done = 0;
-    for (bool first = true; first || done < all.count; first = false) {
-        size_t start = first ? 0 : done;
+    bool first = true;
+    while (first || done < all.items.count) {
         size_t end = from->count;
-        for (size_t i = start; i < end; i++) {
+        for (size_t i = done; i < end; i++) {
             struct scope scope = { .self = &from->items[i],
                                    .index = (int64_t)i,
                                    .total = call->scope->total };
@@ -179,16 +183,17 @@ static bool repeat(struct call *call, bool distinct, struct error *error)
             if (!call_argument_on(call, 0, &scope, &found, error)) {
                 return false;
             }
-            bool ok = distinct ? list_add_distinct(call->run, &all, &found, error)
-                               : list_add_all(call->run, &all, &found, error);
+            bool ok = distinct ? item_set_add_all(&all, &found, error)
+                               : list_add_all(call->run, &all.items, &found, error);
             if (!ok) {
                 return false;
             }
         }
         done = first ? 0 : end;
-        from = &all;
+        first = false;
+        from = &all.items;
     }
-    *call->out = all;
+    *call->out = all.items;
     return true;
 }
 
@@ -285,41 +290,33 @@ bool function_take(struct call *call, struct error *error)
 
 /* ---- combining ---- */
 
-bool function_intersect(struct call *call, struct error *error)
+/* The items of the input that are in the argument, or that are not. */
+static bool keep_by_other(struct call *call, bool wanted, struct list *kept, struct error *error)
 {
     struct list other;
-    struct list both = { 0 };
-    if (!call_argument(call, 0, &other, error)) {
+    struct item_set set = { .run = call->run };
+    if (!call_argument(call, 0, &other, error) || !item_set_add_all(&set, &other, error)) {
         return false;
     }
     for (size_t i = 0; i < call->in->count; i++) {
-        if (!run_spend(call->run, other.count, error)) {
-            return false;
-        }
-        if (list_contains(call->run, &other, &call->in->items[i]) &&
-            !list_add(call->run, &both, &call->in->items[i], error)) {
-            return false;
-        }
-    }
-    return list_add_distinct(call->run, call->out, &both, error);
-}
-
-bool function_exclude(struct call *call, struct error *error)
-{
-    struct list other;
-    if (!call_argument(call, 0, &other, error)) {
-        return false;
-    }
-    for (size_t i = 0; i < call->in->count; i++) {
-        if (!run_spend(call->run, other.count, error)) {
-            return false;
-        }
-        if (!list_contains(call->run, &other, &call->in->items[i]) &&
-            !list_add(call->run, call->out, &call->in->items[i], error)) {
+        bool has = false;
+        if (!item_set_has(&set, &call->in->items[i], &has, error) ||
+            (has == wanted && !list_add(call->run, kept, &call->in->items[i], error))) {
             return false;
         }
     }
     return true;
+}
+
+bool function_intersect(struct call *call, struct error *error)
+{
+    struct list both = { 0 };
+    return keep_by_other(call, true, &both, error) && list_add_distinct(call->run, call->out, &both, error);
+}
+
+bool function_exclude(struct call *call, struct error *error)
+{
+    return keep_by_other(call, false, call->out, error);
 }
 
 bool function_union(struct call *call, struct error *error)

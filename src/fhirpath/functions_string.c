@@ -8,6 +8,7 @@
 /* Steps a microsecond of regular expression costs, so that many of them cannot take longer than the budget of
  * one evaluation means (about 0.1 s). */
 enum { REGEX_STEPS_A_MICROSECOND = 20 };
+enum { BYTE_PAIRS_A_STEP = 1024 }; /* of a search that looks at every place */
 
 static bool spend_time(struct call *call, int64_t began_us, struct error *error)
 {
@@ -26,7 +27,7 @@ static bool two_strings(struct call *call, struct str *input, struct str *other,
         return false;
     }
     *given = has_input && has_other;
-    return run_spend(call->run, *given ? input->len / 64 : 0, error);
+    return true;
 }
 
 bool function_index_of(struct call *call, struct error *error)
@@ -58,6 +59,9 @@ bool function_last_index_of(struct call *call, struct error *error)
         return true;
     }
     int64_t found = -1;
+    if (!run_spend(call->run, input.len * other.len / BYTE_PAIRS_A_STEP, error)) {
+        return false;
+    }
     for (size_t at = input.len + 1; at-- > 0 && found < 0;) {
         if (str_starts_with(str_skip(input, at), other)) {
             found = (int64_t)text_count(str_slice(input, 0, at));

@@ -130,7 +130,7 @@ static bool system_number(const struct json *value, struct fhirpath_item *out)
         return false;
     }
     if (number.scale == 0 && (out->kind == FHIRPATH_INTEGER || out->type == NULL) &&
-        decimal_to_integer(number, &integer)) {
+        decimal_to_integer(number, &integer) && integer <= INT32_MAX && integer >= INT32_MIN) {
         *out = (struct fhirpath_item){ .kind = FHIRPATH_INTEGER, .integer = integer };
     } else {
         *out = (struct fhirpath_item){ .kind = FHIRPATH_DECIMAL, .decimal = number };

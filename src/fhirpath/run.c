@@ -2,6 +2,9 @@
 #include "base/clock.h"
 #include "fhirpath/engine.h"
 
+/* A long text costs more than a short one, to read and to make. */
+enum { STRING_BYTES_A_STEP = 256, MADE_BYTES_A_STEP = 64 };
+
 /* ---- lists and budget ---- */
 
 bool run_out_of_memory(struct error *error)
@@ -92,7 +95,8 @@ bool list_add_string(struct run *run, struct list *list, struct str text, struct
     if (text.at == NULL) {
         return run_out_of_memory(error);
     }
-    return list_add(run, list, &(struct fhirpath_item){ .kind = FHIRPATH_STRING, .string = text }, error);
+    return run_spend(run, text.len / MADE_BYTES_A_STEP, error) &&
+           list_add(run, list, &(struct fhirpath_item){ .kind = FHIRPATH_STRING, .string = text }, error);
 }
 
 bool list_add_quantity(struct run *run, struct list *list, struct fhirpath_quantity quantity,
@@ -196,7 +200,7 @@ static bool string_of(struct call *call, const struct list *list, struct str *te
         return call_fail(call, "a string is needed", error);
     }
     *text = value.string;
-    return true;
+    return run_spend(call->run, text->len / STRING_BYTES_A_STEP, error);
 }
 
 bool call_string(struct call *call, size_t index, struct str *text, bool *given, struct error *error)

@@ -83,14 +83,16 @@ static void must_fail(struct fhirpath_context context, const char *expression, e
 {
     struct error error = { 0 };
     struct fhirpath_collection result = { 0 };
-    context.arena = &arena;
-    struct fhirpath *path = fhirpath_compile(&arena, str_from_cstr(expression), &error);
+    struct arena own = { .bytes_max = 256u << 20 };
+    context.arena = &own;
+    struct fhirpath *path = fhirpath_compile(&own, str_from_cstr(expression), &error);
     if (path != NULL && fhirpath_evaluate_on_resource(path, &context, patient, &result, &error)) {
         fail_msg("%s is accepted", expression);
     }
     if (error.kind != kind) {
         fail_msg("%s: kind %d, not %d: %s", expression, (int)error.kind, (int)kind, error.text);
     }
+    arena_deinit(&own);
 }
 
 static void walks_elements_extensions_and_choices(void **state)
@@ -381,6 +383,46 @@ static void makes_json_and_paths(void **state)
     }
 }
 
+static void finds_equals_in_long_lists(void **state)
+{
+    (void)state;
+    struct buf buf = { .bytes_max = 1u << 20 };
+    struct json *questionnaire = NULL;
+    struct error error = { 0 };
+    buf_add(&buf, STR("{\"resourceType\":\"Questionnaire\",\"item\":["));
+    for (int i = 0; i < 5000; i++) {
+        buf_printf(&buf, "%s{\"linkId\":\"q%d\",\"maxLength\":%d}", i > 0 ? "," : "", i % 4999, i % 7);
+    }
+    buf_add(&buf, STR("]}"));
+    assert_true(json_read(&arena, buf_str(&buf), &questionnaire, &error));
+    static const struct {
+        const char *expression;
+        const char *expected;
+    } cases[] = { { "item.linkId.distinct().count()", "4999" },
+                  { "item.linkId.isDistinct()", "false" },
+                  { "item.tail().linkId.isDistinct()", "true" },
+                  { "item.distinct().count()", "5000" },
+                  { "item.select(maxLength).distinct().count()", "7" },
+                  { "item.linkId.exclude('q3' | 'q4').count()", "4998" },
+                  { "item.linkId.intersect('q0' | 'x').count()", "1" },
+                  { "item.linkId.subsetOf(%resource.item.linkId | 'x')", "true" },
+                  { "(item.linkId | item.maxLength | 3 '1' | 1.0 | true).count()", "5007" } };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fhirpath_context context = { .arena = &arena };
+        struct fhirpath_collection result = { 0 };
+        if (!fhirpath_evaluate_on_resource(must_compile(cases[i].expression), &context, questionnaire,
+                                           &result, &error)) {
+            fail_msg("%s: %s", cases[i].expression, error.text);
+        }
+        assert_int_equal(result.count, 1);
+        struct str text = fhirpath_item_text(&arena, &result.items[0]);
+        if (!str_equal_cstr(text, cases[i].expected)) {
+            fail_msg("%s gives %.*s", cases[i].expression, STR_FMT(text));
+        }
+    }
+    buf_deinit(&buf);
+}
+
 static void checks_narratives(void **state)
 {
     (void)state;
@@ -486,6 +528,7 @@ int main(void)
         cmocka_unit_test(holds_its_limits),
         cmocka_unit_test(runs_out_of_memory_with_an_error),
         cmocka_unit_test(makes_json_and_paths),
+        cmocka_unit_test(finds_equals_in_long_lists),
         cmocka_unit_test(checks_narratives),
         cmocka_unit_test(many_threads_share_one_compiled_form),
         cmocka_unit_test(works_without_a_known_type),
