@@ -2,6 +2,7 @@
  * a later version adds its steps here and runs them in one transaction at open. */
 #include "base/parse.h"
 #include "base/uuid.h"
+#include "store/dictionary.h"
 #include "store/internal.h"
 
 static bool meta_get(struct connection *connection, struct str name, int64_t *value, bool *found,
@@ -30,6 +31,19 @@ static bool meta_set(struct connection *connection, struct str name, int64_t val
     return statement_run(statement, error);
 }
 
+static bool dictionary_add(struct store *store, struct error *error)
+{
+    struct statement *statement = connection_statement(&store->writer.connection, SQL_DICTIONARY_ADD, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_integer(statement, 1, 1);
+    bind_null(statement, 2); /* for every type */
+    bind_integer(statement, 3, store->now_ms());
+    bind_bytes(statement, 4, (struct str){ (const char *)store_dictionary_1, store_dictionary_1_len });
+    return statement_run(statement, error);
+}
+
 static bool schema_create(struct store *store, struct error *error)
 {
     struct connection *connection = &store->writer.connection;
@@ -38,7 +52,7 @@ static bool schema_create(struct store *store, struct error *error)
               meta_set(connection, STR("schema_version"), STORE_SCHEMA_VERSION, error) &&
               meta_set(connection, STR("definitions_epoch"), 1, error) &&
               meta_set(connection, STR("created_ms"), store->now_ms(), error) &&
-              connection_do(connection, SQL_COMMIT, error);
+              dictionary_add(store, error) && connection_do(connection, SQL_COMMIT, error);
     return ok;
 }
 
