@@ -178,7 +178,7 @@ struct post_info {
 bool post_read(struct access *access, struct arena *arena, const struct json *resource,
                struct post_info *info, struct error *error) MUST_CHECK;
 
-/* The usable posts of a person, in the directory's order. */
+/* The usable posts of a person, the oldest first. */
 bool posts_of(struct access *access, struct arena *arena, struct str practitioner, struct post_info **posts,
               size_t *count, struct error *error) MUST_CHECK;
 struct json *post_json(struct arena *arena, const struct post_info *post);

@@ -127,6 +127,19 @@ bool post_read(struct access *access, struct arena *arena, const struct json *re
     return true;
 }
 
+/* The oldest first (ids grow): the post that a person had before others is the one to begin with. */
+static void posts_sort(struct post_info *posts, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct post_info moved = posts[i];
+        size_t at = i;
+        for (; at > 0 && str_compare(moved.id, posts[at - 1].id) < 0; at--) {
+            posts[at] = posts[at - 1];
+        }
+        posts[at] = moved;
+    }
+}
+
 bool posts_of(struct access *access, struct arena *arena, struct str practitioner, struct post_info **posts,
               size_t *count, struct error *error)
 {
@@ -154,6 +167,7 @@ bool posts_of(struct access *access, struct arena *arena, struct str practitione
             found++;
         }
     }
+    posts_sort(list, found);
     *posts = list;
     *count = found;
     return true;

@@ -24,7 +24,9 @@ enum {
     KEYS_BYTES_MAX = 256 * 1024 * 1024,
     KEY_FILE_BYTES_MAX = 8192,
     PERSON_BYTES = 65,
-    PATH_BYTES = 4096
+    PATH_BYTES = 4096,
+    /* A signature bears the time at which its request began; the key may have been made for it a moment later. */
+    KEY_EARLIER_MS = 60 * 1000
 };
 
 static const int64_t no_end_ms = INT64_MAX;
@@ -310,7 +312,7 @@ static bool key_make(struct signing_keys *keys, struct str practitioner, int64_t
         goto done;
     }
     key_number(&pair, key->number, digest);
-    key->from_ms = now_ms;
+    key->from_ms = now_ms - KEY_EARLIER_MS;
     key->until_ms = no_end_ms;
     memcpy(key->public_key, pair.public_key, pair.public_len);
     key->public_len = pair.public_len;

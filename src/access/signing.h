@@ -67,6 +67,23 @@ bool signing_rotate(struct signing_keys *keys, struct str practitioner, uint32_t
 bool signing_public_keys(struct signing_keys *keys, struct arena *arena, struct json **list,
                          struct error *error) MUST_CHECK;
 
+/* The bytes that are signed of a resource: json_write_canonical of it without `id`, `meta` and `signature`
+ * at its top (docs/modules/signing.md). */
+bool signing_canonical(struct arena *arena, const struct json *resource, struct str *bytes,
+                       struct error *error) MUST_CHECK;
+
+struct signing_verdict {
+    bool valid;
+    int64_t time_ms;                   /* Signature.when */
+    char number[SIGNING_NUMBER_BYTES]; /* of the key */
+};
+
+/* Verifies an R4 Signature (Bundle.signature, Provenance.signature) over a resource. ERROR_STRUCTURE when
+ * it is none of ours, ERROR_NOT_FOUND when its key is not known here. */
+bool signing_verify(const struct signer *signer, struct arena *arena, const struct json *resource,
+                    const struct json *signature, struct signing_verdict *verdict,
+                    struct error *error) MUST_CHECK;
+
 /* Base64 with padding, for Signature.data; STR_NONE when the arena is used up. And back. */
 struct str signature_base64(struct arena *arena, const struct signature *signature);
 bool signature_from_base64(struct str text, struct signature *signature) MUST_CHECK;

@@ -111,7 +111,7 @@ static void a_signature_holds_only_for_its_data_and_person(void **state)
     cut.len = 3;
     assert_false(verify(fixture, "expert-1", data, &cut));
     struct signature early = signature;
-    early.time_ms = start_ms - 1; /* before the key was made */
+    early.time_ms = start_ms - day_ms; /* before the key was made */
     assert_false(verify(fixture, "expert-1", data, &early));
 }
 
@@ -200,6 +200,42 @@ static void files_are_private_and_a_foreign_server_key_does_not_open_them(void *
     assert_non_null(strstr(error.text, "server.key"));
 }
 
+/* A document as sign writes it, with its signature over everything but id, meta and signature. */
+static void a_document_is_verified_from_its_own_text(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error = { 0 };
+    struct json *document = NULL;
+    struct str bytes = STR_NONE;
+    struct signing_verdict verdict = { 0 };
+    struct signer signer = signing_signer(fixture->keys);
+    struct arena *arena = &fixture->arena;
+    struct str text = STR("{\"type\":\"document\",\"id\":\"1\",\"resourceType\":\"Bundle\",\"total\": "
+                          "1.50,\"meta\":{\"versionId\":\"1\"}}");
+    assert_true(json_read(arena, text, &document, &error));
+    assert_true(signing_canonical(arena, document, &bytes, &error));
+    assert_true(str_equal(bytes, STR("{\"resourceType\":\"Bundle\",\"total\":1.50,\"type\":\"document\"}")));
+    struct signature made = sign(fixture, "expert-1", bytes);
+    struct str signature_text = arena_printf(
+        arena,
+        "{\"extension\":[{\"url\":\"urn:shanhai:ext:certificate-number\",\"valueString\":\"%s\"}],"
+        "\"when\":\"2026-02-02T10:40:00.000+08:00\",\"sigFormat\":\"application/"
+        "x-sm2-sm3\",\"data\":\"%.*s\"}",
+        made.number, STR_FMT(signature_base64(arena, &made)));
+    struct json *signature = NULL;
+    assert_true(json_read(arena, signature_text, &signature, &error));
+    assert_true(json_set(document, STR("signature"), signature) != NULL);
+    assert_true(signing_verify(&signer, arena, document, signature, &verdict, &error));
+    assert_true(verdict.valid);
+    assert_string_equal(verdict.number, made.number);
+    assert_int_equal(verdict.time_ms, start_ms);
+    (void)json_add_text(arena, document, STR("language"), STR("zh"));
+    assert_true(signing_verify(&signer, arena, document, signature, &verdict, &error));
+    assert_false(verdict.valid);
+    assert_false(signing_verify(&signer, arena, document, document, &verdict, &error));
+    assert_int_equal(error.kind, ERROR_STRUCTURE);
+}
+
 static void base64_goes_both_ways(void **state)
 {
     struct fixture *fixture = *state;
@@ -221,6 +257,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rotation_overlaps_and_old_signatures_stay_valid, set_up, tear_down),
         cmocka_unit_test_setup_teardown(files_are_private_and_a_foreign_server_key_does_not_open_them, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_document_is_verified_from_its_own_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(base64_goes_both_ways, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
