@@ -109,6 +109,24 @@ struct str api_http_date(struct arena *arena, int64_t time_ms)
                         months[utc.tm_mon % 12], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
+/* Links must be absolute (R4 2.36.2). Without a setting the address that the client itself used is right; it is
+ * only repeated to that client, and only when it looks like a host. */
+static struct str api_base_url(struct http_request *request)
+{
+    const struct api *api = api_of(request);
+    struct str host = http_header(request, STR("Host"));
+    bool plain = host.len > 0 && host.len < 256;
+    for (size_t i = 0; plain && i < host.len; i++) {
+        char c = host.at[i];
+        plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                c == '.' || c == ':' || c == '[' || c == ']';
+    }
+    if (api->base_url.at != NULL || !plain) {
+        return api->base_url.at != NULL ? api->base_url : STR("/fhir");
+    }
+    return arena_printf(&request->arena, "http%s://%.*s/fhir", api->tls ? "s" : "", STR_FMT(host));
+}
+
 struct str api_url(struct http_request *request, const char *format, ...)
 {
     char path[1024];
@@ -119,9 +137,8 @@ struct str api_url(struct http_request *request, const char *format, ...)
     if (len < 0 || (size_t)len >= sizeof path) {
         return STR_NONE;
     }
-    struct str base = api_of(request)->base_url;
-    return arena_concat(&request->arena, base.at == NULL ? STR("/fhir") : base,
-                        (struct str){ path, (size_t)len });
+    struct str base = api_base_url(request);
+    return arena_concat(&request->arena, base, (struct str){ path, (size_t)len });
 }
 
 /* ---- session and row ---- */

@@ -17,7 +17,7 @@ struct api_row {
     } need;
     enum access_interaction interaction;
     const char *name;     /* API_RIGHT: the right; ACCESS_OPERATION: "$transition" */
-    const char *metadata; /* code of the interaction in /metadata, or NULL */
+    const char *metadata; /* codes of the interaction in /metadata, blank-separated, or NULL */
     bool any_format;      /* Accept is the handler's business: images are no FHIR JSON */
 };
 

@@ -57,8 +57,12 @@ static void add_interactions(struct arena *arena, struct json *parent, bool of_t
             typed != of_type) {
             continue;
         }
-        struct json *interaction = json_append(list, json_new(arena, JSON_OBJECT));
-        (void)json_add_text(arena, interaction, STR("code"), str_from_cstr(row->metadata));
+        struct str codes = str_from_cstr(row->metadata);
+        struct str code = STR_NONE;
+        while (str_split_next(&codes, ' ', &code)) {
+            struct json *interaction = json_append(list, json_new(arena, JSON_OBJECT));
+            (void)json_add_text(arena, interaction, STR("code"), code);
+        }
     }
 }
 

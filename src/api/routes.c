@@ -62,7 +62,7 @@ static const struct http_route routes[] = {
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_POST, "/fhir/_search", fhir_search, SESSION, .body_bytes_max = LIMIT_HTTP_FORM_BYTES,
       .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY, .begin = api_begin },
-    { HTTP_POST, "/fhir", fhir_bundle, ROW(.need = API_SESSION, .metadata = "transaction"),
+    { HTTP_POST, "/fhir", fhir_bundle, ROW(.need = API_SESSION, .metadata = "transaction batch"),
       .body_bytes_max = LIMIT_BUNDLE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_GET, "/fhir/metadata", fhir_metadata, PUBLIC, .flags = HTTP_ROUTE_POOL,
       .begin = api_begin_public },
