@@ -12,10 +12,11 @@ enum {
     LIMIT_REQUEST_ARENA_BYTES =
         512 * 1024 * 1024, /* memory of one request; a resource needs about 3 times its text */
     LIMIT_URL_BYTES = 16 * 1024,
-    LIMIT_HTTP_PAIRS = 256,                      /* pairs of a query and a form body together */
-    LIMIT_HTTP_FORM_BYTES = 256 * 1024,          /* an application/x-www-form-urlencoded body */
-    LIMIT_HTTP_PARAMETERS = 8,                   /* parameters in one path template */
-    LIMIT_HTTP_CONNECTION_BYTES = 64 * 1024,     /* request line, headers and I/O buffers of a connection */
+    LIMIT_HTTP_PAIRS = 256,             /* pairs of a query and a form body together */
+    LIMIT_HTTP_FORM_BYTES = 256 * 1024, /* an application/x-www-form-urlencoded body */
+    LIMIT_HTTP_PARAMETERS = 8,          /* parameters in one path template */
+    /* request line, headers and I/O buffers of a connection; libmicrohttpd clears it at each request */
+    LIMIT_HTTP_CONNECTION_BYTES = 32 * 1024,
     LIMIT_HTTP_PIECE_BYTES = 256 * 1024,         /* of a streamed body, handed on at once */
     LIMIT_HTTP_STREAM_QUEUE_BYTES = 256 * 1024,  /* events waiting for a slow reader */
     LIMIT_HTTP_LINGER_BYTES = 256 * 1024 * 1024, /* of a refused body, read and dropped after the answer */
