@@ -97,6 +97,11 @@ def main():
     writer.array('struct model_compartment_row', 'model_compartments',
                  ['{ %s, %s, %s }' % tuple(map(text, row)) for row in compartments], static=False)
     writer.lines.append(f'const size_t model_compartments_count = {len(compartments)};')
+    invariants = rows(folder, 'invariants.tsv')
+    writer.array('struct model_invariant', 'model_invariant_list',
+                 ['{ %s, %s }' % (', '.join(map(text, (path, key, human, expression))), 'true' if severity == 'warning' else 'false')
+                  for _, path, key, severity, human, expression in invariants], static=False)
+    writer.lines.append(f'const size_t model_invariant_list_count = {len(invariants)};')
     output.write_text('\n'.join(writer.lines) + '\n')
 
 

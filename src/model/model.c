@@ -161,3 +161,9 @@ struct str model_compartment(struct str compartment, struct str type)
     }
     return STR_NONE;
 }
+
+const struct model_invariant *model_invariants(size_t *count)
+{
+    *count = model_invariant_list_count;
+    return model_invariant_list;
+}

@@ -113,4 +113,16 @@ const struct model_search_parameter *model_search_list(struct str type, size_t *
  * separated; STR_NONE when it does not. */
 struct str model_compartment(struct str compartment, struct str type);
 
+/* ---- rules ---- */
+
+/* A rule in FHIRPath on a type ("Patient.contact") or an element ("Organization.telecom"). */
+struct model_invariant {
+    struct str path;
+    struct str key;
+    struct str human;
+    struct str expression;
+    bool is_warning;
+};
+const struct model_invariant *model_invariants(size_t *count);
+
 #endif

@@ -20,5 +20,7 @@ extern const struct model_search_parameter model_search_parameters[];
 extern const size_t model_search_parameters_count;
 extern const struct model_compartment_row model_compartments[];
 extern const size_t model_compartments_count;
+extern const struct model_invariant model_invariant_list[];
+extern const size_t model_invariant_list_count;
 
 #endif
