@@ -49,6 +49,7 @@ static const struct option options[] = {
     { "--contrast", OPTION_FLAG, AT(phantom.contrast), "contrast agent: bright vessels and the tag" },
     { "--no-lesions", OPTION_FLAG, AT(phantom.no_lesions), "healthy lungs" },
     { "--solid-apex", OPTION_FLAG, AT(phantom.solid_right_apex), "upper end of the right lung is solid" },
+    { "--solid-base", OPTION_FLAG, AT(phantom.solid_right_base), "lower end of the right lung is solid" },
     { "--joined", OPTION_FLAG, AT(phantom.joined), "1 mm of tissue between the lungs" },
     { "--gap", OPTION_COUNT, AT(gap), "leave out so many slices in the middle" },
     { "--mixed", OPTION_FLAG, AT(mixed), "two reconstructions under one series UID" },

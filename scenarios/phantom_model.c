@@ -9,6 +9,7 @@ static const float BODY_X = 152, BODY_Y = 108, MUSCLE_X = 140, MUSCLE_Y = 99;
 static const float CHEST_X = 122, CHEST_Y = 84;
 static const float APEX_FROM_Z = 20, APEX_Z = 128; /* the chest narrows between these */
 static const float FLOOR_Z = -118;
+static const float SOLID_BASE_Z = -60;
 static const float MEDIASTINUM_X = 32, MEDIASTINUM_Y = 76;
 static const float HU_FAT = -95, HU_MUSCLE = 52, HU_BLOOD = 45, HU_CONTRAST = 250, HU_LUNG = -855;
 static const float RIB_PITCH = 24, RIB_HALF = 5, RIB_SLOPE = -0.35F;
@@ -390,6 +391,18 @@ static bool tube_meets_row(const struct phantom_tube *tube, float y, float z, fl
     return in_z && in_y;
 }
 
+/* Everything of the right lung below a level turns solid. */
+static void paint_solid_base(struct row *row)
+{
+    float share = (SOLID_BASE_Z - row->z) / row->pixel + 0.5F;
+    share = share < 0 ? 0 : share > 1 ? 1 : share;
+    for (int i = 0; share > 0 && i < row->columns; i++) {
+        if (row->lung[0][i] > 0) {
+            cover(row, i, share, PHANTOM_SOLID, 40);
+        }
+    }
+}
+
 static void render_row(struct row *row)
 {
     memset(row->part, 0, sizeof row->part);
@@ -398,6 +411,9 @@ static void render_row(struct row *row)
     find_lungs(row);
     paint_lungs(row);
     paint_lesions(row);
+    if (row->phantom->options.solid_right_base) {
+        paint_solid_base(row);
+    }
     for (size_t k = 0; k < row->phantom->tubes_count; k++) {
         if (tube_meets_row(&row->phantom->tubes[k], row->y, row->z, row->pixel)) {
             paint_tube(row, &row->phantom->tubes[k]);

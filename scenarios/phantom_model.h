@@ -42,6 +42,7 @@ struct phantom_options {
     bool contrast;       /* vessels and heart at 250 HU */
     bool no_lesions;
     bool solid_right_apex;
+    bool solid_right_base;
     bool joined; /* only 1 mm of tissue between the lungs in front and behind */
 };
 

@@ -14,6 +14,7 @@ enum {
     SMALL_LUNG_ML = 1500,
     NO_LUNG_ML = 200,
     ASYMMETRY_PERCENT = 40, /* the smaller lung lacks so much of the larger */
+    BASE_HEIGHT_MM = 35,    /* one lung ends so much higher than the other */
     RANGE_MM2 = 200,        /* lung cut by the first or the last slice */
     NOISE_STEP = 5,         /* every fifth cell is looked at */
     NOISE_BINS = 400
@@ -104,6 +105,10 @@ static void add_notes(const struct lung_volume *volume, const uint8_t *labels, s
     }
     if (lack > ASYMMETRY_PERCENT) {
         lung_notes_add(&result->notes, LUNG_WARN_ASYMMETRY, lack);
+    }
+    double step = fabs((double)result->lowest[0] - (double)result->lowest[1]) * volume->slice_mm;
+    if (step > BASE_HEIGHT_MM && right_ml > 0 && left_ml > 0) {
+        lung_notes_add(&result->notes, LUNG_WARN_BASE_HEIGHT, step);
     }
     if (excluded > 0) {
         lung_notes_add(&result->notes, LUNG_WARN_EXCLUDED_DENSE, excluded);

@@ -98,6 +98,7 @@ enum lung_note_code {
     LUNG_WARN_AIRWAY_NOT_FOUND,
     LUNG_WARN_SIDES_JOINED,
     LUNG_WARN_ASYMMETRY,
+    LUNG_WARN_BASE_HEIGHT,
     LUNG_WARN_NOISE,
     LUNG_WARN_OTHER_SERIES,
     LUNG_WARN_SMALL_LUNG,
@@ -168,6 +169,7 @@ struct lung_result {
     double noise_hu; /* standard deviation in soft tissue */
     enum lung_region worst_zone;
     size_t key_slice;   /* index of the slice with most opacity in the worst zone */
+    size_t lowest[2];   /* lowest slice with over 1 cm2 of lung: right, left */
     size_t slice_first; /* lowest and highest slice that hold lung */
     size_t slice_last;
     struct lung_notes_list notes;

@@ -335,6 +335,24 @@ static uint64_t slice_voxels(const struct slice_counts *counts)
     return voxels;
 }
 
+/* Lowest slice in which one lung covers more than 1 cm²; the number of slices when there is none. */
+static size_t lowest_slice(const struct classify *classify, size_t side)
+{
+    const struct lung_volume *volume = classify->volume;
+    double pixel_mm2 = volume->column_mm * volume->row_mm;
+    size_t z = 0;
+    for (; z < volume->slices; z++) {
+        uint32_t voxels = 0;
+        for (int i = 0; i < LUNG_CLASSES_COUNT; i++) {
+            voxels += classify->counts[2 * z + side].classes[i];
+        }
+        if (voxels * pixel_mm2 > 100) {
+            break;
+        }
+    }
+    return z;
+}
+
 static unsigned zone_score(double percent)
 {
     return percent < 1 ? 0 : percent <= 25 ? 1 : percent <= 50 ? 2 : percent <= 75 ? 3 : 4;
@@ -395,6 +413,9 @@ static void summarize(const struct classify *classify, struct sums *sums, struct
         excluded[0] += counts[0].excluded * voxel_ml;
         excluded[1] += counts[1].excluded * voxel_ml;
         result->airway_ml += counts[0].airway * voxel_ml;
+    }
+    for (size_t side = 0; side < 2; side++) {
+        result->lowest[side] = lowest_slice(classify, side);
     }
     result->excluded_dense_right_ml = excluded[0];
     result->excluded_dense_left_ml = excluded[1];

@@ -2,10 +2,6 @@
 
 #include <assert.h>
 
-enum {
-    BODY_EDGE_MARGIN = 1 /* cells: what touches the picture's border may still be body */
-};
-
 struct build {
     struct lung_grid *grid;
     const struct lung_volume *volume;
@@ -92,26 +88,29 @@ struct body {
     uint32_t *stack; /* room for each cell of the grid: slices do not share */
 };
 
-static bool is_outside_air(const struct lung_grid *grid, size_t slice_at, size_t at, const uint8_t *seen)
-{
-    return seen[at] == 0 && grid->hu[slice_at + at] < LUNG_AIR_HU;
-}
+enum part { PART_INSIDE, PART_AIR, PART_OUTSIDE, PART_SEEN, PART_BODY };
 
-/* Marks in `seen` what a walk over faces reaches from the `depth` cells on the stack. */
-static size_t flood(struct lung_grid *grid, size_t slice_at, uint8_t *seen, uint32_t *stack, size_t depth)
+/* Changes the cells of one slice that a walk over faces from `seed` reaches from `from` to `to`, the seed
+ * included; returns how many. */
+static size_t change_part(const struct lung_grid *grid, uint8_t *parts, uint32_t *stack, size_t seed,
+                          enum part to)
 {
     size_t columns = (size_t)grid->size.columns;
-    size_t rows = (size_t)grid->size.rows;
-    size_t count = depth;
+    size_t plane = columns * (size_t)grid->size.rows;
+    uint8_t from = parts[seed];
+    size_t depth = 0;
+    size_t count = 1;
+    assert(from != to);
+    parts[seed] = (uint8_t)to;
+    stack[depth++] = (uint32_t)seed;
     while (depth > 0) {
         size_t at = stack[--depth];
-        size_t x = at % columns;
-        size_t y = at / columns;
         const size_t next[4] = { at - 1, at + 1, at - columns, at + columns };
-        const bool there[4] = { x > 0, x + 1 < columns, y > 0, y + 1 < rows };
+        const bool there[4] = { at % columns > 0, at % columns + 1 < columns, at >= columns,
+                                at + columns < plane };
         for (int i = 0; i < 4; i++) {
-            if (there[i] && is_outside_air(grid, slice_at, next[i], seen)) {
-                seen[next[i]] = 1;
+            if (there[i] && parts[next[i]] == from) {
+                parts[next[i]] = (uint8_t)to;
                 stack[depth++] = (uint32_t)next[i];
                 count++;
             }
@@ -120,22 +119,24 @@ static size_t flood(struct lung_grid *grid, size_t slice_at, uint8_t *seen, uint
     return count;
 }
 
-static void flood_from_border(struct lung_grid *grid, size_t slice_at, uint8_t *seen, uint32_t *stack)
+static void find_outside(const struct lung_grid *grid, const int16_t *hu, uint8_t *parts, uint32_t *stack)
 {
     size_t columns = (size_t)grid->size.columns;
     size_t rows = (size_t)grid->size.rows;
-    size_t depth = 0;
+    for (size_t at = 0; at < columns * rows; at++) {
+        parts[at] = hu[at] < LUNG_AIR_HU ? PART_AIR : PART_INSIDE;
+    }
     for (size_t y = 0; y < rows; y++) {
-        size_t step = y < BODY_EDGE_MARGIN || y >= rows - BODY_EDGE_MARGIN ? 1 : columns - 1;
+        size_t step = y == 0 || y == rows - 1 ? 1 : columns - 1;
         for (size_t x = 0; x < columns; x += step) {
-            size_t at = y * columns + x;
-            if (is_outside_air(grid, slice_at, at, seen)) {
-                seen[at] = 1;
-                stack[depth++] = (uint32_t)at;
+            if (parts[y * columns + x] == PART_AIR) {
+                (void)change_part(grid, parts, stack, y * columns + x, PART_OUTSIDE);
             }
         }
     }
-    (void)flood(grid, slice_at, seen, stack, depth);
+    for (size_t at = 0; at < columns * rows; at++) {
+        parts[at] = parts[at] == PART_AIR ? PART_INSIDE : parts[at]; /* enclosed air belongs to the body */
+    }
 }
 
 /* The largest part of a slice that is not outside air, its enclosed air with it. */
@@ -144,46 +145,24 @@ static void body_slice(void *context, size_t index)
     struct body *body = context;
     struct lung_grid *grid = body->grid;
     size_t plane = (size_t)grid->size.columns * (size_t)grid->size.rows;
-    size_t slice_at = index * plane;
-    uint32_t *stack = body->stack + slice_at;
-    uint8_t *part = grid->side + slice_at; /* lent as scratch: 1 outside, 2 and 3 parts */
-    flood_from_border(grid, slice_at, part, stack);
+    uint32_t *stack = body->stack + index * plane;
+    uint8_t *parts = grid->side + index * plane; /* lent: sides come later */
+    find_outside(grid, grid->hu + index * plane, parts, stack);
     size_t best_count = 0;
     size_t best_seed = 0;
-    size_t columns = (size_t)grid->size.columns;
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t seed = 0; seed < plane; seed++) {
-            if (pass == 0 ? part[seed] != 0 : seed != best_seed || best_count == 0) {
-                continue;
-            }
-            uint8_t from = pass == 0 ? 0 : 2;
-            uint8_t to = (uint8_t)(from + (pass == 0 ? 2 : 1));
-            size_t depth = 0;
-            size_t count = 1;
-            stack[depth++] = (uint32_t)seed;
-            part[seed] = to;
-            while (depth > 0) {
-                size_t at = stack[--depth];
-                const size_t next[4] = { at - 1, at + 1, at - columns, at + columns };
-                const bool there[4] = { at % columns > 0, at % columns + 1 < columns, at >= columns,
-                                        at + columns < plane };
-                for (int i = 0; i < 4; i++) {
-                    if (there[i] && part[next[i]] == from) {
-                        part[next[i]] = to;
-                        stack[depth++] = (uint32_t)next[i];
-                        count++;
-                    }
-                }
-            }
-            if (pass == 0 && count > best_count) {
-                best_count = count;
-                best_seed = seed;
-            }
+    for (size_t seed = 0; seed < plane; seed++) {
+        if (parts[seed] == PART_INSIDE) {
+            size_t count = change_part(grid, parts, stack, seed, PART_SEEN);
+            best_seed = count > best_count ? seed : best_seed;
+            best_count = count > best_count ? count : best_count;
         }
     }
+    if (best_count > 0) {
+        (void)change_part(grid, parts, stack, best_seed, PART_BODY);
+    }
     for (size_t at = 0; at < plane; at++) {
-        grid->flags[slice_at + at] = part[at] == 3 ? LUNG_CELL_BODY : 0;
-        part[at] = 0;
+        grid->flags[index * plane + at] = parts[at] == PART_BODY ? LUNG_CELL_BODY : 0;
+        parts[at] = 0;
     }
 }
 

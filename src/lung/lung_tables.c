@@ -60,6 +60,10 @@ const struct lung_note_row lung_notes[LUNG_NOTES_COUNT] = {
                                  "The lungs touch and were cut at the thinnest place", "" },
     [LUNG_WARN_ASYMMETRY] = { "asymmetry", "左右肺容积相差较大，请核对是否有未计入的区域",
                               "The lungs differ much in volume: check for regions not counted", "%" },
+    [LUNG_WARN_BASE_HEIGHT] = { "base-height", "一侧肺底明显高于对侧：膈肌抬高、积液或未计入的实变，请核对",
+                                "One lung ends much higher than the other: raised diaphragm, fluid, or "
+                                "consolidation that was not counted; check by eye",
+                                "mm" },
     [LUNG_WARN_NOISE] = { "high-noise", "噪声较大，低密度区偏高",
                           "High noise: low attenuation is overestimated", "HU" },
     [LUNG_WARN_OTHER_SERIES] = { "other-series", "另有其他序列，已选用最适合测量的一套",

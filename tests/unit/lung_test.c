@@ -219,6 +219,18 @@ static void test_solid_apex_is_reported(void **state)
     chest_free(chest);
 }
 
+static void test_raised_base_is_reported(void **state)
+{
+    (void)state;
+    struct chest *chest = chest_make((struct phantom_options){
+        .seed = 6, .columns = 128, .slices = 100, .noise_hu = 10, .solid_right_base = true });
+    chest_measure(chest);
+    assert_true(lung_notes_has(&chest->result.notes, LUNG_WARN_BASE_HEIGHT));
+    assert_near("right", chest->result.regions[LUNG_RIGHT].volume_ml, phantom_lung_ml(&chest->truth, 0), 2,
+                0);
+    chest_free(chest);
+}
+
 static void test_cut_range_is_reported(void **state)
 {
     (void)state;
@@ -361,6 +373,7 @@ int main(void)
         cmocka_unit_test(test_sides_follow_the_orientation),
         cmocka_unit_test(test_lungs_that_touch_are_cut),
         cmocka_unit_test(test_solid_apex_is_reported),
+        cmocka_unit_test(test_raised_base_is_reported),
         cmocka_unit_test(test_cut_range_is_reported),
         cmocka_unit_test(test_unfit_volumes_are_not_measured),
         cmocka_unit_test(test_sums_agree),
