@@ -106,16 +106,33 @@ static struct str search_base(const struct search_job *job)
                                     : api_url(job->request, "/%.*s", STR_FMT(options->type));
 }
 
+/* The query part of the self link; of the next link without this page's own place. */
+static struct str self_query(const struct search_job *job, bool without_cursor)
+{
+    struct search_query query = job->query;
+    struct search_pair *kept = ARENA_ARRAY(job->arena, struct search_pair, query.pairs_count);
+    size_t count = 0;
+    for (size_t i = 0; kept != NULL && i < query.pairs_count; i++) {
+        if (!without_cursor || !str_equal(query.pairs[i].name, STR("_cursor"))) {
+            kept[count++] = query.pairs[i];
+        }
+    }
+    query.pairs = kept;
+    query.pairs_count = count;
+    return search_query_self(job->arena, &query);
+}
+
 static void add_links(const struct search_job *job, struct buf *out)
 {
     struct str base = search_base(job);
-    struct str self = search_query_self(job->arena, &job->query);
+    struct str self = self_query(job, false);
     struct str url =
         arena_printf(job->arena, "%.*s%s%.*s", STR_FMT(base), self.len > 0 ? "?" : "", STR_FMT(self));
     buf_add(out, STR("\"link\":["));
     add_link(out, "self", url);
     if (job->hits.next_cursor.at != NULL) {
         buf_add_char(out, ',');
+        self = self_query(job, true);
         struct buf cursor = { .bytes_max = 64 * 1024 };
         percent_encode(&cursor, job->hits.next_cursor);
         url = arena_printf(job->arena, "%.*s?%.*s%s_cursor=%.*s", STR_FMT(base), STR_FMT(self),

@@ -95,6 +95,9 @@ static uint64_t query_digest(const struct search_query *query)
 {
     uint64_t digest = hash64(query->type, 1);
     for (size_t i = 0; i < query->pairs_count; i++) {
+        if (str_equal(query->pairs[i].name, STR("_cursor"))) {
+            continue;
+        }
         digest = hash64_combine(digest, hash64(query->pairs[i].name, 2));
         digest = hash64_combine(digest, hash64(query->pairs[i].value, 3));
     }
