@@ -25,11 +25,12 @@ static bool add_decimal(struct run *run, struct list *out, bool fits, struct dec
     return !fits || list_add_decimal(run, out, value, error);
 }
 
-static bool integer_arithmetic(struct run *run, unsigned operation, int64_t a, int64_t b, struct list *out,
-                               struct error *error)
+static bool integer_arithmetic(const struct operands *operands, int64_t a, int64_t b, struct error *error)
 {
+    struct run *run = operands->run;
+    struct list *out = operands->out;
     /* Both are of 32 bits, so nothing overflows 64. */
-    switch (operation) {
+    switch (operands->expression->operation) {
     case OPERATION_ADD:
         return add_integer(run, out, a + b, error);
     case OPERATION_SUBTRACT:
@@ -45,13 +46,15 @@ static bool integer_arithmetic(struct run *run, unsigned operation, int64_t a, i
     }
 }
 
-static bool decimal_arithmetic(struct run *run, unsigned operation, struct decimal a, struct decimal b,
-                               struct list *out, struct error *error)
+static bool decimal_arithmetic(const struct operands *operands, struct decimal a, struct decimal b,
+                               struct error *error)
 {
+    struct run *run = operands->run;
+    struct list *out = operands->out;
     struct decimal result = { 0 };
     struct decimal rest = { 0 };
     int64_t whole = 0;
-    switch (operation) {
+    switch (operands->expression->operation) {
     case OPERATION_ADD:
         return add_decimal(run, out, decimal_add(a, b, &result), result, error);
     case OPERATION_SUBTRACT:
@@ -70,10 +73,11 @@ static bool decimal_arithmetic(struct run *run, unsigned operation, struct decim
     }
 }
 
-static bool quantity_arithmetic(struct run *run, const struct expression *expression,
-                                const struct fhirpath_item *a, const struct fhirpath_item *b,
-                                struct list *out, struct error *error)
+static bool quantity_arithmetic(const struct operands *operands, const struct fhirpath_item *a,
+                                const struct fhirpath_item *b, struct error *error)
 {
+    struct run *run = operands->run;
+    const struct expression *expression = operands->expression;
     struct fhirpath_quantity left = { .value = is_number(a) ? number_of(a) : a->quantity->value,
                                       .unit = STR("1") };
     struct fhirpath_quantity right = { .value = is_number(b) ? number_of(b) : b->quantity->value,
@@ -94,7 +98,7 @@ static bool quantity_arithmetic(struct run *run, const struct expression *expres
     default:
         return run_fail(run, expression, "this has no meaning for a quantity", error);
     }
-    return !known || list_add_quantity(run, out, result, error);
+    return !known || list_add_quantity(run, operands->out, result, error);
 }
 
 static bool is_time_like(const struct fhirpath_item *value)
@@ -104,10 +108,11 @@ static bool is_time_like(const struct fhirpath_item *value)
 
 /* N1 6.6.7. A calendar word, or a UCUM code of a length that the calendar shares: 'a' and 'mo' are years and
  * months of fixed length, which no date can be moved by. */
-static bool time_arithmetic(struct run *run, const struct expression *expression,
-                            const struct fhirpath_item *time, const struct fhirpath_quantity *amount,
-                            struct list *out, struct error *error)
+static bool time_arithmetic(const struct operands *operands, const struct fhirpath_item *time,
+                            const struct fhirpath_quantity *amount, struct error *error)
 {
+    struct run *run = operands->run;
+    const struct expression *expression = operands->expression;
     struct fhirpath_item moved = *time;
     struct decimal value = amount->value;
     struct str unit = amount->unit;
@@ -132,28 +137,28 @@ static bool time_arithmetic(struct run *run, const struct expression *expression
     if (!datetime_add(&moved.time, (enum fhirpath_kind)time->kind, unit, value)) {
         return true;
     }
-    return list_add(run, out, &moved, error);
+    return list_add(run, operands->out, &moved, error);
 }
 
-static bool concatenate(struct run *run, const struct expression *expression, const struct list *left,
-                        const struct list *right, struct list *out, struct error *error)
+static bool concatenate(const struct operands *operands, struct error *error)
 {
-    const struct list *sides[] = { left, right };
+    struct run *run = operands->run;
+    const struct list *sides[] = { operands->left, operands->right };
     struct str texts[] = { STR(""), STR("") };
     for (size_t i = 0; i < 2; i++) {
         if (sides[i]->count > 1) {
-            return run_fail(run, expression, "more than one item where one is allowed", error);
+            return run_fail(run, operands->expression, "more than one item where one is allowed", error);
         }
         if (sides[i]->count == 1) {
             struct fhirpath_item value = fhirpath_item_to_system(run->arena, &sides[i]->items[0]);
             bool is_empty = value.kind == FHIRPATH_NODE && value.node.value == NULL;
             if (value.kind != FHIRPATH_STRING && !is_empty) {
-                return run_fail(run, expression, "strings are needed", error);
+                return run_fail(run, operands->expression, "strings are needed", error);
             }
             texts[i] = is_empty ? STR("") : value.string;
         }
     }
-    return list_add_string(run, out, arena_concat(run->arena, texts[0], texts[1]), error);
+    return list_add_string(run, operands->out, arena_concat(run->arena, texts[0], texts[1]), error);
 }
 
 /* Of 32 bits; a larger one, which only a caller's variable can be, counts as a decimal. */
@@ -162,29 +167,30 @@ static bool is_integer(const struct fhirpath_item *value)
     return value->kind == FHIRPATH_INTEGER && value->integer >= INT32_MIN && value->integer <= INT32_MAX;
 }
 
-static bool arithmetic_on(struct run *run, const struct expression *expression, const struct fhirpath_item *a,
-                          const struct fhirpath_item *b, struct list *out, struct error *error)
+static bool arithmetic_on(const struct operands *operands, const struct fhirpath_item *a,
+                          const struct fhirpath_item *b, struct error *error)
 {
-    unsigned operation = expression->operation;
+    struct run *run = operands->run;
+    unsigned operation = operands->expression->operation;
     if (a->kind == FHIRPATH_STRING && b->kind == FHIRPATH_STRING && operation == OPERATION_ADD) {
-        return list_add_string(run, out, arena_concat(run->arena, a->string, b->string), error);
+        return list_add_string(run, operands->out, arena_concat(run->arena, a->string, b->string), error);
     }
     if (is_integer(a) && is_integer(b) && operation != OPERATION_DIVIDE) {
-        return integer_arithmetic(run, operation, a->integer, b->integer, out, error);
+        return integer_arithmetic(operands, a->integer, b->integer, error);
     }
     if (is_number(a) && is_number(b)) {
-        return decimal_arithmetic(run, operation, number_of(a), number_of(b), out, error);
+        return decimal_arithmetic(operands, number_of(a), number_of(b), error);
     }
     if (is_time_like(a) && b->kind == FHIRPATH_QUANTITY &&
         (operation == OPERATION_ADD || operation == OPERATION_SUBTRACT)) {
-        return time_arithmetic(run, expression, a, b->quantity, out, error);
+        return time_arithmetic(operands, a, b->quantity, error);
     }
     bool quantities =
         (a->kind == FHIRPATH_QUANTITY || is_number(a)) && (b->kind == FHIRPATH_QUANTITY || is_number(b));
     if (quantities) {
-        return quantity_arithmetic(run, expression, a, b, out, error);
+        return quantity_arithmetic(operands, a, b, error);
     }
-    return run_fail(run, expression, "this has no meaning for values of these types", error);
+    return run_fail(run, operands->expression, "this has no meaning for values of these types", error);
 }
 
 static bool has_no_value(const struct fhirpath_item *value)
@@ -192,24 +198,26 @@ static bool has_no_value(const struct fhirpath_item *value)
     return value->kind == FHIRPATH_NODE && value->node.value == NULL;
 }
 
-bool evaluate_arithmetic(struct run *run, const struct expression *expression, const struct list *left,
-                         const struct list *right, struct list *out, struct error *error)
+bool evaluate_arithmetic(const struct operands *operands, struct error *error)
 {
-    if (expression->operation == OPERATION_CONCATENATE) {
-        return concatenate(run, expression, left, right, out, error);
+    const struct list *left = operands->left;
+    const struct list *right = operands->right;
+    if (operands->expression->operation == OPERATION_CONCATENATE) {
+        return concatenate(operands, error);
     }
     if (left->count == 0 || right->count == 0) {
         return true;
     }
     if (left->count > 1 || right->count > 1) {
-        return run_fail(run, expression, "more than one item where one is allowed", error);
+        return run_fail(operands->run, operands->expression, "more than one item where one is allowed",
+                        error);
     }
-    struct fhirpath_item a = fhirpath_item_to_system(run->arena, &left->items[0]);
-    struct fhirpath_item b = fhirpath_item_to_system(run->arena, &right->items[0]);
+    struct fhirpath_item a = fhirpath_item_to_system(operands->run->arena, &left->items[0]);
+    struct fhirpath_item b = fhirpath_item_to_system(operands->run->arena, &right->items[0]);
     if (has_no_value(&a) || has_no_value(&b)) {
         return true;
     }
-    return arithmetic_on(run, expression, &a, &b, out, error);
+    return arithmetic_on(operands, &a, &b, error);
 }
 
 bool evaluate_sign(struct run *run, const struct expression *expression, const struct list *in,

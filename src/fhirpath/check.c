@@ -18,6 +18,14 @@ struct check {
     struct shape input;
 };
 
+/* A step of a path: what stands before it, and what $this is around it. */
+struct place {
+    struct check *check;
+    const struct expression *step;
+    const struct shape *in;
+    const struct shape *self;
+};
+
 static bool check_expression(struct check *check, const struct expression *expression,
                              const struct shape *self, struct shape *out, struct error *error);
 
@@ -126,16 +134,16 @@ static bool is_one_of(struct str name, const char *const *names, size_t count)
 }
 
 /* What a function gives when its input and its arguments have these shapes. */
-static bool shape_of_call(struct check *check, const struct expression *call, const struct shape *in,
-                          const struct shape arguments[2], struct shape *out, struct error *error)
+static bool shape_of_call(const struct place *place, const struct shape arguments[2], struct shape *out,
+                          struct error *error)
 {
     static const char *const same[] = { "where", "first",          "last",      "tail",    "skip",
                                         "take",  "single",         "intersect", "exclude", "trace",
                                         "sort",  "checkModifiers", "distinct" };
-    struct str name = str_from_cstr(call->function->name);
+    struct str name = str_from_cstr(place->step->function->name);
     *out = anything();
     if (is_one_of(name, same, sizeof same / sizeof same[0])) {
-        *out = *in;
+        *out = *place->in;
         return true;
     }
     if (str_equal(name, STR("select"))) {
@@ -143,54 +151,54 @@ static bool shape_of_call(struct check *check, const struct expression *call, co
         return true;
     }
     if (str_equal(name, STR("combine")) || str_equal(name, STR("union"))) {
-        *out = *in;
-        return shape_merge(check, out, &arguments[0], error);
+        *out = *place->in;
+        return shape_merge(place->check, out, &arguments[0], error);
     }
     if (str_equal(name, STR("ofType")) || str_equal(name, STR("as"))) {
-        return shape_of_type(check, call, out, error);
+        return shape_of_type(place->check, place->step, out, error);
     }
     if (str_equal(name, STR("extension"))) {
         *out = (struct shape){ 0 };
-        return shape_add(check, out, type_find(STR("Extension")), error);
+        return shape_add(place->check, out, type_find(STR("Extension")), error);
     }
-    out->unordered = (call->function->flags & FUNCTION_UNORDERED) != 0;
+    out->unordered = (place->step->function->flags & FUNCTION_UNORDERED) != 0;
     return true;
 }
 
-static bool check_call(struct check *check, const struct expression *call, const struct shape *in,
-                       const struct shape *self, struct shape *out, struct error *error)
+static bool check_call(const struct place *place, struct shape *out, struct error *error)
 {
+    const struct expression *call = place->step;
     struct shape arguments[2] = { { 0 }, { 0 } };
     bool on_items = (call->function->flags & FUNCTION_PREDICATE) != 0;
-    if (in->unordered && (call->function->flags & FUNCTION_ORDER) != 0) {
+    if (place->in->unordered && (call->function->flags & FUNCTION_ORDER) != 0) {
         return FAIL(error, ERROR_INPUT, "FHIRPath, column %u: %s() needs an order, and its input has none",
                     call->at + 1, call->function->name);
     }
     for (uint32_t i = 0; i < call->parts_count; i++) {
         struct shape shape;
-        if (!check_expression(check, call->parts[i], on_items ? in : self, &shape, error)) {
+        if (!check_expression(place->check, call->parts[i], on_items ? place->in : place->self, &shape,
+                              error)) {
             return false;
         }
         if (i < 2) {
             arguments[i] = shape;
         }
     }
-    return shape_of_call(check, call, in, arguments, out, error);
+    return shape_of_call(place, arguments, out, error);
 }
 
-static bool check_step(struct check *check, const struct expression *step, const struct shape *in,
-                       const struct shape *self, struct shape *out, struct error *error)
+static bool check_step(const struct place *place, struct shape *out, struct error *error)
 {
     struct shape index;
-    switch (step->kind) {
+    switch (place->step->kind) {
     case EXPRESSION_MEMBER:
-        return check_member(check, step, in, out, error);
+        return check_member(place->check, place->step, place->in, out, error);
     case EXPRESSION_CALL:
-        return check_call(check, step, in, self, out, error);
+        return check_call(place, out, error);
     default:
-        assert(step->kind == EXPRESSION_ITEM);
-        *out = *in;
-        return check_expression(check, step->parts[0], self, &index, error);
+        assert(place->step->kind == EXPRESSION_ITEM);
+        *out = *place->in;
+        return check_expression(place->check, place->step->parts[0], place->self, &index, error);
     }
 }
 
@@ -222,15 +230,20 @@ static bool check_path(struct check *check, const struct expression *path, const
 {
     const struct expression *head = path->parts[0];
     struct shape shape = { 0 };
-    bool ok = head->kind == EXPRESSION_MEMBER && head->is_type_name
-                  ? check_type_head(check, head, self, &shape, error)
-              : head->kind == EXPRESSION_MEMBER || head->kind == EXPRESSION_CALL
-                  ? check_step(check, head, self, self, &shape, error)
-                  : check_expression(check, head, self, &shape, error);
+    struct place place = { .check = check, .step = head, .in = self, .self = self };
+    bool ok = false;
+    if (head->kind == EXPRESSION_MEMBER && head->is_type_name) {
+        ok = check_type_head(check, head, self, &shape, error);
+    } else if (head->kind == EXPRESSION_MEMBER || head->kind == EXPRESSION_CALL) {
+        ok = check_step(&place, &shape, error);
+    } else {
+        ok = check_expression(check, head, self, &shape, error);
+    }
     for (uint32_t i = 1; ok && i < path->parts_count; i++) {
-        struct shape next = { 0 };
-        ok = check_step(check, path->parts[i], &shape, self, &next, error);
-        shape = next;
+        struct shape in = shape;
+        place.step = path->parts[i];
+        place.in = &in;
+        ok = check_step(&place, &shape, error);
     }
     *out = shape;
     return ok;

@@ -43,6 +43,15 @@ struct call {
     struct list *out; /* empty at first */
 };
 
+/* Both sides of an operator. */
+struct operands {
+    struct run *run;
+    const struct expression *expression;
+    const struct list *left;
+    const struct list *right;
+    struct list *out;
+};
+
 struct function {
     const char *name;
     uint8_t arguments_min;
@@ -142,8 +151,7 @@ bool list_contains(struct run *run, const struct list *list, const struct fhirpa
 /* Order of two values: *known false is empty; false is "cannot be compared". */
 bool item_compare(struct run *run, const struct fhirpath_item *a, const struct fhirpath_item *b, int *order,
                   bool *known) MUST_CHECK;
-bool evaluate_arithmetic(struct run *run, const struct expression *expression, const struct list *left,
-                         const struct list *right, struct list *out, struct error *error) MUST_CHECK;
+bool evaluate_arithmetic(const struct operands *operands, struct error *error) MUST_CHECK;
 /* -x and +x. */
 bool evaluate_sign(struct run *run, const struct expression *expression, const struct list *in,
                    struct list *out, struct error *error) MUST_CHECK;

@@ -64,19 +64,21 @@ static bool evaluate_logic(struct run *run, const struct expression *expression,
 
 /* ---- operators ---- */
 
-static bool evaluate_order(struct run *run, const struct expression *expression, const struct list *left,
-                           const struct list *right, struct list *out, struct error *error)
+static bool evaluate_order(const struct operands *operands, struct error *error)
 {
+    const struct expression *expression = operands->expression;
+    const struct list *left = operands->left;
+    const struct list *right = operands->right;
     if (left->count == 0 || right->count == 0) {
         return true;
     }
     if (left->count > 1 || right->count > 1) {
-        return run_fail(run, expression, "more than one item to compare", error);
+        return run_fail(operands->run, expression, "more than one item to compare", error);
     }
     int order = 0;
     bool known = false;
-    if (!item_compare(run, &left->items[0], &right->items[0], &order, &known)) {
-        return run_fail(run, expression, "values of these types have no order", error);
+    if (!item_compare(operands->run, &left->items[0], &right->items[0], &order, &known)) {
+        return run_fail(operands->run, expression, "values of these types have no order", error);
     }
     if (!known) {
         return true;
@@ -85,22 +87,23 @@ static bool evaluate_order(struct run *run, const struct expression *expression,
                  : expression->operation == OPERATION_LESS_EQUAL ? order <= 0
                  : expression->operation == OPERATION_GREATER    ? order > 0
                                                                  : order >= 0;
-    return list_add_boolean(run, out, holds, error);
+    return list_add_boolean(operands->run, operands->out, holds, error);
 }
 
-static bool evaluate_membership(struct run *run, const struct expression *expression, const struct list *left,
-                                const struct list *right, struct list *out, struct error *error)
+static bool evaluate_membership(const struct operands *operands, struct error *error)
 {
-    const struct list *item = expression->operation == OPERATION_IN ? left : right;
-    const struct list *list = expression->operation == OPERATION_IN ? right : left;
+    bool is_in = operands->expression->operation == OPERATION_IN;
+    const struct list *item = is_in ? operands->left : operands->right;
+    const struct list *list = is_in ? operands->right : operands->left;
     if (item->count == 0) {
         return true;
     }
     if (item->count > 1) {
-        return run_fail(run, expression, "one item can be looked for, not more", error);
+        return run_fail(operands->run, operands->expression, "one item can be looked for, not more", error);
     }
-    return run_spend(run, list->count, error) &&
-           list_add_boolean(run, out, list_contains(run, list, &item->items[0]), error);
+    return run_spend(operands->run, list->count, error) &&
+           list_add_boolean(operands->run, operands->out, list_contains(operands->run, list, &item->items[0]),
+                            error);
 }
 
 static bool evaluate_binary(struct run *run, const struct expression *expression, const struct scope *scope,
@@ -115,6 +118,9 @@ static bool evaluate_binary(struct run *run, const struct expression *expression
         !evaluate(run, expression->parts[1], scope, &right, error)) {
         return false;
     }
+    const struct operands operands = {
+        .run = run, .expression = expression, .left = &left, .right = &right, .out = out
+    };
     enum truth truth = TRUTH_EMPTY;
     switch (expression->operation) {
     case OPERATION_EQUAL:
@@ -133,12 +139,12 @@ static bool evaluate_binary(struct run *run, const struct expression *expression
     case OPERATION_LESS_EQUAL:
     case OPERATION_GREATER:
     case OPERATION_GREATER_EQUAL:
-        return evaluate_order(run, expression, &left, &right, out, error);
+        return evaluate_order(&operands, error);
     case OPERATION_IN:
     case OPERATION_CONTAINS:
-        return evaluate_membership(run, expression, &left, &right, out, error);
+        return evaluate_membership(&operands, error);
     default:
-        return evaluate_arithmetic(run, expression, &left, &right, out, error);
+        return evaluate_arithmetic(&operands, error);
     }
     return run_spend(run, left.count + right.count, error) && add_truth(run, out, truth, error);
 }
@@ -168,54 +174,50 @@ static bool evaluate_type(struct run *run, const struct expression *expression, 
 
 /* ---- terms and paths ---- */
 
-static bool evaluate_item_at(struct run *run, const struct expression *step, const struct scope *scope,
-                             const struct list *in, struct list *out, struct error *error)
+static bool evaluate_item_at(struct call *call, struct error *error)
 {
     struct list index = { 0 };
-    if (!evaluate(run, step->parts[0], scope, &index, error)) {
+    if (!evaluate(call->run, call->expression->parts[0], call->scope, &index, error)) {
         return false;
     }
     if (index.count == 0) {
         return true;
     }
-    struct fhirpath_item value = fhirpath_item_to_system(run->arena, &index.items[0]);
+    struct fhirpath_item value = fhirpath_item_to_system(call->run->arena, &index.items[0]);
     if (index.count > 1 || value.kind != FHIRPATH_INTEGER) {
-        return run_fail(run, step, "the index must be one integer", error);
+        return call_fail(call, "the index must be one integer", error);
     }
-    if (value.integer < 0 || (uint64_t)value.integer >= in->count) {
+    if (value.integer < 0 || (uint64_t)value.integer >= call->in->count) {
         return true;
     }
-    *out = (struct list){ .items = in->items + value.integer, .count = 1 };
+    *call->out = (struct list){ .items = call->in->items + value.integer, .count = 1 };
     return true;
 }
 
-static bool evaluate_member(struct run *run, const struct expression *step, const struct list *in,
-                            struct list *out, struct error *error)
+static bool evaluate_member(struct call *call, struct error *error)
 {
-    for (size_t i = 0; i < in->count; i++) {
-        if (!node_children_named(run, &in->items[i], step->name, out, error)) {
+    for (size_t i = 0; i < call->in->count; i++) {
+        if (!node_children_named(call->run, &call->in->items[i], call->expression->name, call->out, error)) {
             return false;
         }
     }
     return true;
 }
 
-static bool evaluate_step(struct run *run, const struct expression *step, const struct scope *scope,
-                          const struct list *in, struct list *out, struct error *error)
+static bool evaluate_step(struct call *call, struct error *error)
 {
-    *out = (struct list){ 0 };
-    if (!run_spend(run, 1, error)) {
+    *call->out = (struct list){ 0 };
+    if (!run_spend(call->run, 1, error)) {
         return false;
     }
-    if (step->kind == EXPRESSION_MEMBER) {
-        return evaluate_member(run, step, in, out, error);
+    if (call->expression->kind == EXPRESSION_MEMBER) {
+        return evaluate_member(call, error);
     }
-    if (step->kind == EXPRESSION_ITEM) {
-        return evaluate_item_at(run, step, scope, in, out, error);
+    if (call->expression->kind == EXPRESSION_ITEM) {
+        return evaluate_item_at(call, error);
     }
-    assert(step->kind == EXPRESSION_CALL);
-    struct call call = { .run = run, .expression = step, .scope = scope, .in = in, .out = out };
-    return step->function->run(&call, error);
+    assert(call->expression->kind == EXPRESSION_CALL);
+    return call->expression->function->run(call, error);
 }
 
 static struct list list_of_self(const struct scope *scope)
@@ -243,7 +245,10 @@ static bool evaluate_path(struct run *run, const struct expression *path, const 
     }
     for (uint32_t i = first; i < path->parts_count; i++) {
         struct list next = { 0 };
-        if (!evaluate_step(run, path->parts[i], scope, &list, &next, error)) {
+        struct call call = {
+            .run = run, .expression = path->parts[i], .scope = scope, .in = &list, .out = &next
+        };
+        if (!evaluate_step(&call, error)) {
             return false;
         }
         list = next;

@@ -422,9 +422,10 @@ static bool has_key(const struct fhirpath_item *key)
 }
 
 /* Items without a key come first, in both directions. */
-static bool compare_rows(struct call *call, const struct sort_row *a, const struct sort_row *b, size_t keys,
-                         int *order, struct error *error)
+static bool compare_rows(struct call *call, const struct sort_row *a, const struct sort_row *b, int *order,
+                         struct error *error)
 {
+    size_t keys = call->expression->parts_count == 0 ? 1 : call->expression->parts_count;
     *order = 0;
     for (size_t i = 0; i < keys && *order == 0; i++) {
         bool known = true;
@@ -444,14 +445,13 @@ static bool compare_rows(struct call *call, const struct sort_row *a, const stru
 static bool merge(struct call *call, struct sort_row *rows, struct sort_row *spare, const size_t bounds[3],
                   struct error *error)
 {
-    size_t keys = call->expression->parts_count == 0 ? 1 : call->expression->parts_count;
     size_t left = bounds[0];
     size_t right = bounds[1];
     for (size_t i = bounds[0]; i < bounds[2]; i++) {
         int order = 0;
         if (left < bounds[1] && right < bounds[2] &&
             (!run_spend(call->run, 1, error) ||
-             !compare_rows(call, &rows[left], &rows[right], keys, &order, error))) {
+             !compare_rows(call, &rows[left], &rows[right], &order, error))) {
             return false;
         }
         bool take_left = right == bounds[2] || (left < bounds[1] && order <= 0);

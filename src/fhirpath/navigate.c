@@ -24,8 +24,9 @@ static const struct model_type *type_of_object(const struct json *value, const s
     return type != NULL ? type : declared;
 }
 
-static bool add_node(struct run *run, const struct fhirpath_item *parent, struct element element,
-                     struct fhirpath_item *node, struct list *out, struct error *error)
+/* Completes a node whose value, extra and index are set, and adds it unless there is nothing in it. */
+static bool add_node(struct run *run, struct element element, struct fhirpath_item *node, struct list *out,
+                     struct error *error)
 {
     if (node->node.value != NULL && node->node.value->kind == JSON_NULL) {
         node->node.value = NULL;
@@ -39,7 +40,6 @@ static bool add_node(struct run *run, const struct fhirpath_item *parent, struct
     node->kind = FHIRPATH_NODE;
     node->type = type_of_object(node->node.value, element.type);
     node->node.member = element.value != NULL ? element.value : element.extra;
-    node->node.parent = parent;
     return list_add(run, out, node, error);
 }
 
@@ -52,8 +52,8 @@ static bool add_array(struct run *run, const struct fhirpath_item *parent, struc
     for (uint32_t index = 0; value != NULL || extra != NULL; index++) {
         struct fhirpath_item node = { .is_list = true,
                                       .index = index,
-                                      .node = { .value = value, .extra = extra } };
-        if (!add_node(run, parent, element, &node, out, error)) {
+                                      .node = { .value = value, .extra = extra, .parent = parent } };
+        if (!add_node(run, element, &node, out, error)) {
             return false;
         }
         value = value == NULL ? NULL : value->next;
@@ -69,8 +69,9 @@ static bool add_element(struct run *run, const struct fhirpath_item *parent, str
     if (shape->kind == JSON_ARRAY) {
         return add_array(run, parent, element, out, error);
     }
-    struct fhirpath_item node = { .node = { .value = element.value, .extra = element.extra } };
-    return add_node(run, parent, element, &node, out, error);
+    struct fhirpath_item node = { .node = {
+                                      .value = element.value, .extra = element.extra, .parent = parent } };
+    return add_node(run, element, &node, out, error);
 }
 
 static bool is_extra_of(struct str member, struct str name)
