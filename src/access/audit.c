@@ -46,6 +46,7 @@ struct merge {
 };
 
 struct audit {
+    const char *data_folder;
     const char *folder;
     uint64_t file_bytes_max;
     int64_t (*now_ms)(void *context);
@@ -437,6 +438,11 @@ static void *sync_loop(void *context)
     return NULL;
 }
 
+const char *audit_data_folder(const struct audit *audit)
+{
+    return audit->data_folder;
+}
+
 bool audit_sync(struct audit *audit, struct error *error)
 {
     (void)pthread_mutex_lock(&audit->lock);
@@ -473,6 +479,7 @@ bool audit_open(struct arena *arena, const struct audit_options *options, struct
         return FAIL(error, ERROR_BUSY, "no memory for the audit log");
     }
     made->folder = arena_cstr(arena, folder);
+    made->data_folder = arena_cstr(arena, str_from_cstr(options->folder));
     made->file_bytes_max = options->file_bytes_max == 0 ? file_bytes_default : options->file_bytes_max;
     made->now_ms = options->now_ms == NULL ? wall_clock : options->now_ms;
     made->now_context = options->now_context;

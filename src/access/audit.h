@@ -65,6 +65,9 @@ bool audit_append(void *audit, uint64_t group, const struct str *records, size_t
                   struct error *error) MUST_CHECK;
 uint64_t audit_groups_durable(void *audit);
 
+/* The folder of data given at open, for audit_list and audit_verify. */
+const char *audit_data_folder(const struct audit *audit);
+
 /* Seals and syncs everything now, counts of running minutes too: for backup, check and tests. */
 bool audit_sync(struct audit *audit, struct error *error) MUST_CHECK;
 

@@ -80,8 +80,8 @@ bool audit_record_encode(struct buf *buf, const struct audit_record *record, str
                                  record->route,  record->type, record->operation,
                                  record->id };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (texts[i].len > AUDIT_ROUTE_BYTES_MAX) {
-            return FAIL(error, ERROR_INPUT, "a field of an audit record is too long");
+        if (texts[i].len > AUDIT_ROUTE_BYTES_MAX || !str_is_utf8(texts[i])) {
+            return FAIL(error, ERROR_INPUT, "a field of an audit record is too long or no text");
         }
     }
     add_number(buf, RECORD_VERSION, 1);
@@ -97,8 +97,8 @@ bool audit_record_encode(struct buf *buf, const struct audit_record *record, str
     size_t patients = patients_count(record);
     add_number(buf, patients, 1);
     for (size_t i = 0; i < patients; i++) {
-        if (record->patients[i].len >= ACCESS_ID_BYTES) {
-            return FAIL(error, ERROR_INPUT, "a patient's id in an audit record is too long");
+        if (record->patients[i].len >= ACCESS_ID_BYTES || !str_is_utf8(record->patients[i])) {
+            return FAIL(error, ERROR_INPUT, "a patient's id in an audit record is too long or no text");
         }
         add_text(buf, record->patients[i]);
     }

@@ -330,6 +330,9 @@ bool audit_list(const char *folder, struct arena *arena, const struct audit_quer
     if (ok && entries == NULL) {
         ok = FAIL(error, ERROR_TOO_LARGE, "request memory used up");
     }
+    if (ok && entries->count == 0) {
+        (void)json_remove(out, entries); /* R4 2.6.2: no empty arrays */
+    }
     if (ok) {
         *bundle = out;
         *cursor = next;

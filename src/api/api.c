@@ -10,6 +10,7 @@
 #include "api/call.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "model/model.h"
 
 #define FHIR_JSON "application/fhir+json; charset=utf-8"
@@ -48,8 +49,47 @@ void api_on_error(struct http_request *request, const struct error *error)
     respond_outcome(request, error_http_status(error->kind), outcome);
 }
 
+static bool is_id(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+              c == '.')) {
+            return false;
+        }
+    }
+    return text.len > 0 && text.len < ACCESS_ID_BYTES;
+}
+
+/* Who was refused what stands in the audit log too: 403, and 404 of a single record. */
+static void audit_refusal(struct http_request *request, const struct error *error)
+{
+    const struct api_call *call = request->state;
+    struct api *api = api_of(request);
+    bool refused = error->kind == ERROR_FORBIDDEN || error->kind == ERROR_NOT_FOUND;
+    if (!refused || call == NULL || call->session.actor == NULL || api->audit == NULL ||
+        request->route == NULL) {
+        return;
+    }
+    const struct api_row *row = request->route->data;
+    struct str id = http_parameter(request, STR("id"));
+    struct access_act act = { .interaction = row == NULL ? ACCESS_READ : row->interaction };
+    struct audit_record record = audit_record_of(&call->session, act);
+    record.time_ms = clock_now_ms();
+    record.route = str_from_cstr(request->route->template);
+    record.type = call->type;
+    record.id = is_id(id) ? id : STR_NONE;
+    record.outcome = AUDIT_REFUSED;
+    record.count = 1;
+    struct error ignored = { 0 };
+    if (!audit_read_done(api->audit, &record, &ignored)) {
+        LOG_ERROR("the audit log cannot be written: %s", ignored.text);
+    }
+}
+
 void api_respond_error(struct http_request *request, const struct error *error, const struct outcome *outcome)
 {
+    audit_refusal(request, error);
     if (outcome == NULL || outcome->count == 0) {
         http_respond_error(request, error);
         return;
@@ -59,6 +99,7 @@ void api_respond_error(struct http_request *request, const struct error *error, 
 
 enum http_verdict api_fail(struct http_request *request, const struct error *error)
 {
+    audit_refusal(request, error);
     http_respond_error(request, error);
     return HTTP_DONE;
 }
@@ -251,6 +292,7 @@ static bool check_row(struct http_request *request, struct api_call *call, struc
 
 static bool refuse(struct http_request *request, const struct error *error)
 {
+    audit_refusal(request, error);
     http_respond_error(request, error);
     return false;
 }

@@ -35,6 +35,7 @@ enum http_verdict session_password(struct http_request *request);
 enum http_verdict session_delete(struct http_request *request);
 
 /* accounts.c (pool) */
+enum http_verdict audit_events(struct http_request *request);
 enum http_verdict accounts_list(struct http_request *request);
 enum http_verdict accounts_add(struct http_request *request);
 enum http_verdict accounts_act(struct http_request *request);

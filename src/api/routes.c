@@ -92,6 +92,10 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/admin/accounts/{name}/{action}", accounts_act, RIGHT("accounts"),
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
+    { HTTP_GET, "/fhir/AuditEvent", audit_events, RIGHT("audit"), .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/AuditEvent/_search", audit_events, RIGHT("audit"), .body_bytes_max = LIMIT_HTTP_FORM_BYTES,
+      .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY, .begin = api_begin },
+
     /* studies that wait to be matched */
     { HTTP_GET, "/studies/held", studies_held, RIGHT("studies-match"), .flags = HTTP_ROUTE_POOL,
       .begin = api_begin },
