@@ -77,9 +77,7 @@ void fhir_index_destroy(struct fhir_index *index)
 static struct parameter_numbers numbers_of(struct str type, struct str code, enum model_search_kind kind)
 {
     struct parameter_numbers numbers = { .kind = kind, .own = hash_parameter(type, code) };
-    if (kind == MODEL_SEARCH_STRING) {
-        numbers.exact = index_parameter_with(type, code, STR("exact"));
-    } else if (kind == MODEL_SEARCH_REFERENCE) {
+    if (kind == MODEL_SEARCH_REFERENCE) {
         numbers.identifier = index_parameter_with(type, code, STR("identifier"));
     } else if (kind == MODEL_SEARCH_TOKEN) {
         numbers.of_type = index_parameter_with(type, code, STR("of-type"));

@@ -9,7 +9,8 @@
  *   (with and without |version); `:identifier` has rows of its own ("subject:identifier").
  * - uri: INDEX_KEY, and INDEX_TEXT with the text as it is for :below and :above.
  * - string: INDEX_TEXT, normalised (NFKC, case folded, without accents, white space collapsed); names also by
- *   pinyin ("zhangsan") and initials ("zs"). `:exact` has KEY rows of its own ("family:exact").
+ *   pinyin ("zhangsan") and initials ("zs"). Where the text is not its own normal form a mark of its exact
+ *   bytes follows (index_string_text), so that `:exact` needs no row of its own.
  * - date: INDEX_DATE spans in UTC; an open end of a Period reaches INDEX_DATE_FIRST or _LAST.
  * - number, quantity: INDEX_NUMBER [low, high]: equal for a plain value, apart for a Range or a comparator; `key` is 0
  *   for "whatever unit", else the key of the code or unit alone, or of system|code (for UCUM: of the dimension, the
@@ -100,6 +101,10 @@ size_t index_aliases(struct arena *arena, struct str type, struct str code,
 uint32_t index_composite_parameter(uint32_t parameter, uint64_t key);
 /* Normalised text for INDEX_TEXT; STR_NONE when the arena is used up. */
 struct str index_normalise(struct arena *arena, struct str text);
+/* The row's text of a string: its normal form, cut at INDEX_STRING_BYTES, and unless that is the string itself a mark
+ * made of its hash in control characters, which no question holds. Equal texts mean equal strings (`:exact`). */
+enum { INDEX_STRING_BYTES = 110, INDEX_MARK_BYTES = 17 };
+struct str index_string_text(struct arena *arena, struct str text);
 /* The range that the digits of a decimal cover (R4 3.1.1.4.5.1): 100 is [99.5, 100.5], 1e2 is [50, 150]. */
 bool index_number_range(struct str digits, double *low, double *high) MUST_CHECK;
 

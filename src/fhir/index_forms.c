@@ -13,7 +13,8 @@
 #include "model/model.h"
 
 /* Seeds keep the kinds of keys apart. They are part of the store's format. */
-enum { SEED_URI = 5, SEED_CODE = 6, SEED_SYSTEM = 7, SEED_SYSTEM_ONLY = 8 };
+enum { SEED_URI = 5, SEED_CODE = 6, SEED_SYSTEM = 7, SEED_SYSTEM_ONLY = 8, SEED_EXACT = 9 };
+static_assert(INDEX_STRING_BYTES + INDEX_MARK_BYTES <= LIMIT_STORE_INDEX_TEXT_BYTES, "the mark is not cut");
 
 static uint64_t not_zero(uint64_t key)
 {
@@ -237,4 +238,31 @@ struct str index_normalise(struct arena *arena, struct str text)
         return STR_NONE;
     }
     return (struct str){ out, fold_ascii(cut, out) };
+}
+
+struct str index_string_text(struct arena *arena, struct str text)
+{
+    struct str normal = index_normalise(arena, text);
+    if (normal.at == NULL || (str_equal(normal, text) && normal.len <= INDEX_STRING_BYTES)) {
+        return normal;
+    }
+    size_t end = normal.len;
+    if (end > INDEX_STRING_BYTES) {
+        end = INDEX_STRING_BYTES;
+        while (end > 0 && ((unsigned char)normal.at[end] & 0xC0) == 0x80) {
+            end--;
+        }
+    }
+    char *out = arena_alloc(arena, end + INDEX_MARK_BYTES);
+    if (out == NULL) {
+        return STR_NONE;
+    }
+    memcpy(out, normal.at, end);
+    out[end] = 0x01;
+    uint64_t hash = hash64(text, SEED_EXACT);
+    for (size_t i = 1; i < INDEX_MARK_BYTES; i++) {
+        out[end + i] = (char)(0x0E + (hash & 0x0F)); /* 0x0E … 0x1D */
+        hash >>= 4;
+    }
+    return (struct str){ out, end + INDEX_MARK_BYTES };
 }

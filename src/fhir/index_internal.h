@@ -26,7 +26,6 @@ struct row_builder {
 struct parameter_numbers {
     enum model_search_kind kind;
     uint32_t own;
-    uint32_t exact;      /* string */
     uint32_t identifier; /* reference */
     uint32_t of_type;    /* token */
 };

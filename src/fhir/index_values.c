@@ -209,15 +209,12 @@ static void add_string(struct row_builder *builder, const struct parameter_numbe
     if (text.len == 0) {
         return;
     }
-    struct str normal = index_normalise(builder->arena, text);
-    if (normal.at == NULL) {
+    struct str marked = index_string_text(builder->arena, text);
+    if (marked.at == NULL) {
         builder->failed = true;
         return;
     }
-    add_text(builder, numbers->own, normal);
-    if (numbers->exact != 0) {
-        add_key(builder, numbers->exact, index_uri_key(text), STR_NONE);
-    }
+    add_text(builder, numbers->own, marked);
 }
 
 static void add_strings(struct row_builder *builder, const struct parameter_numbers *numbers,

@@ -351,16 +351,20 @@ static bool reference_value(struct search_parse *parse, const struct search_targ
 
 /* ---- string, uri ---- */
 
+/* As many bytes of the text as are whole characters and at most `max`. */
+static size_t whole_characters(struct str text, size_t max)
+{
+    size_t end = text.len < max ? text.len : max;
+    while (end < text.len && end > 0 && ((unsigned char)text.at[end] & 0xC0) == 0x80) {
+        end--;
+    }
+    return end;
+}
+
 static bool add_text(struct search_parse *parse, uint32_t parameter, enum search_test test, struct str text,
                      struct search_values *list, struct error *error)
 {
-    size_t end = text.len; /* rows are cut there too */
-    if (end > LIMIT_STORE_INDEX_TEXT_BYTES) {
-        end = LIMIT_STORE_INDEX_TEXT_BYTES;
-        while (end > 0 && ((unsigned char)text.at[end] & 0xC0) == 0x80) {
-            end--;
-        }
-    }
+    size_t end = whole_characters(text, LIMIT_STORE_INDEX_TEXT_BYTES); /* rows are cut there too */
     struct search_value value = { .test = test, .parameter = parameter, .text = str_slice(text, 0, end) };
     return search_values_add(parse, list, value, error);
 }
@@ -382,8 +386,9 @@ static bool string_value(struct search_parse *parse, const struct search_target 
 {
     struct str value = search_unescape(parse->arena, text);
     if (str_equal(target->modifier, STR("exact"))) {
-        uint32_t exact = number_with(target, STR("exact"));
-        return search_values_add(parse, list, key_value(exact, index_uri_key(value)), error);
+        struct str marked = index_string_text(parse->arena, value);
+        return marked.at == NULL ? search_no_memory(error)
+                                 : add_text(parse, parameter, SEARCH_TEST_EQUAL, marked, list, error);
     }
     struct str normal = index_normalise(parse->arena, value);
     if (normal.at == NULL) {
@@ -392,6 +397,7 @@ static bool string_value(struct search_parse *parse, const struct search_target 
     if (normal.len == 0) {
         return bad_value(target, "a text", error);
     }
+    normal = str_slice(normal, 0, whole_characters(normal, INDEX_STRING_BYTES));
     bool contains = str_equal(target->modifier, STR("contains"));
     enum search_test test = contains ? SEARCH_TEST_CONTAINS : SEARCH_TEST_PREFIX;
     if (!add_text(parse, parameter, test, normal, list, error)) {

@@ -175,6 +175,9 @@ static void strings_ignore_case_and_accents_and_names_have_pinyin(void **state)
     assert_true(finds(patient, "Patient?family=M%C3%9CLL"));
     assert_false(finds(patient, "Patient?family:exact=muller"));
     assert_true(finds(patient, "Patient?family:exact=M%C3%BCller"));
+    assert_true(finds(patient, "Patient?given:exact=%E4%B8%89"));
+    assert_false(finds(patient, "Patient?given:exact=jane+ann"));
+    assert_true(finds(patient, "Patient?given:exact=Jane+Ann"));
     assert_true(finds(patient, "Patient?family:contains=lle"));
     assert_false(finds(patient, "Patient?family=lle"));
     assert_true(finds(patient, "Patient?name=张三"));
@@ -193,6 +196,21 @@ static void strings_ignore_case_and_accents_and_names_have_pinyin(void **state)
     assert_true(
         finds("{\"resourceType\":\"Patient\",\"name\":[{\"text\":\"曾国藩\"}]}", "Patient?name=zeng"));
     assert_true(finds("{\"resourceType\":\"Patient\",\"name\":[{\"family\":\"仇\"}]}", "Patient?family=qiu"));
+}
+
+static void long_strings_are_exact_too(void **state)
+{
+    (void)state;
+    char text[400];
+    int len = snprintf(text, sizeof text, "{\"resourceType\":\"Organization\",\"name\":\"%0200d Y\"}", 0);
+    assert_true(len > 200);
+    char question[400];
+    (void)snprintf(question, sizeof question, "Organization?name=%0150d", 0);
+    assert_true(finds(text, question));
+    (void)snprintf(question, sizeof question, "Organization?name:exact=%0200d+Y", 0);
+    assert_true(finds(text, question));
+    (void)snprintf(question, sizeof question, "Organization?name:exact=%0200d+y", 0);
+    assert_false(finds(text, question));
 }
 
 static void references_are_keys(void **state)
@@ -355,9 +373,9 @@ static void the_numbers_of_parameters_are_distinct(void **state)
         size_t own = 0;
         const struct model_search_parameter *list = model_search_list(types[i]->name, &own);
         for (size_t j = 0; j < own; j++) {
-            static const struct str further[] = { { "exact", 5 }, { "identifier", 10 }, { "of-type", 7 } };
+            static const struct str further[] = { { "identifier", 10 }, { "of-type", 7 } };
             numbers[count++] = hash_parameter(types[i]->name, list[j].code);
-            for (size_t k = 0; k < 3; k++) {
+            for (size_t k = 0; k < 2; k++) {
                 numbers[count++] = index_parameter_with(types[i]->name, list[j].code, further[k]);
             }
             assert_true(count < 8192);
@@ -377,6 +395,7 @@ int main(void)
         cmocka_unit_test(the_official_examples_have_rows),
         cmocka_unit_test(tokens_are_found_four_ways),
         cmocka_unit_test(strings_ignore_case_and_accents_and_names_have_pinyin),
+        cmocka_unit_test(long_strings_are_exact_too),
         cmocka_unit_test(references_are_keys),
         cmocka_unit_test(dates_are_spans),
         cmocka_unit_test(quantities_know_units_and_digits),
