@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "access/actor.h"
+#include "base/hash.h"
 #include "base/table.h"
 #include "fhirpath/fhirpath.h"
 
@@ -49,6 +50,21 @@ bool access_has_right(const struct access_session *session, const char *right)
     const struct policy_role *role = session->actor->role;
     for (size_t i = 0; i < role->rights_count && !session->must_change_password; i++) {
         if (str_equal_cstr(role->rights[i], right)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool access_oversees(const struct access_session *session, struct str organization)
+{
+    const struct access_actor *actor = session->actor;
+    bool leads = access_has_right(session, "reports");
+    const uint64_t *keys = leads ? actor->led : actor->own;
+    size_t count = leads ? actor->led_count : actor->own_count;
+    uint64_t key = hash_resource_key(STR("Organization"), organization);
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i] == key) {
             return true;
         }
     }

@@ -99,6 +99,10 @@ bool access_need_right(const struct access_session *session, const char *right,
 /* Whether a policy exists for the role and people may hold it. */
 bool access_role_is_for_people(const struct access *access, struct str role);
 
+/* Whether an organisation (id) is one of the tenant's own, or, for who has the right "reports", one that it leads:
+ * whose figures may be asked for. */
+bool access_oversees(const struct access_session *session, struct str organization);
+
 /* ---- which instances ---- */
 
 /* The predicate for an act over ALL types (a chain or an include asks for other types than act.type,

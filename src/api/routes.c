@@ -18,6 +18,7 @@ enum { SMALL_BODY_BYTES = 64 * 1024 };
 #define TYPE(act, code) ROW(.need = API_TYPE, .interaction = (act), .metadata = (code))
 #define OPERATION(title) ROW(.need = API_TYPE, .interaction = ACCESS_OPERATION, .name = (title))
 
+#define FIGURES ROW(.need = API_RIGHT, .name = "figures", .any_format = true)
 #define IMAGES(right) ROW(.need = API_RIGHT, .name = (right), .any_format = true)
 #define DICOM_WEB "/dicom-web"
 #define DICOM_STUDY DICOM_WEB "/studies/{study}"
@@ -123,9 +124,14 @@ static const struct http_route routes[] = {
     { HTTP_GET, DICOM_INSTANCE "/bulkdata/{tag}", dicomweb_bulk, IMAGES("dicom-read"), DICOM_READ },
     { HTTP_GET, DICOM_WEB "/{rest*}", api_nothing_here, PUBLIC, .flags = 0 },
 
+    /* figures */
+    { HTTP_GET, "/indicators", figures_list, FIGURES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/indicators/{code}/resources", figures_drill, FIGURES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/reports/{code}", reports_get, FIGURES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+
     /* live events, the machine's own figures, the screens */
-    { HTTP_GET, "/events", events_open, SESSION, .flags = HTTP_ROUTE_NO_DEADLINE, .begin = api_begin },
-    { HTTP_GET, "/metrics", api_metrics, RIGHT("settings"), .begin = api_begin },
+    { HTTP_GET, "/events", events_open, ROW(.need = API_SESSION, .any_format = true), .flags = HTTP_ROUTE_NO_DEADLINE, .begin = api_begin },
+    { HTTP_GET, "/metrics", api_metrics, ROW(.need = API_RIGHT, .name = "settings", .any_format = true), .begin = api_begin },
     { HTTP_GET, "/health", api_health, PUBLIC, .flags = 0 },
     { HTTP_GET, "/{path*}", assets_get, PUBLIC, .flags = 0 },
 };
