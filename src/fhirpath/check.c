@@ -175,7 +175,7 @@ static bool check_call(const struct place *place, struct shape *out, struct erro
                     call->at + 1, call->function->name);
     }
     for (uint32_t i = 0; i < call->parts_count; i++) {
-        struct shape shape;
+        struct shape shape = { 0 };
         if (!check_expression(place->check, call->parts[i], on_items ? place->in : place->self, &shape,
                               error)) {
             return false;
@@ -189,7 +189,7 @@ static bool check_call(const struct place *place, struct shape *out, struct erro
 
 static bool check_step(const struct place *place, struct shape *out, struct error *error)
 {
-    struct shape index;
+    struct shape index = { 0 };
     switch (place->step->kind) {
     case EXPRESSION_MEMBER:
         return check_member(place->check, place->step, place->in, out, error);
@@ -254,7 +254,7 @@ static bool check_parts(struct check *check, const struct expression *expression
 {
     struct shape all = { 0 };
     for (uint32_t i = 0; i < expression->parts_count; i++) {
-        struct shape part;
+        struct shape part = { 0 };
         if (!check_expression(check, expression->parts[i], self, &part, error) ||
             !shape_merge(check, &all, &part, error)) {
             return false;
@@ -309,7 +309,7 @@ bool fhirpath_check(const struct fhirpath *path, struct arena *arena, struct str
     assert(arena != NULL);
     const struct model_type *found = type_find(type);
     struct check check = { .arena = arena, .input = anything() };
-    struct shape out;
+    struct shape out = { 0 };
     if (found != NULL) {
         check.input = (struct shape){ 0 };
         if (!shape_add(&check, &check.input, found, error)) {

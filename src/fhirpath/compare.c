@@ -50,7 +50,7 @@ static bool array_equal(const struct comparison *comparison, const struct json *
     if (a->count != b->count) {
         return false;
     }
-    JSON_EACH(left, a) {
+    for (const struct json *left = a->first; left != NULL; left = left->next) {
         bool found = json_value_equal(comparison, left, in_place, loosely);
         const struct json *right = loosely && !found ? b->first : NULL;
         for (; right != NULL && !found; right = right->next) {
@@ -70,7 +70,7 @@ static bool object_equal(const struct comparison *comparison, const struct json 
     if (a->count != b->count) {
         return false;
     }
-    JSON_EACH(left, a) {
+    for (const struct json *left = a->first; left != NULL; left = left->next) {
         const struct json *right = json_member(b, left->name);
         if (right == NULL || !json_value_equal(comparison, left, right, loosely)) {
             return false;
@@ -232,8 +232,8 @@ static enum truth equal_in(const struct comparison *comparison, const struct fhi
         a->node.value == b->node.value) {
         return TRUTH_TRUE;
     }
-    struct fhirpath_item left;
-    struct fhirpath_item right;
+    struct fhirpath_item left = { 0 };
+    struct fhirpath_item right = { 0 };
     both_to_system(comparison->arena, a, b, &left, &right);
     return values_equal(comparison, &left, &right);
 }
@@ -272,8 +272,8 @@ static bool times_equivalent(const int *zone, const struct fhirpath_item *a, con
 static bool equivalent_in(const struct comparison *comparison, const struct fhirpath_item *a,
                           const struct fhirpath_item *b)
 {
-    struct fhirpath_item left;
-    struct fhirpath_item right;
+    struct fhirpath_item left = { 0 };
+    struct fhirpath_item right = { 0 };
     both_to_system(comparison->arena, a, b, &left, &right);
     if (is_number(&left) && is_number(&right)) {
         return decimals_equivalent(number_of(&left), number_of(&right));
@@ -390,8 +390,8 @@ static bool compare_quantities(const struct fhirpath_item *a, const struct fhirp
 bool item_compare(struct run *run, const struct fhirpath_item *a, const struct fhirpath_item *b, int *order,
                   bool *known)
 {
-    struct fhirpath_item left;
-    struct fhirpath_item right;
+    struct fhirpath_item left = { 0 };
+    struct fhirpath_item right = { 0 };
     both_to_system(run->arena, a, b, &left, &right);
     *known = true;
     if (is_number(&left) && is_number(&right)) {

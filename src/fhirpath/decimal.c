@@ -318,8 +318,8 @@ int decimal_compare(struct decimal a, struct decimal b)
     if (a.negative != b.negative) {
         return a.negative ? -1 : 1;
     }
-    struct wide wide_a;
-    struct wide wide_b;
+    struct wide wide_a = { 0 };
+    struct wide wide_b = { 0 };
     align(a, b, &wide_a, &wide_b);
     int order = wide_compare(wide_a, wide_b);
     return a.negative ? -order : order;
@@ -333,8 +333,8 @@ struct decimal decimal_negate(struct decimal value)
 
 bool decimal_add(struct decimal a, struct decimal b, struct decimal *sum)
 {
-    struct wide wide_a;
-    struct wide wide_b;
+    struct wide wide_a = { 0 };
+    struct wide wide_b = { 0 };
     align(a, b, &wide_a, &wide_b);
     int scale = a.scale > b.scale ? a.scale : b.scale;
     if (a.negative == b.negative) {
@@ -396,8 +396,8 @@ bool decimal_divide_whole(struct decimal a, struct decimal b, struct decimal *qu
     if (decimal_is_zero(b)) {
         return false;
     }
-    struct wide wide_a;
-    struct wide wide_b;
+    struct wide wide_a = { 0 };
+    struct wide wide_b = { 0 };
     align(a, b, &wide_a, &wide_b);
     if (wide_b.high != 0 || wide_b.low >> 127 != 0) {
         /* The divisor alone passes 38 digits: then it is larger than what can be divided, or out of range. */

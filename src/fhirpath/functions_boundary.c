@@ -28,7 +28,7 @@ static bool decimal_boundary(struct decimal value, bool high, int digits, struct
     bool negative = value.negative;
     bool outward = high != negative;
     value.negative = false;
-    struct decimal moved;
+    struct decimal moved = { 0 };
     bool ok = outward ? decimal_add(value, half, &moved) : decimal_subtract(value, half, &moved);
     if (!ok || !decimal_rescale(moved, digits, outward ? DECIMAL_HALF_UP : DECIMAL_DOWN, &moved)) {
         return false;
@@ -114,8 +114,8 @@ static int64_t default_digits(const struct fhirpath_item *input)
 static bool add_boundary(struct call *call, const struct fhirpath_item *input, bool high, int64_t digits,
                          struct error *error)
 {
-    struct fhirpath_item moment;
-    struct decimal number;
+    struct fhirpath_item moment = { 0 };
+    struct decimal number = { 0 };
     switch (input->kind) {
     case FHIRPATH_DATE:
     case FHIRPATH_DATETIME:
@@ -142,7 +142,7 @@ static bool add_boundary(struct call *call, const struct fhirpath_item *input, b
 
 static bool boundary(struct call *call, bool high, struct error *error)
 {
-    struct fhirpath_item input;
+    struct fhirpath_item input = { 0 };
     int64_t digits = 0;
     bool given = false;
     bool digits_given = false;
@@ -171,7 +171,7 @@ bool function_high_boundary(struct call *call, struct error *error)
 
 bool function_precision(struct call *call, struct error *error)
 {
-    struct fhirpath_item input;
+    struct fhirpath_item input = { 0 };
     bool given = false;
     if (!call_input(call, &input, &given, error)) {
         return false;
@@ -198,8 +198,8 @@ bool function_precision(struct call *call, struct error *error)
 
 bool function_comparable(struct call *call, struct error *error)
 {
-    struct fhirpath_item a;
-    struct list other;
+    struct fhirpath_item a = { 0 };
+    struct list other = { 0 };
     bool given = false;
     if (!call_input(call, &a, &given, error) || !call_argument(call, 0, &other, error)) {
         return false;

@@ -13,7 +13,7 @@ static bool condition(struct call *call, size_t index, enum truth *truth, struct
     struct scope scope = { .self = &call->in->items[index],
                            .index = (int64_t)index,
                            .total = call->scope->total };
-    struct list list;
+    struct list list = { 0 };
     return call_argument_on(call, 0, &scope, &list, error) &&
            list_truth(call->run, call->expression, &list, truth, error);
 }
@@ -103,7 +103,7 @@ static bool is_subset(struct call *call, const struct list *part, const struct l
 
 bool function_subset_of(struct call *call, struct error *error)
 {
-    struct list other;
+    struct list other = { 0 };
     bool answer = false;
     return call_argument(call, 0, &other, error) && is_subset(call, call->in, &other, &answer, error) &&
            list_add_boolean(call->run, call->out, answer, error);
@@ -111,7 +111,7 @@ bool function_subset_of(struct call *call, struct error *error)
 
 bool function_superset_of(struct call *call, struct error *error)
 {
-    struct list other;
+    struct list other = { 0 };
     bool answer = false;
     return call_argument(call, 0, &other, error) && is_subset(call, &other, call->in, &answer, error) &&
            list_add_boolean(call->run, call->out, answer, error);
@@ -156,7 +156,7 @@ bool function_select(struct call *call, struct error *error)
         struct scope scope = { .self = &call->in->items[i],
                                .index = (int64_t)i,
                                .total = call->scope->total };
-        struct list list;
+        struct list list = { 0 };
         if (!call_argument_on(call, 0, &scope, &list, error) ||
             !list_add_all(call->run, call->out, &list, error)) {
             return false;
@@ -215,7 +215,7 @@ bool function_aggregate(struct call *call, struct error *error)
     }
     for (size_t i = 0; i < call->in->count; i++) {
         struct scope scope = { .self = &call->in->items[i], .index = (int64_t)i, .total = &total };
-        struct list next;
+        struct list next = { 0 };
         if (!call_argument_on(call, 0, &scope, &next, error)) {
             return false;
         }
@@ -293,7 +293,7 @@ bool function_take(struct call *call, struct error *error)
 /* The items of the input that are in the argument, or that are not. */
 static bool keep_by_other(struct call *call, bool wanted, struct list *kept, struct error *error)
 {
-    struct list other;
+    struct list other = { 0 };
     struct item_set set = { .run = call->run };
     if (!call_argument(call, 0, &other, error) || !item_set_add_all(&set, &other, error)) {
         return false;
@@ -321,7 +321,7 @@ bool function_exclude(struct call *call, struct error *error)
 
 bool function_union(struct call *call, struct error *error)
 {
-    struct list other;
+    struct list other = { 0 };
     return call_argument(call, 0, &other, error) &&
            list_add_distinct(call->run, call->out, call->in, error) &&
            list_add_distinct(call->run, call->out, &other, error);
@@ -329,7 +329,7 @@ bool function_union(struct call *call, struct error *error)
 
 bool function_combine(struct call *call, struct error *error)
 {
-    struct list other;
+    struct list other = { 0 };
     struct list all = { 0 };
     if (!call_argument(call, 0, &other, error) || !list_add_all(call->run, &all, call->in, error) ||
         !list_add_all(call->run, &all, &other, error)) {
@@ -351,7 +351,7 @@ bool function_iif(struct call *call, struct error *error)
     if (call->in->count == 1) {
         scope.self = &call->in->items[0];
     }
-    struct list criterion;
+    struct list criterion = { 0 };
     if (!call_argument_on(call, 0, &scope, &criterion, error)) {
         return false;
     }
@@ -365,7 +365,7 @@ bool function_iif(struct call *call, struct error *error)
     if (!list_truth(call->run, call->expression, &criterion, &truth, error)) {
         return false;
     }
-    struct list result;
+    struct list result = { 0 };
     if (!call_argument_on(call, truth == TRUTH_TRUE ? 1 : 2, &scope, &result, error)) {
         return false;
     }
@@ -412,7 +412,10 @@ static bool sort_key(struct call *call, size_t key, const struct scope *scope, s
     if (list.count > 1) {
         return call_fail(call, "a key gives more than one item", error);
     }
-    *out = list.count == 0 ? (struct fhirpath_item){ .kind = FHIRPATH_NODE } : list.items[0];
+    *out = (struct fhirpath_item){ .kind = FHIRPATH_NODE };
+    if (list.count == 1) {
+        *out = list.items[0];
+    }
     return true;
 }
 

@@ -62,7 +62,7 @@ static bool is_plain_number(struct str text, bool may_have_fraction)
 static bool as_integer(struct run *run, const struct fhirpath_item *value, struct fhirpath_item *out)
 {
     (void)run;
-    struct decimal number;
+    struct decimal number = { 0 };
     int64_t integer = 0;
     if (value->kind == FHIRPATH_INTEGER) {
         integer = value->integer;
@@ -176,7 +176,7 @@ static bool quantity_of_text(struct str text, struct fhirpath_quantity *quantity
 static bool as_quantity(struct run *run, const struct fhirpath_item *value, struct fhirpath_item *out)
 {
     struct fhirpath_quantity quantity = { .unit = STR("1") };
-    struct fhirpath_item number;
+    struct fhirpath_item number = { 0 };
     if (value->kind == FHIRPATH_QUANTITY) {
         quantity = *value->quantity;
     } else if (value->kind == FHIRPATH_STRING) {
@@ -199,8 +199,8 @@ static bool as_quantity(struct run *run, const struct fhirpath_item *value, stru
 
 static bool convert(struct call *call, converter *to, bool only_ask, struct error *error)
 {
-    struct fhirpath_item value;
-    struct fhirpath_item out;
+    struct fhirpath_item value = { 0 };
+    struct fhirpath_item out = { 0 };
     bool given = false;
     if (!call_input(call, &value, &given, error)) {
         return false;
@@ -296,8 +296,8 @@ static bool to_quantity(struct call *call, bool only_ask, struct error *error)
     if (!given) {
         return convert(call, as_quantity, only_ask, error);
     }
-    struct fhirpath_item value;
-    struct fhirpath_item quantity;
+    struct fhirpath_item value = { 0 };
+    struct fhirpath_item quantity = { 0 };
     bool has_input = false;
     if (!call_input(call, &value, &has_input, error)) {
         return false;

@@ -100,8 +100,8 @@ static bool two_strings(struct call *call, struct str *input, struct str *format
 
 bool function_encode(struct call *call, struct error *error)
 {
-    struct str input;
-    struct str format;
+    struct str input = { 0 };
+    struct str format = { 0 };
     bool given = false;
     struct buf buf = { .bytes_max = LIMIT_RESOURCE_BYTES };
     if (!two_strings(call, &input, &format, &given, error)) {
@@ -125,8 +125,8 @@ bool function_encode(struct call *call, struct error *error)
 
 bool function_decode(struct call *call, struct error *error)
 {
-    struct str input;
-    struct str format;
+    struct str input = { 0 };
+    struct str format = { 0 };
     bool given = false;
     struct buf buf = { .bytes_max = LIMIT_RESOURCE_BYTES };
     if (!two_strings(call, &input, &format, &given, error)) {
@@ -180,8 +180,8 @@ static void unescape_html(struct buf *buf, struct str text)
 
 bool function_escape(struct call *call, struct error *error)
 {
-    struct str input;
-    struct str format;
+    struct str input = { 0 };
+    struct str format = { 0 };
     bool given = false;
     struct buf buf = { .bytes_max = LIMIT_RESOURCE_BYTES };
     if (!two_strings(call, &input, &format, &given, error)) {
@@ -209,8 +209,8 @@ bool function_escape(struct call *call, struct error *error)
 
 bool function_unescape(struct call *call, struct error *error)
 {
-    struct str input;
-    struct str format;
+    struct str input = { 0 };
+    struct str format = { 0 };
     bool given = false;
     struct buf buf = { .bytes_max = LIMIT_RESOURCE_BYTES };
     if (!two_strings(call, &input, &format, &given, error)) {

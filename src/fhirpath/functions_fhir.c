@@ -352,7 +352,7 @@ bool function_check_modifiers(struct call *call, struct error *error)
 {
     struct list allowed = { 0 };
     for (size_t i = 0; i < call->expression->parts_count; i++) {
-        struct list one;
+        struct list one = { 0 };
         if (!call_argument(call, i, &one, error) || !list_add_all(call->run, &allowed, &one, error)) {
             return false;
         }

@@ -45,8 +45,8 @@ static bool add_like(struct call *call, const struct fhirpath_item *input, struc
 
 bool function_abs(struct call *call, struct error *error)
 {
-    struct fhirpath_item input;
-    struct decimal number;
+    struct fhirpath_item input = { 0 };
+    struct decimal number = { 0 };
     bool given = false;
     if (!input_number(call, &input, &number, &given, error)) {
         return false;
@@ -57,8 +57,8 @@ bool function_abs(struct call *call, struct error *error)
 
 static bool to_whole(struct call *call, enum decimal_rounding rounding, struct error *error)
 {
-    struct fhirpath_item input;
-    struct decimal number;
+    struct fhirpath_item input = { 0 };
+    struct decimal number = { 0 };
     int64_t integer = 0;
     bool given = false;
     if (!input_number(call, &input, &number, &given, error)) {
@@ -93,8 +93,8 @@ bool function_truncate(struct call *call, struct error *error)
 
 bool function_round(struct call *call, struct error *error)
 {
-    struct fhirpath_item input;
-    struct decimal number;
+    struct fhirpath_item input = { 0 };
+    struct decimal number = { 0 };
     int64_t digits = 0;
     bool given = false;
     bool digits_given = false;
@@ -119,14 +119,14 @@ bool function_round(struct call *call, struct error *error)
 
 static bool add_double(struct call *call, double value, struct error *error)
 {
-    struct decimal number;
+    struct decimal number = { 0 };
     return !decimal_from_double(value, &number) || list_add_decimal(call->run, call->out, number, error);
 }
 
 bool function_exp(struct call *call, struct error *error)
 {
-    struct fhirpath_item input;
-    struct decimal number;
+    struct fhirpath_item input = { 0 };
+    struct decimal number = { 0 };
     bool given = false;
     return input_number(call, &input, &number, &given, error) &&
            (!given || add_double(call, exp(decimal_to_double(number)), error));
@@ -134,8 +134,8 @@ bool function_exp(struct call *call, struct error *error)
 
 bool function_ln(struct call *call, struct error *error)
 {
-    struct fhirpath_item input;
-    struct decimal number;
+    struct fhirpath_item input = { 0 };
+    struct decimal number = { 0 };
     bool given = false;
     return input_number(call, &input, &number, &given, error) &&
            (!given || add_double(call, log(decimal_to_double(number)), error));
@@ -143,8 +143,8 @@ bool function_ln(struct call *call, struct error *error)
 
 bool function_sqrt(struct call *call, struct error *error)
 {
-    struct fhirpath_item input;
-    struct decimal number;
+    struct fhirpath_item input = { 0 };
+    struct decimal number = { 0 };
     bool given = false;
     return input_number(call, &input, &number, &given, error) &&
            (!given || add_double(call, sqrt(decimal_to_double(number)), error));
@@ -153,7 +153,7 @@ bool function_sqrt(struct call *call, struct error *error)
 static bool number_argument(struct call *call, struct fhirpath_item *value, struct decimal *number,
                             bool *given, struct error *error)
 {
-    struct list list;
+    struct list list = { 0 };
     *given = false;
     if (!call_argument(call, 0, &list, error)) {
         return false;
@@ -172,10 +172,10 @@ static bool number_argument(struct call *call, struct fhirpath_item *value, stru
 
 bool function_log(struct call *call, struct error *error)
 {
-    struct fhirpath_item input;
-    struct fhirpath_item base_item;
-    struct decimal number;
-    struct decimal base;
+    struct fhirpath_item input = { 0 };
+    struct fhirpath_item base_item = { 0 };
+    struct decimal number = { 0 };
+    struct decimal base = { 0 };
     bool given = false;
     bool base_given = false;
     if (!input_number(call, &input, &number, &given, error) ||
@@ -210,10 +210,10 @@ static bool whole_power(struct decimal base, int64_t exponent, struct decimal *p
 
 bool function_power(struct call *call, struct error *error)
 {
-    struct fhirpath_item input;
-    struct fhirpath_item exponent_item;
-    struct decimal number;
-    struct decimal exponent;
+    struct fhirpath_item input = { 0 };
+    struct fhirpath_item exponent_item = { 0 };
+    struct decimal number = { 0 };
+    struct decimal exponent = { 0 };
     bool given = false;
     bool exponent_given = false;
     if (!input_number(call, &input, &number, &given, error) ||
@@ -225,7 +225,7 @@ bool function_power(struct call *call, struct error *error)
     }
     int64_t whole = 0;
     int64_t integer = 0;
-    struct decimal power;
+    struct decimal power = { 0 };
     if (!decimal_to_integer(exponent, &whole) || whole > 100000 || whole < -100000) {
         return add_double(call, pow(decimal_to_double(number), decimal_to_double(exponent)), error);
     }

@@ -32,8 +32,8 @@ static bool two_strings(struct call *call, struct str *input, struct str *other,
 
 bool function_index_of(struct call *call, struct error *error)
 {
-    struct str input;
-    struct str other;
+    struct str input = { 0 };
+    struct str other = { 0 };
     bool given = false;
     if (!two_strings(call, &input, &other, &given, error)) {
         return false;
@@ -49,8 +49,8 @@ bool function_index_of(struct call *call, struct error *error)
 
 bool function_last_index_of(struct call *call, struct error *error)
 {
-    struct str input;
-    struct str other;
+    struct str input = { 0 };
+    struct str other = { 0 };
     bool given = false;
     if (!two_strings(call, &input, &other, &given, error)) {
         return false;
@@ -72,7 +72,7 @@ bool function_last_index_of(struct call *call, struct error *error)
 
 bool function_substring(struct call *call, struct error *error)
 {
-    struct str input;
+    struct str input = { 0 };
     int64_t start = 0;
     int64_t length = 0;
     bool given = false;
@@ -95,8 +95,8 @@ bool function_substring(struct call *call, struct error *error)
 
 bool function_starts_with(struct call *call, struct error *error)
 {
-    struct str input;
-    struct str other;
+    struct str input = { 0 };
+    struct str other = { 0 };
     bool given = false;
     return two_strings(call, &input, &other, &given, error) &&
            (!given || list_add_boolean(call->run, call->out, str_starts_with(input, other), error));
@@ -104,8 +104,8 @@ bool function_starts_with(struct call *call, struct error *error)
 
 bool function_ends_with(struct call *call, struct error *error)
 {
-    struct str input;
-    struct str other;
+    struct str input = { 0 };
+    struct str other = { 0 };
     bool given = false;
     return two_strings(call, &input, &other, &given, error) &&
            (!given || list_add_boolean(call->run, call->out, str_ends_with(input, other), error));
@@ -113,8 +113,8 @@ bool function_ends_with(struct call *call, struct error *error)
 
 bool function_contains(struct call *call, struct error *error)
 {
-    struct str input;
-    struct str other;
+    struct str input = { 0 };
+    struct str other = { 0 };
     bool given = false;
     if (!two_strings(call, &input, &other, &given, error)) {
         return false;
@@ -126,7 +126,7 @@ bool function_contains(struct call *call, struct error *error)
 /* One code point for one. */
 static bool map_case(struct call *call, uint32_t (*map)(uint32_t code), struct error *error)
 {
-    struct str input;
+    struct str input = { 0 };
     bool given = false;
     if (!call_input_string(call, &input, &given, error)) {
         return false;
@@ -196,9 +196,9 @@ static void replace_all(struct buf *buf, struct str input, struct str pattern, s
 
 bool function_replace(struct call *call, struct error *error)
 {
-    struct str input;
-    struct str pattern;
-    struct str substitution;
+    struct str input = { 0 };
+    struct str pattern = { 0 };
+    struct str substitution = { 0 };
     bool given = false;
     bool substitution_given = false;
     if (!two_strings(call, &input, &pattern, &given, error) ||
@@ -242,7 +242,7 @@ bool function_matches_full(struct call *call, struct error *error)
 bool function_replace_matches(struct call *call, struct error *error)
 {
     struct regex_question question = { 0 };
-    struct str out;
+    struct str out = { 0 };
     bool given = false;
     bool substitution_given = false;
     if (!two_strings(call, &question.text, &question.pattern, &given, error) ||
@@ -262,7 +262,7 @@ bool function_replace_matches(struct call *call, struct error *error)
 
 bool function_length(struct call *call, struct error *error)
 {
-    struct str input;
+    struct str input = { 0 };
     bool given = false;
     return call_input_string(call, &input, &given, error) &&
            (!given || list_add_integer(call->run, call->out, (int64_t)text_count(input), error));
@@ -270,7 +270,7 @@ bool function_length(struct call *call, struct error *error)
 
 bool function_to_chars(struct call *call, struct error *error)
 {
-    struct str input;
+    struct str input = { 0 };
     bool given = false;
     if (!call_input_string(call, &input, &given, error)) {
         return false;
@@ -287,7 +287,7 @@ bool function_to_chars(struct call *call, struct error *error)
 
 bool function_trim(struct call *call, struct error *error)
 {
-    struct str input;
+    struct str input = { 0 };
     bool given = false;
     return call_input_string(call, &input, &given, error) &&
            (!given || list_add_string(call->run, call->out, str_trim(input), error));
@@ -295,8 +295,8 @@ bool function_trim(struct call *call, struct error *error)
 
 bool function_split(struct call *call, struct error *error)
 {
-    struct str input;
-    struct str separator;
+    struct str input = { 0 };
+    struct str separator = { 0 };
     bool given = false;
     if (!two_strings(call, &input, &separator, &given, error)) {
         return false;

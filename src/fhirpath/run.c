@@ -188,7 +188,7 @@ static bool is_without_value(const struct fhirpath_item *item)
 static bool string_of(struct call *call, const struct list *list, struct str *text, bool *given,
                       struct error *error)
 {
-    struct fhirpath_item value;
+    struct fhirpath_item value = { 0 };
     if (!single_value(call, list, &value, given, error)) {
         return false;
     }
@@ -205,14 +205,14 @@ static bool string_of(struct call *call, const struct list *list, struct str *te
 
 bool call_string(struct call *call, size_t index, struct str *text, bool *given, struct error *error)
 {
-    struct list list;
+    struct list list = { 0 };
     return call_argument(call, index, &list, error) && string_of(call, &list, text, given, error);
 }
 
 bool call_integer(struct call *call, size_t index, int64_t *value, bool *given, struct error *error)
 {
-    struct list list;
-    struct fhirpath_item item;
+    struct list list = { 0 };
+    struct fhirpath_item item = { 0 };
     if (!call_argument(call, index, &list, error) || !single_value(call, &list, &item, given, error)) {
         return false;
     }

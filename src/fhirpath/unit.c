@@ -69,7 +69,7 @@ static bool unit_of_row(size_t row, int nesting, struct unit *unit)
         unit->arbitrary_power = 1;
         return true;
     }
-    struct decimal number;
+    struct decimal number = { 0 };
     if (!parse_unit(str_from_cstr(found->units), nesting + 1, unit) ||
         !decimal_parse(str_from_cstr(found->number), &number)) {
         return false;
@@ -189,7 +189,7 @@ static bool read_number(struct reader *reader, struct unit *unit)
     while (is_digit(peek(reader))) {
         reader->at++;
     }
-    struct decimal number;
+    struct decimal number = { 0 };
     *unit = unit_one();
     return decimal_parse(str_slice(reader->text, start, reader->at), &number) && !decimal_is_zero(number) &&
            multiply_into(&unit->numerator, number);
@@ -238,7 +238,7 @@ static bool read_component(struct reader *reader, struct unit *unit)
 static bool read_term(struct reader *reader, struct unit *unit)
 {
     int sign = 1;
-    struct unit component;
+    struct unit component = { 0 };
     if (peek(reader) == '/') {
         reader->at++;
         sign = -1;

@@ -245,8 +245,8 @@ bool units_equivalent(const struct fhirpath_quantity *a, const struct fhirpath_q
 
 bool units_comparable(struct str a, struct str b)
 {
-    struct unit unit_a;
-    struct unit unit_b;
+    struct unit unit_a = { 0 };
+    struct unit unit_b = { 0 };
     struct str code_a = units_ucum_of_calendar(a);
     struct str code_b = units_ucum_of_calendar(b);
     return str_equal(a, b) ||
@@ -347,7 +347,7 @@ bool units_multiply(struct arena *arena, const struct fhirpath_quantity *a, cons
     }
     *product =
         (struct fhirpath_quantity){ .value = value, .unit = product_unit(arena, unit_a, unit_b, divide) };
-    struct unit check;
+    struct unit check = { 0 };
     return product->unit.at != NULL && unit_parse(product->unit, &check);
 }
 
@@ -355,7 +355,7 @@ bool units_canonical(struct arena *arena, struct decimal value, struct str code,
                      struct str *dimension)
 {
     static const char *const names[UNIT_DIMENSIONS_COUNT] = { "m", "s", "g", "rad", "K", "C", "cd" };
-    struct unit unit;
+    struct unit unit = { 0 };
     struct decimal moved = value;
     if (!unit_parse(code, &unit) || !from_zero(value, unit.scale, &moved)) {
         return false;
