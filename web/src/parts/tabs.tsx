@@ -1,5 +1,6 @@
 // Tabs that stay tabs at 360 px: they scroll sideways instead of hiding in a menu, and keep the roles of WAI-ARIA tabs.
-import { useId, useRef, type KeyboardEvent, type ReactNode } from 'react';
+// A panel that was opened stays, hidden: what is half written in it must not go.
+import { useId, useRef, useState, type KeyboardEvent, type ReactNode } from 'react';
 
 export interface TabItem { key: string; label: ReactNode; children: ReactNode }
 
@@ -9,6 +10,8 @@ export function Tabs({ items, activeKey, onChange, label }: TabsProps) {
   const id = useId();
   const list = useRef<HTMLDivElement>(null);
   const active = items.find((item) => item.key === activeKey) ?? items[0];
+  const [opened, setOpened] = useState<string[]>([]);
+  if (active && !opened.includes(active.key)) setOpened([...opened, active.key]);
   const move = (event: KeyboardEvent) => {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!by || !active) return;
@@ -23,15 +26,17 @@ export function Tabs({ items, activeKey, onChange, label }: TabsProps) {
     <div className="tabs">
       <div className="tab-list" role="tablist" aria-label={label} ref={list} onKeyDown={move}>
         {items.map((item) => (
-          <button key={item.key} type="button" role="tab" id={`${id}-${item.key}`} aria-selected={item === active} aria-controls={`${id}-panel`}
+          <button key={item.key} type="button" role="tab" id={`${id}-${item.key}`} aria-selected={item === active} aria-controls={opened.includes(item.key) ? `${id}-${item.key}-panel` : undefined}
             tabIndex={item === active ? 0 : -1} data-tab={item.key} onClick={() => onChange(item.key)}>
             {item.label}
           </button>
         ))}
       </div>
-      <div className="tab-panel" role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${active?.key ?? ''}`} key={active?.key}>
-        {active?.children}
-      </div>
+      {items.filter((item) => opened.includes(item.key)).map((item) => (
+        <div key={item.key} className="tab-panel" role="tabpanel" id={`${id}-${item.key}-panel`} aria-labelledby={`${id}-${item.key}`} hidden={item !== active}>
+          {item.children}
+        </div>
+      ))}
     </div>
   );
 }

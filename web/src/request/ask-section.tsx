@@ -1,5 +1,6 @@
 // ② What is asked, of whom, by when.
 import { AutoComplete, DatePicker, Input, Radio, Select } from 'antd';
+import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useDirectory } from '../directory';
 import { siteInstant, siteWallClock } from '../format';
@@ -17,7 +18,10 @@ export function AskSection({ draft, change }: SectionProps) {
   const helping = new Set(directory.posts.filter((one) => one.role === 'expert' || one.role === 'consult-coordinator').map((one) => one.organizationId));
   const hospitals = directory.organizations.filter((house) => house.id && helping.has(house.id) && house.id !== post.organization.id);
   const specialties = [...new Set(experts.filter((one) => !draft.hospital || one.organizationId === draft.hospital).map((one) => one.specialty).filter(Boolean))];
-  if (!draft.hospital && hospitals.length === 1 && hospitals[0]?.id) queueMicrotask(() => change({ hospital: hospitals[0]?.id ?? '' }));
+  const only = hospitals.length === 1 ? hospitals[0]?.id : undefined;
+  useEffect(() => {
+    if (!draft.hospital && only) change({ hospital: only });
+  }, [draft.hospital, only, change]);
 
   return (
     <section className="panel request-section" aria-labelledby="section-ask">
@@ -47,7 +51,7 @@ export function AskSection({ draft, change }: SectionProps) {
           <AutoComplete id="ask-specialty" value={draft.specialty} placeholder={t('request.specialtyPlaceholder')} data-field="specialty"
             onChange={(specialty: string) => change({ specialty })} options={specialties.map((value) => ({ value }))} />
         </div>
-        <div className="field" role="group" aria-label={t('consult.title')}>
+        <div className="field field-two" role="group" aria-label={t('consult.title')}>
           <span className="field-label">{t('consult.title')}</span>
           <Radio.Group value={draft.title} optionType="button" onChange={(event) => change({ title: event.target.value as string })}
             options={TITLES.map((value) => ({ value, label: t(`titleAtLeast.${value}`) }))} />

@@ -2,7 +2,7 @@
 // what is still missing always in view.
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Alert, App, Button } from 'antd';
-import { useMemo, useState } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams } from 'react-router';
 import { useConsult, type Consult } from '../consult/data';
@@ -39,7 +39,7 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
   const { message } = App.useApp();
   const { post } = useSession();
   const [draft, setDraft] = useState<RequestDraft>(() => (consult ? draftOf(consult) : emptyDraft(wantedTimeFor('routine'))));
-  const change = (part: Partial<RequestDraft>) => setDraft((before) => ({ ...before, ...part }));
+  const change = useCallback((part: Partial<RequestDraft>) => setDraft((before) => ({ ...before, ...part })), []);
   const hasConsent = (consult?.consents ?? []).some((consent) => consent.status === 'active');
   const gaps = useMemo(() => gapsOf(draft, hasConsent), [draft, hasConsent]);
 

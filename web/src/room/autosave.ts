@@ -20,6 +20,9 @@ export interface Autosave<T> {
   flush: () => Promise<void>;
 }
 
+/** Saves under way, by key: a screen left and opened again waits for the one that it began before. */
+const underWay = new Map<string, Promise<void>>();
+
 function stored<T>(key: string): T | undefined {
   try {
     const text = sessionStorage.getItem(key);
@@ -35,7 +38,6 @@ export function useAutosave<T extends object>({ key, initial, save }: AutosaveOp
   const [state, setState] = useState<SaveState>(left.current ? { kind: 'changed' } : { kind: 'clean' });
   const latest = useRef({ value, save });
   const timer = useRef<number>(undefined);
-  const running = useRef<Promise<void>>(undefined);
   const changed = useRef(left.current !== undefined);
   useEffect(() => {
     latest.current.save = save;
@@ -43,14 +45,15 @@ export function useAutosave<T extends object>({ key, initial, save }: AutosaveOp
 
   const run = useCallback(async () => {
     window.clearTimeout(timer.current);
-    if (running.current) await running.current.catch(() => undefined);
+    while (underWay.has(key)) await underWay.get(key)?.catch(() => undefined);
     if (!changed.current) return;
     changed.current = false;
     setState({ kind: 'saving' });
     const saving = latest.current.value;
-    running.current = latest.current.save(saving);
+    const saved = latest.current.save(saving);
+    underWay.set(key, saved);
     try {
-      await running.current;
+      await saved;
       if (latest.current.value === saving) sessionStorage.removeItem(key);
       setState({ kind: 'saved', at: new Date().toISOString() });
     } catch (error) {
@@ -58,7 +61,7 @@ export function useAutosave<T extends object>({ key, initial, save }: AutosaveOp
       setState({ kind: 'failed', error });
       throw error;
     } finally {
-      running.current = undefined;
+      underWay.delete(key);
     }
   }, [key]);
 

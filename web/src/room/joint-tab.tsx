@@ -1,13 +1,12 @@
 // 联合意见: the lead writes what all agree on; dissent stays with its name; after signing it is read, not edited.
 import { useQueryClient } from '@tanstack/react-query';
 import { Button, Input } from 'antd';
-import { useRef, useState } from 'react';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { narrativeText, textNarrative } from '../consult/texts';
 import { TransitionDialog } from '../consult/transition-dialog';
 import { useTransitions, type Transition } from '../consult/transitions';
-import { create, update } from '../fhir';
 import type { Composition } from '../fhir-types';
 import { useLanguage } from '../i18n';
 import { codeOf, concept, idOf } from '../names';
@@ -16,6 +15,7 @@ import { useSession } from '../session';
 import { useAutosave } from './autosave';
 import { DocumentView } from './document-view';
 import { OpinionList } from './opinion-tab';
+import { saveDraft } from './save-draft';
 import { SaveNote } from './save-state';
 
 export function JointTab({ consult }: { consult: Consult }) {
@@ -50,28 +50,30 @@ function ConsensusEditor({ consult }: { consult: Consult }) {
   const { post } = useSession();
   const client = useQueryClient();
   const found = consult.compositions.find((one) => one.status === 'preliminary' && one.author.some((author) => idOf(author.reference) === post.id));
-  const stored = useRef(found);
-  if (!stored.current && found) stored.current = found;
   const { data: transitions = [] } = useTransitions(consult.task, language);
   const [signing, setSigning] = useState<Transition>();
   const sectionText = narrativeText(found?.section?.find((section) => codeOf(section.code, 'section') === 'consensus')?.text?.div);
 
-  const save = async ({ text }: { text: string }) => {
-    const base: Composition = stored.current ?? {
-      resourceType: 'Composition',
-      status: 'preliminary',
-      type: concept('document', 'joint-opinion'),
-      subject: consult.task.for,
-      encounter: consult.task.encounter,
-      date: new Date().toISOString(),
-      author: [{ reference: `PractitionerRole/${post.id}` }],
-      title: t('joint.title', { lng: 'zh' }),
-    };
-    const section = text.trim() ? [{ title: t('joint.consensus', { lng: 'zh' }), code: concept('section', 'consensus'), text: textNarrative(text.trim()) }] : undefined;
-    const next: Composition = { ...base, section };
-    stored.current = next.id ? await update(next) : await create(next);
-    void client.invalidateQueries({ queryKey: ['transitions', consult.task.id] });
-  };
+  const save = ({ text }: { text: string }) =>
+    saveDraft<Composition>({
+      client,
+      taskId: consult.task.id ?? '',
+      list: 'compositions',
+      isMine: (one) => one.status === 'preliminary' && one.author.some((author) => idOf(author.reference) === post.id),
+      fresh: () => ({
+        resourceType: 'Composition',
+        status: 'preliminary',
+        type: concept('document', 'joint-opinion'),
+        subject: consult.task.for,
+        encounter: consult.task.encounter,
+        date: new Date().toISOString(),
+        author: [{ reference: `PractitionerRole/${post.id}` }],
+        title: t('joint.title', { lng: 'zh' }),
+      }),
+      write: (composition) => ({ ...composition, section: sectionOf(text.trim()) }),
+    });
+  const sectionOf = (text: string) =>
+    text ? [{ title: t('joint.consensus', { lng: 'zh' }), code: concept('section', 'consensus'), text: textNarrative(text) }] : undefined;
   const draft = useAutosave({ key: `joint/${consult.task.id ?? ''}/${post.id}`, initial: { text: sectionText }, save });
   const sign = transitions.find((transition) => transition.name === 'sign');
   const beginSigning = async () => {

@@ -2,13 +2,12 @@
 import { CheckCircleFilled, ClockCircleOutlined, EyeInvisibleOutlined } from '@ant-design/icons';
 import { useQueryClient } from '@tanstack/react-query';
 import { Button, Input } from 'antd';
-import { useRef, useState } from 'react';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { TransitionDialog } from '../consult/transition-dialog';
 import { useTransitions, type Transition } from '../consult/transitions';
 import { useDirectory } from '../directory';
-import { create, update } from '../fhir';
 import type { ClinicalImpression } from '../fhir-types';
 import { formatTime } from '../format';
 import { useLanguage } from '../i18n';
@@ -16,6 +15,7 @@ import { codeOf, concept, extensionOf, extensionUrl, idOf } from '../names';
 import { Empty } from '../parts/empty';
 import { useSession } from '../session';
 import { useAutosave } from './autosave';
+import { saveDraft } from './save-draft';
 import { SaveNote } from './save-state';
 
 export const NOTE_KINDS = ['advice', 'referral', 'follow-up'] as const;
@@ -68,24 +68,25 @@ function OpinionEditor({ consult, own }: { consult: Consult; own: ClinicalImpres
   const language = useLanguage();
   const { post } = useSession();
   const client = useQueryClient();
-  const stored = useRef(own);
-  if (own && (own.meta?.versionId ?? '') !== (stored.current?.meta?.versionId ?? '') && !stored.current) stored.current = own;
   const { data: transitions = [] } = useTransitions(consult.task, language);
   const [signing, setSigning] = useState<Transition>();
 
-  const save = async (text: OpinionText) => {
-    const base: ClinicalImpression = stored.current ?? {
-      resourceType: 'ClinicalImpression',
-      status: 'in-progress',
-      code: concept('opinion-kind', 'opinion'),
-      subject: consult.task.for ?? {},
-      encounter: consult.task.encounter,
-      assessor: { reference: `PractitionerRole/${post.id}` },
-    };
-    const next = withText(base, text);
-    stored.current = next.id ? await update(next) : await create(next);
-    void client.invalidateQueries({ queryKey: ['transitions', consult.task.id] });
-  };
+  const save = (text: OpinionText) =>
+    saveDraft<ClinicalImpression>({
+      client,
+      taskId: consult.task.id ?? '',
+      list: 'impressions',
+      isMine: (one) => one.status === 'in-progress' && idOf(one.assessor?.reference) === post.id,
+      fresh: () => ({
+        resourceType: 'ClinicalImpression',
+        status: 'in-progress',
+        code: concept('opinion-kind', 'opinion'),
+        subject: consult.task.for ?? {},
+        encounter: consult.task.encounter,
+        assessor: { reference: `PractitionerRole/${post.id}` },
+      }),
+      write: (impression) => withText(impression, text),
+    });
   const draft = useAutosave<OpinionText>({ key: `opinion/${consult.task.id ?? ''}/${post.id}`, initial: opinionText(own), save });
   const sign = transitions.find((transition) => transition.name === 'sign-opinion');
   const complete = draft.value.summary.trim() !== '' && draft.value.basis.trim() !== '';
