@@ -32,6 +32,9 @@ export interface Session {
 
 const SESSION_KEY = ['session'];
 
+/** Says that this browser has signed in once; without it nobody need ask the server for a session. It holds no secret. */
+const SIGNED_IN_MARK = 'shanhai.signed-in';
+
 function take(session: Session): Session {
   configureClient({ csrf: session.csrf });
   return session;
@@ -41,6 +44,7 @@ export function useSessionQuery() {
   return useQuery({
     queryKey: SESSION_KEY,
     queryFn: async (): Promise<Session | null> => {
+      if (localStorage.getItem(SIGNED_IN_MARK) === null) return null;
       try {
         const session = await callJson<Session | undefined>('/session', { keepSession: true });
         return session?.person ? take(session) : null;
@@ -68,6 +72,7 @@ export function useSessionActions() {
   const begin = (session: Session) => {
     // Nothing of another person or post may stay on the screen.
     client.removeQueries({ predicate: (query) => query.queryKey[0] !== 'session' });
+    localStorage.setItem(SIGNED_IN_MARK, '1');
     client.setQueryData(SESSION_KEY, take(session));
   };
   return {
@@ -83,11 +88,13 @@ export function useSessionActions() {
         await sendJson('/session', 'DELETE', {});
       } finally {
         sessionStorage.clear();
+        localStorage.removeItem(SIGNED_IN_MARK);
         client.clear();
         client.setQueryData(SESSION_KEY, null);
       }
     },
     forget: () => {
+      localStorage.removeItem(SIGNED_IN_MARK);
       client.setQueryData(SESSION_KEY, null);
       client.removeQueries({ predicate: (query) => query.queryKey[0] !== 'session' });
     },

@@ -14,17 +14,15 @@ import { Problem } from '../parts/problem';
 import { PatientPicker } from './patient-picker';
 
 export interface HeldStudy {
-  studyUid: string;
-  patientName?: string;
-  patientId?: string;
-  birthDate?: string;
-  sex?: string;
-  description?: string;
-  modality?: string;
-  started?: string;
-  received?: string;
-  instances?: number;
+  /** Study instance UID. */
+  study: string;
+  /** Why it is held, in words. */
   reason?: string;
+  receivedAt?: string;
+  modality?: string;
+  instances?: number;
+  /** As the images name the patient. */
+  patient?: { id?: string; name?: string; birthDate?: string; gender?: string };
 }
 
 function useHeld() {
@@ -45,6 +43,7 @@ export function HeldStudies({ patientId, onMatched, compact = false }: HeldProps
   const language = useLanguage();
   const { data, error, refetch } = useHeld();
   const [open, setOpen] = useState<HeldStudy>();
+  const genderText = (study: HeldStudy) => (study.patient?.gender ? t(`gender.${study.patient.gender}`) : '');
   if (error) return <Problem error={error} retry={() => void refetch()} />;
   if (!data || data.length === 0) return compact ? null : <Empty title={t('held.none')} help={t('held.noneHelp')} />;
   return (
@@ -57,10 +56,10 @@ export function HeldStudies({ patientId, onMatched, compact = false }: HeldProps
           </thead>
           <tbody>
             {data.map((study) => (
-              <tr key={study.studyUid}>
-                <td data-label={t('held.image')}>{[study.modality, study.description].filter(Boolean).join(' · ') || '—'}<span className="cell-sub">{study.reason}</span></td>
-                <td data-label={t('held.who')}>{study.patientName || '—'}<span className="cell-sub">{[study.patientId, study.sex, study.birthDate].filter(Boolean).join(' · ')}</span></td>
-                <td data-label={t('held.when')}>{formatTime(study.received ?? study.started, language) || formatDate(study.started, language) || '—'}</td>
+              <tr key={study.study}>
+                <td data-label={t('held.image')}>{study.modality || '—'}<span className="cell-sub">{study.reason}</span></td>
+                <td data-label={t('held.who')}>{study.patient?.name || '—'}<span className="cell-sub">{[study.patient?.id, genderText(study), study.patient?.birthDate].filter(Boolean).join(' · ')}</span></td>
+                <td data-label={t('held.when')}>{formatTime(study.receivedAt, language) || '—'}</td>
                 <td data-label={t('held.count')}>{study.instances ?? '—'}</td>
                 <td className="cell-action"><Button size="small" icon={<LinkOutlined />} onClick={() => setOpen(study)}>{t('held.match')}</Button></td>
               </tr>
@@ -83,20 +82,20 @@ function MatchDialog({ study, patientId, onClose, onMatched }: MatchProps) {
   const [picked, setPicked] = useState(patientId);
   const { data: patient } = usePatient(picked ? `Patient/${picked}` : undefined);
   const match = useMutation({
-    mutationFn: () => sendJson(`/studies/held/${study.studyUid}/match`, 'POST', { patient: `Patient/${picked ?? ''}` }),
+    mutationFn: () => sendJson(`/studies/held/${study.study}/match`, 'POST', { patient: `Patient/${picked ?? ''}` }),
     onSuccess: () => {
       void message.success(t('held.matched'));
       void client.invalidateQueries({ queryKey: ['held'] });
       void client.invalidateQueries({ queryKey: ['list', 'ImagingStudy'] });
-      onMatched?.(study.studyUid);
+      onMatched?.(study.study);
       onClose();
     },
   });
   const rows: [string, string | undefined, string | undefined][] = [
-    ['patient.name', study.patientName, patientName(patient)],
-    ['patient.gender', study.sex, patient ? t(genderKey(patient)) : undefined],
-    ['patient.birthDate', study.birthDate, formatDate(patient?.birthDate, language)],
-    ['patient.inpatientNo', study.patientId, inpatientNumber(patient)],
+    ['patient.name', study.patient?.name, patientName(patient)],
+    ['patient.gender', study.patient?.gender ? t(`gender.${study.patient.gender}`) : undefined, patient ? t(genderKey(patient)) : undefined],
+    ['patient.birthDate', formatDate(study.patient?.birthDate, language), formatDate(patient?.birthDate, language)],
+    ['patient.inpatientNo', study.patient?.id, inpatientNumber(patient)],
   ];
   return (
     <Modal open title={t('held.matchTitle')} okText={t('held.matchDo', { name: patientName(patient) })} okButtonProps={{ disabled: !patient }} confirmLoading={match.isPending}

@@ -14,13 +14,14 @@ import { Page } from '../parts/page';
 import { Problem } from '../parts/problem';
 import { PatientLine } from '../consult/patient-line';
 import { MeasurementTab } from '../room/measurement-tab';
-import { Viewer } from '../viewer/viewer';
+import { Viewer, type SliceAim } from '../viewer/viewer';
 
 export default function StudyPage() {
   const { t } = useTranslation();
   const language = useLanguage();
   const { studyId = '' } = useParams();
   const [overlay, setOverlay] = useState(false);
+  const [target, setTarget] = useState<SliceAim>();
   const { data: study, error, refetch } = useQuery({
     queryKey: ['fhir', 'ImagingStudy', studyId],
     queryFn: ({ signal }) => read<ImagingStudy>(`ImagingStudy/${studyId}`, signal),
@@ -39,9 +40,9 @@ export default function StudyPage() {
     <Page title={studyTitle(study, language)} note={t('images.studyNote')}>
       <PatientLine consult={{ patient }} strong />
       <div className="study-parts">
-        <Viewer study={study} patient={patient} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} />
+        <Viewer study={study} patient={patient} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} target={target} />
         <section className="panel" aria-label={t('measurement.title')}>
-          <MeasurementTab study={study} reports={mine} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} />
+          <MeasurementTab study={study} reports={mine} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} onSlice={(sliceUid) => setTarget({ sliceUid })} />
         </section>
       </div>
     </Page>

@@ -24,9 +24,11 @@ interface MeasurementProps {
   hasOverlay: boolean;
   overlay: boolean;
   onOverlay: (on: boolean) => void;
+  /** Opens the slice in the viewer beside. */
+  onSlice: (sliceUid: string) => void;
 }
 
-export function MeasurementTab({ study, reports, hasOverlay, overlay, onOverlay }: MeasurementProps) {
+export function MeasurementTab({ study, reports, hasOverlay, overlay, onOverlay, onSlice }: MeasurementProps) {
   const { t } = useTranslation();
   const mine = reports.filter((report) => report.imagingStudy?.some((one) => idOf(one.reference) === study?.id));
   if (!study) return <Empty title={t('measurement.noStudy')} />;
@@ -36,7 +38,7 @@ export function MeasurementTab({ study, reports, hasOverlay, overlay, onOverlay 
       {hasOverlay ? (
         <label className="overlay-switch"><Switch size="small" checked={overlay} onChange={onOverlay} /> {t('viewer.overlay')}</label>
       ) : null}
-      {mine.map((report) => <MeasurementReport key={report.id} report={report} />)}
+      {mine.map((report) => <MeasurementReport key={report.id} report={report} onSlice={onSlice} />)}
     </>
   );
 }
@@ -55,7 +57,7 @@ function useMeasurement(report: DiagnosticReport) {
   });
 }
 
-function MeasurementReport({ report }: { report: DiagnosticReport }) {
+function MeasurementReport({ report, onSlice }: { report: DiagnosticReport; onSlice: (sliceUid: string) => void }) {
   const { t } = useTranslation();
   const language = useLanguage();
   const directory = useDirectory();
@@ -73,7 +75,7 @@ function MeasurementReport({ report }: { report: DiagnosticReport }) {
       {report.conclusion ? <p className="pre conclusion">{report.conclusion}</p> : null}
       {error ? <Problem error={error} retry={() => void refetch()} /> : null}
       {!data && !error ? <Loading /> : null}
-      {data ? <MeasurementTable observations={data.observations} /> : null}
+      {data ? <MeasurementTable observations={data.observations} onSlice={onSlice} /> : null}
       <p className="hint">
         {[formatTime(report.issued, language), report.resultsInterpreter?.[0] ? t('measurement.by', { who: directory.postName(report.resultsInterpreter[0]) }) : ''].filter(Boolean).join(' · ')}
       </p>

@@ -1,62 +1,86 @@
-// The figures of a measurement: both lungs and each side, then the six zones.
+// The figures of a measurement: both lungs and each side, then the six zones; what limits it; the slice to look at first.
+// One Observation is one measure; its own value is that of both lungs, its components are the regions.
+import { AimOutlined } from '@ant-design/icons';
+import { Button } from 'antd';
 import { useTranslation } from 'react-i18next';
-import type { CodeableConcept, Observation, Quantity } from '../fhir-types';
+import type { CodeableConcept, Observation, ObservationComponent } from '../fhir-types';
 import { formatNumber } from '../format';
 import { textOf } from '../names';
 
-interface Figure { region: string; measure: string; label: string; quantity: Quantity }
+interface Figure { value: number; unit: string }
+interface Measure { code: string; label: string; unit: string; at: Map<string, Figure> }
 
 const SIDES = ['both-lungs', 'right-lung', 'left-lung'];
 const ZONES = ['right-upper-zone', 'right-middle-zone', 'right-lower-zone', 'left-upper-zone', 'left-middle-zone', 'left-lower-zone'];
+const NOTE = 'measurement-note';
+const KEY_SLICE = 'key-slice';
 
 const codeText = (concept: CodeableConcept | undefined): string => concept?.coding?.[0]?.code ?? '';
 
-export function figuresOf(observations: Observation[]): Figure[] {
-  return observations.flatMap((observation) => {
-    const region = codeText(observation.bodySite) || 'both-lungs';
-    const own = observation.valueQuantity
-      ? [{ region, measure: codeText(observation.code), label: textOf(observation.code), quantity: observation.valueQuantity }]
-      : [];
-    const parts = (observation.component ?? []).flatMap((part) =>
-      part.valueQuantity ? [{ region, measure: codeText(part.code), label: textOf(part.code), quantity: part.valueQuantity }] : [],
-    );
-    return [...own, ...parts];
-  });
+function figureOf(holder: Observation | ObservationComponent): Figure | undefined {
+  if (holder.valueQuantity?.value !== undefined) return { value: holder.valueQuantity.value, unit: holder.valueQuantity.unit ?? '' };
+  return holder.valueInteger !== undefined ? { value: holder.valueInteger, unit: '' } : undefined;
 }
 
-export function MeasurementTable({ observations }: { observations: Observation[] }) {
+export function measuresOf(observations: Observation[]): Measure[] {
+  return observations
+    .filter((observation) => codeText(observation.code) !== NOTE && codeText(observation.code) !== KEY_SLICE)
+    .map((observation) => {
+      const at = new Map<string, Figure>();
+      const own = figureOf(observation);
+      if (own) at.set('both-lungs', own);
+      for (const part of observation.component ?? []) {
+        const figure = figureOf(part);
+        if (figure) at.set(codeText(part.code), figure);
+      }
+      return { code: codeText(observation.code), label: textOf(observation.code), unit: [...at.values()][0]?.unit ?? '', at };
+    });
+}
+
+interface TableProps { observations: Observation[]; onSlice?: (sliceUid: string) => void }
+
+export function MeasurementTable({ observations, onSlice }: TableProps) {
   const { t } = useTranslation();
-  const figures = figuresOf(observations);
-  const rest = observations.filter((observation) => observation.valueString);
+  const measures = measuresOf(observations);
+  const notes = observations.filter((observation) => codeText(observation.code) === NOTE).flatMap((observation) => observation.component ?? []);
+  const keySlice = observations.find((observation) => codeText(observation.code) === KEY_SLICE)?.valueString;
   return (
     <>
-      <Grid caption={t('measurement.bySide')} figures={figures} regions={SIDES} />
-      <Grid caption={t('measurement.byZone')} figures={figures} regions={ZONES} />
-      {rest.length > 0 ? (
-        <ul className="warnings">{rest.map((observation) => <li key={observation.id}>{observation.valueString}</li>)}</ul>
+      {keySlice && onSlice ? (
+        <div><Button size="small" icon={<AimOutlined />} onClick={() => onSlice(keySlice)}>{t('measurement.keySlice')}</Button></div>
       ) : null}
+      {notes.length > 0 ? (
+        <ul className="warnings">
+          {notes.map((note, index) => (
+            <li key={index}>
+              {t(`measureNote.${codeText(note.code)}`, { defaultValue: textOf(note.code) })}
+              {note.valueQuantity?.value !== undefined ? t('measurement.noteValue', { value: `${formatNumber(note.valueQuantity.value)} ${note.valueQuantity.unit ?? ''}`.trim() }) : ''}
+            </li>
+          ))}
+        </ul>
+      ) : null}
+      <Grid caption={t('measurement.bySide')} measures={measures} regions={SIDES} />
+      <Grid caption={t('measurement.byZone')} measures={measures} regions={ZONES} />
     </>
   );
 }
 
-function Grid({ caption, figures, regions }: { caption: string; figures: Figure[]; regions: string[] }) {
+function Grid({ caption, measures, regions }: { caption: string; measures: Measure[]; regions: string[] }) {
   const { t } = useTranslation();
-  const shown = figures.filter((figure) => regions.includes(figure.region));
-  const measures = [...new Map(shown.map((figure) => [figure.measure, figure])).values()];
+  const shown = measures.filter((measure) => regions.some((region) => measure.at.has(region)));
   if (shown.length === 0) return null;
-  const at = (measure: string, region: string) => shown.find((figure) => figure.measure === measure && figure.region === region)?.quantity;
   return (
-    <div className="table-scroll">
+    <div className="table-scroll" tabIndex={0} role="group" aria-label={caption}>
       <table className="figures">
         <caption>{caption}</caption>
         <thead>
           <tr><th scope="col">{t('measurement.measure')}</th>{regions.map((region) => <th key={region} scope="col">{t(`region.${region}`)}</th>)}</tr>
         </thead>
         <tbody>
-          {measures.map((measure) => (
-            <tr key={measure.measure}>
-              <th scope="row">{t(`measure.${measure.measure}`, { defaultValue: measure.label })}{measure.quantity.unit ? <span className="unit"> {measure.quantity.unit}</span> : null}</th>
-              {regions.map((region) => <td key={region}>{formatNumber(at(measure.measure, region)?.value)}</td>)}
+          {shown.map((measure) => (
+            <tr key={measure.code}>
+              <th scope="row">{t(`measure.${measure.code}`, { defaultValue: measure.label })}{measure.unit ? <span className="unit"> {measure.unit}</span> : null}</th>
+              {regions.map((region) => <td key={region}>{formatNumber(measure.at.get(region)?.value)}</td>)}
             </tr>
           ))}
         </tbody>

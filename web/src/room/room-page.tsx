@@ -15,7 +15,7 @@ import { Problem } from '../parts/problem';
 import { Tabs } from '../parts/tabs';
 import type { Role } from '../session';
 import { useSession } from '../session';
-import { Viewer, type SlicePlace } from '../viewer/viewer';
+import { Viewer, type SliceAim, type SlicePlace } from '../viewer/viewer';
 import { Banner } from './banner';
 import { DecisionTab } from './decision-tab';
 import { DiscussionTab } from './discussion-tab';
@@ -53,7 +53,7 @@ function Room({ consult }: { consult: Consult }) {
   const [query, setQuery] = useSearchParams();
   const [studyId, setStudyId] = useState(consult.studies[0]?.id);
   const [overlay, setOverlay] = useState(false);
-  const [target, setTarget] = useState<{ seriesUid: string; sliceUid: string }>();
+  const [target, setTarget] = useState<SliceAim>();
   const [place, setPlace] = useState<SlicePlace>();
   const study = consult.studies.find((one) => one.id === studyId) ?? consult.studies[0];
   const tab = query.get('tab') ?? firstTab(post.role, consult);
@@ -66,7 +66,7 @@ function Room({ consult }: { consult: Consult }) {
   const unread = consult.communications.length;
 
   const tabs = [
-    { key: 'measurement', label: t('room.tabs.measurement'), children: <MeasurementTab study={study} reports={consult.reports} overlay={overlay} onOverlay={setOverlay} hasOverlay={hasOverlay} /> },
+    { key: 'measurement', label: t('room.tabs.measurement'), children: <MeasurementTab study={study} reports={consult.reports} overlay={overlay} onOverlay={setOverlay} hasOverlay={hasOverlay} onSlice={(sliceUid) => setTarget({ sliceUid })} /> },
     { key: 'discussion', label: unread > 0 ? t('room.tabs.discussionN', { n: unread }) : t('room.tabs.discussion'),
       children: <DiscussionTab consult={consult} study={study} place={place} onGo={(next) => { setStudyId(next.studyId); setTarget({ seriesUid: next.seriesUid, sliceUid: next.sliceUid }); }} /> },
     { key: 'opinion', label: t('room.tabs.opinion'), children: <OpinionTab consult={consult} /> },

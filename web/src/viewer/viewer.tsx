@@ -21,6 +21,9 @@ import { useSliceStack } from './stack';
 
 export interface SlicePlace { seriesUid: string; sliceUid: string; number: number }
 
+/** A slice to go to; without a series it is sought in the one that is open. */
+export interface SliceAim { seriesUid?: string; sliceUid: string }
+
 interface ViewerProps {
   study: ImagingStudy;
   patient: Patient | undefined;
@@ -29,7 +32,7 @@ interface ViewerProps {
   overlay: boolean;
   onOverlay: (on: boolean) => void;
   /** A slice that somebody pointed at; a new object moves the viewer there. */
-  target?: { seriesUid: string; sliceUid: string } | undefined;
+  target?: SliceAim | undefined;
   onPlace?: (place: SlicePlace) => void;
 }
 
@@ -62,10 +65,10 @@ export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target,
 
   useStart(stack, series?.modality.code, setIndex, setWindowNow);
   useEffect(() => {
-    if (target) setSeriesUid(target.seriesUid);
+    if (target?.seriesUid) setSeriesUid(target.seriesUid);
   }, [target]);
   useEffect(() => {
-    const at = target && series?.uid === target.seriesUid ? stack?.slices.findIndex((slice) => slice.uid === target.sliceUid) : undefined;
+    const at = target && (!target.seriesUid || series?.uid === target.seriesUid) ? stack?.slices.findIndex((slice) => slice.uid === target.sliceUid) : undefined;
     if (at !== undefined && at >= 0) setIndex(at);
   }, [target, stack, series?.uid]);
   const slice = stack?.slices[index];

@@ -1,0 +1,180 @@
+// The whole path through the screens, from the pasted record to the closed consult, as the people of both hospitals.
+import assert from 'node:assert/strict';
+import { Person } from './people.mjs';
+
+export const RECORD = `              入 院 记 录
+姓 名：冉山茶      性 别：女      年 龄：58岁
+科 别：呼吸内科    床 号：12      住院号：ZY20261120
+身份证号：660102196803051222      联系电话：15400001234
+主 诉：咳嗽、咳痰10天，加重伴气促3天。
+现病史：患者10天前受凉后出现咳嗽、咳黄痰，最高体温39.1℃；3天前活动后气促加重。
+既往史：高血压病史5年。
+体格检查：T 38.6℃ P 108次/分 R 28次/分 BP 138/84mmHg SpO2 90%，双肺可闻及湿啰音。
+辅助检查：WBC 11.2×10^9/L，CRP 96 mg/L；胸部CT示双肺多发磨玻璃影。
+初步诊断：1.重症肺炎
+2.I型呼吸衰竭
+                         医师签名：田医生`;
+
+const PICTURE = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==', 'base64');
+
+/** The county doctor: paste, confirm, ask, add images and consent, submit. Gives the Task's id. */
+export async function ask(doctor, { folder, hospital, specialty }) {
+  const { page } = doctor;
+  await doctor.open('/consults');
+  await doctor.press('新建会诊');
+  await doctor.paste('[data-field=record]', RECORD);
+  await page.locator('[data-field=name]').and(page.locator('input')).waitFor();
+  assert.equal(await page.inputValue('[data-field=name]'), '冉山茶');
+  assert.equal(await page.inputValue('[data-field=birthDate]'), '1968-03-05');
+  assert.match(await page.inputValue('[data-field=summary]'), /主诉：咳嗽[\s\S]*初步诊断：1\.重症肺炎/);
+  await page.waitForTimeout(700);
+  const known = page.locator('.matches button');
+  if (await known.count()) await known.first().click();
+  await page.locator('input[type=checkbox][data-field=identityConfirmed], [data-field=identityConfirmed] input').first().check();
+  if (hospital) await doctor.choose('ask-hospital', hospital);
+  await page.fill('#ask-specialty', specialty);
+  await page.keyboard.press('Escape');
+  await page.fill('[data-field=reason]', '本院难以明确诊断，病情进展快');
+  await page.locator('.chip').first().click();
+  if (folder) {
+    await page.locator('.drop-zone input[type=file]').setInputFiles(folder);
+    await doctor.sees('刚收到');
+  } else {
+    const ticks = page.locator('.study-ticks input[type=checkbox]');
+    if (await ticks.count()) await ticks.first().check();
+  }
+  await page.locator('[data-field=consentFile]').setInputFiles({ name: '同意书.png', mimeType: 'image/png', buffer: PICTURE });
+  await page.fill('[data-field=consentSigner]', '冉大河（丈夫）');
+  await doctor.keep('02-new-request');
+  await page.locator('button[data-action=submit]:not([disabled])').click();
+  await page.waitForURL(/open=/);
+  await doctor.hasState('待审核');
+  await doctor.keep('03-submitted');
+  return new URL(page.url()).searchParams.get('open');
+}
+
+/** The invited hospital's coordinator: verdict on each study, allocation, invitation. */
+export async function allocate(coordinator, taskId, { lead, expert }) {
+  const { page } = coordinator;
+  await coordinator.open(`/consults?open=${taskId}`);
+  await page.locator('.ant-drawer-body .patient-line').waitFor();
+  await coordinator.keep('04-coordinator');
+  const studies = await page.locator('.facts .fact-long li').count();
+  for (let index = 0; index < studies; index++) {
+    await coordinator.take('judge-images');
+    await page.locator('.ant-modal:visible #study label').nth(index).click();
+    await page.locator('.ant-modal:visible #verdict').getByText('合格', { exact: true }).click();
+    await coordinator.confirm();
+  }
+  await coordinator.take('allocate');
+  await coordinator.hasState('已分派');
+  await coordinator.take('offer');
+  await coordinator.choose('lead', lead);
+  if (expert) await coordinator.choose('expert', expert);
+  await coordinator.confirm();
+  await coordinator.hasState('待接受邀请');
+}
+
+export async function accept(expert, taskId) {
+  await expert.open(`/consults?open=${taskId}`);
+  await expert.take('accept');
+  await expert.page.locator('button[data-transition=accept]').waitFor({ state: 'hidden' });
+}
+
+export async function schedule(coordinator, taskId) {
+  await coordinator.open(`/consults?open=${taskId}`);
+  await coordinator.take('schedule');
+  await coordinator.page.locator('.ant-modal:visible #start').waitFor();
+  await coordinator.page.locator('.ant-picker-dropdown').waitFor({ state: 'hidden' }).catch(() => undefined);
+  await coordinator.confirm();
+  await coordinator.hasState('已预约');
+}
+
+/** Two identifiers are read back before the session starts; a wrong one is refused. */
+export async function start(lead, taskId) {
+  const { page } = lead;
+  await lead.open(`/consults/${taskId}`);
+  await lead.take('start');
+  const values = page.locator('.ant-modal:visible .identity-row input[type=text]:not([role=combobox])');
+  await values.nth(0).fill('张三');
+  await values.nth(1).fill('ZY20261120');
+  await page.locator('.ant-modal:visible .ant-modal-footer .ant-btn-primary').click();
+  await lead.sees('身份核对未通过');
+  await values.nth(0).fill('冉山茶');
+  await lead.confirm();
+  await lead.hasState('会诊中');
+}
+
+/** An opinion is written, saved by itself, and signed with the password. */
+export async function opine(expert, taskId, password, texts, picture) {
+  const { page } = expert;
+  await expert.open(`/consults/${taskId}?tab=opinion`);
+  for (const [field, text] of Object.entries(texts)) await page.fill(`textarea[data-field=${field}]`, text);
+  await expert.sees('已保存');
+  await expert.keep(picture);
+  await page.locator('.opinion-editor button[data-transition=sign-opinion]:not([disabled])').click();
+  const dialog = page.locator('.ant-modal:visible');
+  await dialog.waitFor();
+  assert.match(await dialog.innerText(), /冉山茶/, 'the signing dialog repeats whose record it is');
+  await dialog.locator('#password').fill(password);
+  await expert.confirm();
+  await page.locator('.signed-opinion').filter({ hasText: texts.summary }).waitFor();
+}
+
+export async function signJoint(lead, taskId, password, text) {
+  const { page } = lead;
+  await lead.open(`/consults/${taskId}?tab=joint`);
+  await page.fill('textarea[data-field=consensus]', text);
+  await lead.sees('已保存');
+  await page.locator('.editor-foot button[data-transition=sign]:not([disabled])').click();
+  await page.locator('.ant-modal:visible #password').fill(password);
+  await lead.confirm();
+  await lead.hasState('已签署');
+  await page.locator('.document').filter({ hasText: text }).waitFor();
+  await lead.keep('08-joint-opinion');
+  await lead.take('deliver');
+  await lead.hasState('已送达');
+}
+
+export async function decide(doctor, taskId, password) {
+  const { page } = doctor;
+  await doctor.open(`/consults/${taskId}`);
+  await doctor.hasState('已送达');
+  await page.locator('#adoption').getByText('部分采纳').click();
+  await page.fill('#reason', '本院无抗病毒针剂，改用口服。');
+  await page.fill('#plan', '高流量氧疗，莫西沙星联合口服抗病毒药，48 小时复查 CT。');
+  await page.fill('#password', password);
+  await doctor.keep('09-decision');
+  await page.locator('form button[data-transition=decide]').click();
+  await doctor.hasState('诊疗方案已定');
+}
+
+export async function feedBack(doctor, taskId) {
+  const { page } = doctor;
+  await doctor.open(`/consults/${taskId}?tab=feedback`);
+  await doctor.choose('outcome', '好转');
+  await page.locator('#followed').getByText('已执行').click();
+  await page.fill('#final-diagnosis', '重症社区获得性肺炎');
+  await page.fill('#early-reason', '患者提前出院');
+  await page.locator('form button[data-transition=feedback]').click();
+  await doctor.hasState('已归档');
+}
+
+/** Keys and wheel move the slices; presets change the window. */
+export async function readImages(person, picture) {
+  const { page } = person;
+  assert.ok((await person.greyLevels()) > 10, 'the slice is a picture');
+  const place = page.locator('.corner-bl div').first();
+  const before = await place.innerText();
+  await page.locator('.viewer-stage').focus();
+  await page.keyboard.press('ArrowDown');
+  await page.waitForFunction((text) => document.querySelector('.corner-bl div')?.textContent !== text, before);
+  await page.keyboard.press('2');
+  await page.locator('.corner-br').filter({ hasText: 'W 350 L 40' }).waitFor();
+  await page.keyboard.press('1');
+  await page.locator('.corner-br').filter({ hasText: 'W 1500 L -600' }).waitFor();
+  assert.ok((await person.greyLevels()) > 10, 'the slice is still a picture');
+  if (picture) await person.keep(picture);
+}
+
+export { Person };
