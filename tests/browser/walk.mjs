@@ -100,6 +100,7 @@ export async function start(lead, taskId) {
   await values.nth(1).fill('ZY20261120');
   await page.locator('.ant-modal:visible .ant-modal-footer .ant-btn-primary').click();
   await lead.sees('身份核对未通过');
+  lead.forgive('422');
   await values.nth(0).fill('冉山茶');
   await lead.confirm();
   await lead.hasState('会诊中');

@@ -7,7 +7,7 @@ import { identifierOf } from '../names';
 export const patientName = (patient: Patient | undefined): string => humanName(patient);
 
 export const inpatientNumber = (patient: Patient | undefined): string =>
-  identifierOf(patient, 'inpatient-no') ?? identifierOf(patient, 'mrn') ?? '';
+  identifierOf(patient, 'inpatient') ?? '';
 
 export function genderKey(patient: Patient | undefined): string {
   return `gender.${patient?.gender ?? 'unknown'}`;

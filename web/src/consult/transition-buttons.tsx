@@ -50,13 +50,14 @@ export function TransitionButtons({ consult, onTab, size = 'middle' }: ButtonsPr
   if (error) return <Problem error={error} retry={() => void refetch()} />;
   const allowed = transitions.filter((transition) => transition.allowed);
   const barred = transitions.filter((transition) => !transition.allowed && transition.reasons.length > 0);
-  const first = allowed.find((transition) => transition.primary) ?? undefined;
+  // Of several that are waited for, the one further along: in 已预约 the session is begun, not booked again.
+  const first = allowed.filter((transition) => transition.primary).at(-1);
   return (
     <div className="steps">
       <div className="steps-row">
         {allowed
           .slice()
-          .sort((a, b) => Number(b.primary) - Number(a.primary) || Number(FINAL_STEPS.has(a.name)) - Number(FINAL_STEPS.has(b.name)))
+          .sort((a, b) => Number(b === first) - Number(a === first) || Number(FINAL_STEPS.has(a.name)) - Number(FINAL_STEPS.has(b.name)))
           .map((transition) => (
             <Button key={transition.name} size={size} type={transition === first ? 'primary' : FINAL_STEPS.has(transition.name) ? 'text' : 'default'}
               danger={FINAL_STEPS.has(transition.name)} loading={take.isPending && take.variables?.transition === transition}

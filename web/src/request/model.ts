@@ -49,8 +49,8 @@ export function draftOf(consult: Consult): RequestDraft {
     name: patient?.name?.[0]?.text ?? '',
     gender: patient?.gender ?? '',
     birthDate: patient?.birthDate ?? '',
-    inpatientNo: identifierOf(patient, 'inpatient-no') ?? '',
-    idNumber: identifierOf(patient, 'id-number') ?? '',
+    inpatientNo: identifierOf(patient, 'inpatient') ?? '',
+    idNumber: identifierOf(patient, 'national') ?? '',
     phone: patient?.telecom?.[0]?.value ?? '',
     diagnosis: consult.conditions.map((condition) => textOf(condition.code)).join('\n'),
     summary: request?.note?.[0]?.text ?? '',
@@ -82,8 +82,8 @@ export function gapsOf(draft: RequestDraft, hasConsent: boolean): string[] {
 
 export function toPatient(draft: RequestDraft): Patient {
   const identifier: Identifier[] = [];
-  if (draft.inpatientNo) identifier.push({ system: identifierSystem('inpatient-no'), value: draft.inpatientNo.trim() });
-  if (draft.idNumber) identifier.push({ system: identifierSystem('id-number'), value: draft.idNumber.trim().toUpperCase() });
+  if (draft.inpatientNo) identifier.push({ system: identifierSystem('inpatient'), value: draft.inpatientNo.trim() });
+  if (draft.idNumber) identifier.push({ system: identifierSystem('national'), value: draft.idNumber.trim().toUpperCase() });
   return {
     resourceType: 'Patient',
     ...(identifier.length > 0 ? { identifier } : {}),

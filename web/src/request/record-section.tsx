@@ -115,8 +115,8 @@ function PatientMatch({ draft, change }: SectionProps) {
   const { t } = useTranslation();
   const language = useLanguage();
   const tokens = [
-    draft.inpatientNo.trim() ? `${identifierSystem('inpatient-no')}|${draft.inpatientNo.trim()}` : '',
-    draft.idNumber.trim().length === 18 ? `${identifierSystem('id-number')}|${draft.idNumber.trim().toUpperCase()}` : '',
+    draft.inpatientNo.trim() ? `${identifierSystem('inpatient')}|${draft.inpatientNo.trim()}` : '',
+    draft.idNumber.trim().length === 18 ? `${identifierSystem('national')}|${draft.idNumber.trim().toUpperCase()}` : '',
   ].filter(Boolean);
   const { data } = useQuery({
     queryKey: ['list', 'Patient', tokens],

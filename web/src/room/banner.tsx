@@ -20,7 +20,7 @@ export function Banner({ consult }: { consult: Consult }) {
   const from = directory.post(consult.request?.requester);
   const facts: [string, string][] = [
     ['patient.birthDate', formatDate(patient?.birthDate, language)],
-    ['patient.idNumber', identifierOf(patient, 'id-number') ?? ''],
+    ['patient.idNumber', identifierOf(patient, 'national') ?? ''],
     ['patient.phone', patient?.telecom?.[0]?.value ?? ''],
     ['patient.address', patient?.address?.[0]?.text ?? ''],
     ['patient.contact', (patient?.contact ?? []).map((one) =>
