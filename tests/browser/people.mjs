@@ -103,6 +103,11 @@ export class Person {
     assert.equal(await this.page.locator('h1').count(), 1, `one h1 on ${name}`);
   }
 
+  async photograph(name) {
+    mkdirSync(pictures, { recursive: true });
+    await this.page.screenshot({ path: path.join(pictures, `${name}.png`) }).catch(() => undefined);
+  }
+
   /** Different grey levels of the slice in view: a black or a white canvas is no picture. */
   async greyLevels() {
     await this.page.waitForSelector('.viewer-stage canvas:not(.is-loading)');

@@ -1,6 +1,6 @@
 // The whole path through the screens, from the pasted record to the closed consult, as the people of both hospitals.
 import assert from 'node:assert/strict';
-import { Person } from './people.mjs';
+
 
 export const RECORD = `              入 院 记 录
 姓 名：冉山茶      性 别：女      年 龄：58岁
@@ -178,4 +178,67 @@ export async function readImages(person, picture) {
   if (picture) await person.keep(picture);
 }
 
-export { Person };
+
+/** The doctor of the hospital that made the images looks at the measurement and agrees. */
+export async function review(radiologist) {
+  const { page } = radiologist;
+  await radiologist.open('/images?tab=review');
+  await page.locator('.cell-action .ant-btn-primary').first().click({ timeout: 120_000 });
+  await page.waitForURL(/\/images\//);
+  assert.ok((await radiologist.greyLevels()) > 10, 'the slice is a picture');
+  await radiologist.sees('按六区');
+  await radiologist.keep('05-measurement');
+  await radiologist.take('agree');
+  await radiologist.hasState('已审核');
+}
+
+export async function say(person, text) {
+  const { page } = person;
+  await page.locator('[role=tab][data-tab=discussion]').click();
+  await page.fill('.discussion-write textarea', text);
+  await page.locator('.discussion-send input[type=checkbox]').check();
+  await person.press('发送', '.discussion-send');
+  await page.locator('.said').filter({ hasText: text }).waitFor();
+}
+
+/** The report on paper: every sheet says whose it is and which of how many, without a watermark once signed. */
+export async function print(doctor, taskId) {
+  const { page } = doctor;
+  await doctor.open(`/consults/${taskId}/print`);
+  const sheets = page.locator('.sheet:not(.sheet-measure)');
+  await sheets.first().waitFor();
+  const count = await sheets.count();
+  for (let index = 0; index < count; index++) {
+    const text = await sheets.nth(index).innerText();
+    assert.match(text, /冉山茶[\s\S]*女[\s\S]*58岁[\s\S]*ZY20261120/);
+    assert.match(text, new RegExp(`第 ${index + 1} 页 / 共 ${count} 页`));
+  }
+  assert.equal(await page.locator('.watermark').count(), 0);
+  await doctor.sees('会诊专用章');
+  await doctor.keep('11-report');
+}
+
+export async function figures(commander) {
+  const { page } = commander;
+  await commander.open('/today');
+  await commander.sees('截至');
+  await page.locator('.figure-card').first().waitFor();
+  await commander.keep('12-today');
+  await page.locator('.figure-card .ant-btn-link:not([disabled])').first().click();
+  await page.locator('.drill li').first().waitFor();
+  await commander.open('/daily');
+  await page.locator('.daily-table').first().waitFor();
+  await commander.keep('13-daily');
+  const [file] = await Promise.all([page.waitForEvent('download'), commander.press('CSV')]);
+  assert.match(file.suggestedFilename(), /\.csv$/);
+}
+
+export async function people(admin, doctor) {
+  const { page } = admin;
+  await page.waitForURL(/\/people/);
+  await admin.sees(doctor.account);
+  await admin.keep('16-people');
+  await page.locator('[role=tab][data-tab=posts]').click();
+  await admin.sees(doctor.name);
+  assert.equal(await page.getByText('冉山茶').count(), 0, 'an administrator sees no patient');
+}

@@ -10,6 +10,7 @@ import { useLanguage } from './i18n';
 import { Loading } from './parts/loading';
 import { PageFault } from './shell/page-fault';
 import { SignedIn } from './shell/signed-in';
+import { useSession } from './session';
 import { theme } from './theme';
 
 const WorklistPage = lazy(() => import('./worklist/worklist-page'));
@@ -22,9 +23,18 @@ const TodayPage = lazy(() => import('./today/today-page'));
 const DailyPage = lazy(() => import('./daily/daily-page'));
 const PeoplePage = lazy(() => import('./people/people-page'));
 
+/** Administrators have no patients, so no worklist: their first page is the people. */
+function Home() {
+  return <Navigate to={useSession().post.role === 'administrator' ? '/people' : '/consults'} replace />;
+}
+
+function Worklist() {
+  return useSession().post.role === 'administrator' ? <Home /> : <WorklistPage />;
+}
+
 const inShell: RouteObject[] = [
-  { index: true, element: <Navigate to="/consults" replace /> },
-  { path: 'consults', element: <WorklistPage /> },
+  { index: true, element: <Home /> },
+  { path: 'consults', element: <Worklist /> },
   { path: 'consults/new', element: <RequestPage /> },
   { path: 'consults/:taskId/edit', element: <RequestPage /> },
   { path: 'consults/:taskId', element: <RoomPage /> },
@@ -33,7 +43,7 @@ const inShell: RouteObject[] = [
   { path: 'today', element: <TodayPage /> },
   { path: 'daily', element: <DailyPage /> },
   { path: 'people', element: <PeoplePage /> },
-  { path: '*', element: <Navigate to="/consults" replace /> },
+  { path: '*', element: <Navigate to="/" replace /> },
 ];
 
 const router = createBrowserRouter([

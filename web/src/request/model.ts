@@ -114,7 +114,13 @@ const compact = <T extends object>(resource: T): T =>
 
 const SCOPE = { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/consentscope', code: 'treatment' }] };
 
-export interface SaveOptions { postId: string; consult?: Consult; now: string; shared: string[] }
+export interface SaveOptions {
+  postId: string;
+  consult?: Consult;
+  now: string;
+  /** References that are shared besides the studies and what the form itself makes. */
+  shared: string[];
+}
 
 /** Everything that the draft needs written, as one transaction: all of it or nothing. */
 export function toTransaction(draft: RequestDraft, options: SaveOptions): BundleEntry[] {

@@ -7,8 +7,8 @@ import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams } from 'react-router';
 import { useConsult, type Consult } from '../consult/data';
 import { idOf } from '../names';
-import { create, read, takeTransition, transaction } from '../fhir';
-import type { Patient, Task } from '../fhir-types';
+import { create, read, resourcesOf, search, takeTransition, transaction } from '../fhir';
+import type { DiagnosticReport, Patient, Task } from '../fhir-types';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem } from '../parts/problem';
@@ -28,6 +28,15 @@ export default function RequestPage() {
   if (taskId && error) return <div className="page"><Problem error={error} retry={() => void refetch()} /></div>;
   if (taskId && !consult) return <Loading what={t('room.loading')} />;
   return <RequestForm key={taskId ?? 'new'} consult={taskId ? consult : undefined} />;
+}
+
+/** Measurements that a doctor has agreed to go with their study; one that is agreed to later follows by itself. */
+async function reviewedMeasurements(draft: RequestDraft): Promise<string[]> {
+  if (!draft.patientId || draft.studyIds.length === 0) return [];
+  const found = await search('DiagnosticReport', { patient: `Patient/${draft.patientId}`, status: 'final,amended', _count: 50 });
+  return resourcesOf<DiagnosticReport>(found, 'DiagnosticReport')
+    .filter((report) => report.imagingStudy?.some((study) => draft.studyIds.includes(idOf(study.reference) ?? '')))
+    .flatMap((report) => [`DiagnosticReport/${report.id ?? ''}`, ...(report.result ?? []).flatMap((result) => (result.reference ? [result.reference] : []))]);
 }
 
 export interface SectionProps { draft: RequestDraft; change: (change: Partial<RequestDraft>) => void }
@@ -53,7 +62,8 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
 
   const save = async (): Promise<string> => {
     const now = new Date().toISOString();
-    const answer = await transaction(toTransaction(draft, { postId: post.id, consult, now, shared: keptShared(consult) }));
+    const shared = [...keptShared(consult), ...(await reviewedMeasurements(draft))];
+    const answer = await transaction(toTransaction(draft, { postId: post.id, consult, now, shared }));
     void client.invalidateQueries({ queryKey: ['list'] });
     void client.invalidateQueries({ queryKey: ['consult'] });
     if (consult?.task.id) return consult.task.id;

@@ -16,10 +16,10 @@ const CLINICAL: Role[] = ['county-doctor', 'consult-coordinator', 'expert', 'rad
 
 function placesOf(session: Session): { to: string; key: string }[] {
   const role = session.post.role;
-  const places = [{ to: '/consults', key: 'nav.consults' }];
+  const places = role === 'administrator' ? [] : [{ to: '/consults', key: 'nav.consults' }];
   if (CLINICAL.includes(role)) places.push({ to: '/images', key: 'nav.images' });
   places.push({ to: '/today', key: 'nav.today' }, { to: '/daily', key: 'nav.daily' });
-  if (role === 'administrator') places.push({ to: '/people', key: 'nav.people' });
+  if (role === 'administrator') places.unshift({ to: '/people', key: 'nav.people' });
   return places;
 }
 
@@ -40,7 +40,7 @@ export function Layout({ children }: { children: ReactNode }) {
       <a className="skip-link" href="#content">{t('nav.skip')}</a>
       <header className="shell-head">
         <Button type="text" className="on-dark nav-toggle" icon={<MenuOutlined />} aria-label={t('nav.menu')} onClick={() => setMenuOpen(true)} />
-        <NavLink to="/consults" className="brand" aria-label={t('app.name')}>
+        <NavLink to="/" className="brand" aria-label={t('app.name')}>
           <Logo /> <span>{t('app.name')}</span>
         </NavLink>
         <nav className="nav" aria-label={t('nav.main')}>{links}</nav>

@@ -1,0 +1,152 @@
+// The main path clicked through in Chromium by the people of both hospitals, from a pasted record and a folder of
+// images to the closed consult and the day's figures: no console error, axe clean, a picture of each screen.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { hospitals, initHospitals, PASSWORD, people, peopleOf, startServer } from '../../scenarios/world.mjs';
+import { Person, root, startBrowser } from './people.mjs';
+import * as walk from './walk.mjs';
+
+const program = process.env.SHANHAI_PROGRAM ?? join(root, 'build/release/src/shanhai');
+const phantom = process.env.SHANHAI_PHANTOM ?? join(root, 'build/release/scenarios/shanhai-phantom');
+const chromium = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const missing = [program, phantom, chromium, join(root, 'web/node_modules/playwright-core')].filter((path) => !existsSync(path));
+const why = missing.length > 0 ? `left out: not there: ${missing.join(', ')}` : false;
+const named = (key) => people.find((person) => person.key === key);
+
+describe('the path through the screens', { skip: why, timeout: 900_000 }, () => {
+  let folder;
+  let server;
+  let browser;
+  let task;
+  const at = {};
+  let broken = false;
+
+  /** A step goes on from the one before: after a failure the rest is left out, and the screens of all are kept. */
+  const step = (name, run) =>
+    it(name, async (test) => {
+      if (broken) return test.skip('a step before has failed');
+      try {
+        await run();
+      } catch (error) {
+        broken = true;
+        for (const [key, person] of Object.entries(at)) await person.photograph(`failed-${key}`);
+        throw error;
+      }
+    });
+
+  const signIn = async (key, options = {}) => {
+    const account = named(key)?.account ?? hospitals[key].admin;
+    return Person.signIn(browser, server.base, { account, password: PASSWORD, ...options });
+  };
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'shanhai-browser-'));
+    const data = join(folder, 'data');
+    const made = initHospitals(program, data);
+    server = await startServer(program, data, ['--port', '0', '--dicom-port', '-1']);
+    await peopleOf(server.base, made);
+    execFileSync(phantom, ['--out', join(folder, 'ct'), '--slices', '60', '--size', '256', '--patient-name', '冉山茶', '--patient-id', 'ZY20261120',
+      '--sex', 'F', '--birth', '19680305', '--date', '20261121'], { stdio: 'ignore' });
+    browser = await startBrowser();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+    if (folder) rmSync(folder, { recursive: true, force: true });
+  });
+
+  step('refuses a wrong password and says what to do', async () => {
+    const page = await (await browser.newContext({ locale: 'zh-CN', viewport: { width: 1440, height: 900 } })).newPage();
+    const person = new Person('nobody', page, server.base);
+    await person.open('/consults');
+    await person.keep('01-sign-in');
+    await page.fill('#name', named('doctor').account);
+    await page.fill('#password', 'not the password');
+    await page.click('button[type=submit]');
+    await person.sees('账号或密码不正确');
+    person.forgive('401');
+    await person.leave();
+  });
+
+  step('the county doctor pastes the record, adds the images and asks', async () => {
+    at.doctor = await signIn('doctor');
+    task = await walk.ask(at.doctor, { folder: join(folder, 'ct'), hospital: hospitals.helper.name, specialty: '呼吸与危重症' });
+    assert.match(task, /^[0-9a-f-]{36}$/);
+  });
+
+  step('the radiologist looks at the measurement and agrees', async () => {
+    at.radiologist = await signIn('radiologist');
+    await walk.review(at.radiologist);
+  });
+
+  step('the coordinator judges, allocates, invites; the experts accept; a time is set', async () => {
+    at.coordinator = await signIn('coordinator');
+    await walk.allocate(at.coordinator, task, { lead: named('lead').name, expert: named('expert').name });
+    at.lead = await signIn('lead');
+    at.expert = await signIn('expert');
+    await walk.accept(at.lead, task);
+    await walk.accept(at.expert, task);
+    await walk.schedule(at.coordinator, task);
+  });
+
+  step('identity is read back, the images are read, a word is said', async () => {
+    await walk.start(at.lead, task);
+    await walk.readImages(at.lead, '06-room');
+    await walk.say(at.lead, '右下叶请看这一层。');
+    await at.doctor.open(`/consults/${task}?tab=discussion`);
+    await at.doctor.sees('右下叶请看这一层。');
+    await at.doctor.sees('看第');
+  });
+
+  step('each expert writes and signs without seeing the other first', async () => {
+    const first = { summary: '重症肺炎，I 型呼吸衰竭', basis: '双肺多发磨玻璃影；氧合指数下降', advice: '经鼻高流量氧疗' };
+    const second = { summary: '病毒性肺炎可能', basis: '胸膜下磨玻璃影', advice: '送检呼吸道病原核酸' };
+    await walk.opine(at.lead, task, PASSWORD, first, '07-opinion');
+    await at.expert.open(`/consults/${task}?tab=opinion`);
+    await at.expert.sees('您签署后可见');
+    assert.equal(await at.expert.page.getByText(first.summary).count(), 0, 'a signed opinion is not shown to who has not signed');
+    await walk.opine(at.expert, task, PASSWORD, second, '07-opinion-second');
+    await at.expert.sees(first.summary);
+  });
+
+  step('the lead signs the joint opinion; the county doctor decides and gives feedback', async () => {
+    await walk.signJoint(at.lead, task, PASSWORD, '重症社区获得性肺炎，高流量氧疗并抗感染，48 小时复查。');
+    await walk.decide(at.doctor, task, PASSWORD);
+    await walk.print(at.doctor, task);
+    await walk.feedBack(at.doctor, task);
+    await at.doctor.keep('10-closed');
+  });
+
+  step('the command sees the day, the report and what was counted', async () => {
+    at.commander = await signIn('commander');
+    await walk.figures(at.commander);
+  });
+
+  step('the administrator sees people and posts, not patients', async () => {
+    at.county = await signIn('county');
+    await walk.people(at.county, named('doctor'));
+  });
+
+  step('the worklist and the room stand on a phone, in English too', async () => {
+    const phone = await signIn('doctor', { width: 360, height: 780, name: 'doctor on a phone' });
+    await phone.open('/consults?tab=archived');
+    await phone.sees('冉山茶');
+    await phone.keep('14-phone-worklist');
+    await phone.open(`/consults/${task}`);
+    await phone.hasState('已归档');
+    assert.ok(await phone.page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), 'nothing runs over the edge');
+    await phone.keep('15-phone-room');
+    await phone.press('English');
+    await phone.sees('Closed');
+    await phone.leave();
+  });
+
+  step('nobody was told an error', async () => {
+    for (const person of Object.values(at)) await person.leave();
+  });
+});
