@@ -29,7 +29,7 @@ static const char schema[] =
     "CREATE INDEX IF NOT EXISTS instance_by_series ON instance(series, number);"
     "PRAGMA user_version = 1;";
 
-static const char *const statements[STATEMENTS_COUNT] = {
+static const char *const statements[ARCHIVE_SQL_STATEMENTS_COUNT] = {
     [ARCHIVE_SQL_INSERT_INSTANCE] =
         "INSERT INTO instance VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
     [ARCHIVE_SQL_ADD_TO_SERIES] =
@@ -69,9 +69,9 @@ static const char *const statements[STATEMENTS_COUNT] = {
     [ARCHIVE_SQL_LIST_INSTANCES] =
         "SELECT " INSTANCE_COLUMNS " FROM series s JOIN instance i ON i.series = s.uid WHERE s.study = ?1 "
         "AND (?2 IS NULL OR s.uid = ?2) ORDER BY CAST(s.number AS INTEGER), s.uid, i.number, i.sop",
-    [ARCHIVE_SQL_BEGIN] = "ARCHIVE_SQL_BEGIN IMMEDIATE",
-    [ARCHIVE_SQL_COMMIT] = "ARCHIVE_SQL_COMMIT",
-    [ARCHIVE_SQL_ROLLBACK] = "ARCHIVE_SQL_ROLLBACK",
+    [ARCHIVE_SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [ARCHIVE_SQL_COMMIT] = "COMMIT",
+    [ARCHIVE_SQL_ROLLBACK] = "ROLLBACK",
 };
 
 bool archive_sql_fail(sqlite3 *database, struct error *error)
@@ -144,7 +144,7 @@ bool archive_sql_open(struct archive_connection *connection, const char *path, s
 
 void archive_sql_close(struct archive_connection *connection)
 {
-    for (size_t i = 0; i < STATEMENTS_COUNT; i++) {
+    for (size_t i = 0; i < ARCHIVE_SQL_STATEMENTS_COUNT; i++) {
         (void)sqlite3_finalize(connection->prepared[i]);
         connection->prepared[i] = NULL;
     }

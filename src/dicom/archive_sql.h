@@ -30,7 +30,7 @@ enum archive_statement {
     ARCHIVE_SQL_BEGIN,
     ARCHIVE_SQL_COMMIT,
     ARCHIVE_SQL_ROLLBACK,
-    STATEMENTS_COUNT
+    ARCHIVE_SQL_STATEMENTS_COUNT
 };
 
 #define STUDY_COLUMNS                                                                                        \
@@ -57,7 +57,7 @@ enum { STUDY_COLUMNS_COUNT = 19, SERIES_COLUMNS_COUNT = 15 };
 struct archive_connection {
     pthread_mutex_t lock; /* guards the database handle and its statements */
     sqlite3 *database;
-    sqlite3_stmt *prepared[STATEMENTS_COUNT];
+    sqlite3_stmt *prepared[ARCHIVE_SQL_STATEMENTS_COUNT];
 };
 
 struct archive_index {
