@@ -87,7 +87,10 @@ export async function peopleOf(base, made) {
     resourceType: 'OrganizationAffiliation', active: true, period: { start: '2026-01-01' },
     organization: { reference: `Organization/${made.helper.organization}`, display: hospitals.helper.name },
     participatingOrganization: { reference: `Organization/${made.county.organization}`, display: hospitals.county.name },
-    code: [{ coding: [{ system: `${CODES}pairing`, code: 'tertiary-county' }], text: '三级医院对口帮扶' }],
+    code: [
+      { coding: [{ system: `${CODES}pairing`, code: 'tertiary-county' }], text: '三级医院对口帮扶' },
+      { coding: [{ system: `${CODES}affiliation`, code: 'command' }], text: '前方指挥部' }, // whose commander sees the states there
+    ],
   });
   return world;
 }

@@ -28,6 +28,7 @@ struct access_actor;  /* opaque */
 struct store_filter;  /* store/search.h */
 struct store_reader;  /* store/read.h */
 struct store_version; /* store/read.h */
+struct search_query;  /* fhir/search_query.h */
 
 /* One file of definitions/policies. */
 struct access_policy_file {
@@ -148,6 +149,11 @@ bool access_mask(const struct access_session *session, struct arena *arena, stru
  * masked Patient, `_text`, `_content`). `name` is without modifier. */
 bool access_parameter_allowed(const struct access_session *session, struct str type, struct str name,
                               struct error *error) MUST_CHECK;
+
+/* The same for a whole search: its criteria, those behind chains and _has, and its order. Asked for every
+ * search of a session, whatever route it comes by. */
+bool access_query_allowed(const struct access_session *session, const struct search_query *query,
+                          struct error *error) MUST_CHECK;
 
 /* ---- machines ---- */
 

@@ -27,28 +27,6 @@ struct search_job {
 
 /* ---- asking the store ---- */
 
-/* Search parameters by masked elements are refused by name (design.md section 5). */
-static bool check_parameters(const struct search_job *job, struct error *error)
-{
-    for (size_t i = 0; i < job->pairs_count; i++) {
-        struct str name = job->pairs[i].name;
-        struct str first = str_slice(name, 0, str_find_char(name, ':'));
-        first = str_slice(first, 0, str_find_char(first, '.'));
-        if (!access_parameter_allowed(job->session, job->options.type, first, error)) {
-            return false;
-        }
-        struct str keys = job->pairs[i].value;
-        struct str key = STR_NONE;
-        while (str_equal(name, STR("_sort")) && str_split_next(&keys, ',', &key)) {
-            key = str_starts_with(key, STR("-")) ? str_skip(key, 1) : key;
-            if (!access_parameter_allowed(job->session, job->options.type, key, error)) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
 static uint64_t query_hash(const struct search_job *job)
 {
     uint64_t hash = 0;
@@ -64,8 +42,8 @@ static bool run_search(struct search_job *job, struct error *error)
     struct store_reader *reader = NULL;
     const struct store_filter *filter = NULL;
     struct access_act act = { .interaction = ACCESS_SEARCH, .type = job->options.type };
-    if (!check_parameters(job, error) ||
-        !search_query_parse(job->arena, &job->options, job->pairs, job->pairs_count, &job->query, error) ||
+    if (!search_query_parse(job->arena, &job->options, job->pairs, job->pairs_count, &job->query, error) ||
+        !access_query_allowed(job->session, &job->query, error) ||
         !access_filter(job->session, act, job->arena, &filter, error) ||
         !store_reader_begin(api_of(job->request)->store, &reader, error)) {
         return false;

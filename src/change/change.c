@@ -289,6 +289,7 @@ static bool check_none_exists(struct preparing *at, struct change_entry *entry, 
     if (!access_check(at->set->session, act, error) ||
         !access_filter(at->set->session, act, arena, &search.filter, error) ||
         !search_query_parse_text(arena, &options, entry->if_none_exist, query, error) ||
+        !access_query_allowed(at->set->session, query, error) ||
         !store_search(at->reader, arena, &search, &hits, error)) {
         return false;
     }

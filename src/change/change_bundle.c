@@ -125,6 +125,7 @@ static bool resolve_conditional(struct bundle_run *run, struct str reference, st
     if (!access_check(run->request->session, act, error) ||
         !access_filter(run->request->session, act, run->arena, &search.filter, error) ||
         !search_query_parse_text(run->arena, &options, str_skip(reference, mark + 1), &query, error) ||
+        !access_query_allowed(run->request->session, &query, error) ||
         !store_reader_begin(run->change->options.store, &reader, error)) {
         return false;
     }
