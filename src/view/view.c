@@ -411,7 +411,7 @@ static bool select_rows(struct evaluator *evaluator, const struct view_select *s
 static bool column_values(struct evaluator *evaluator, const struct view_select *select,
                           const struct fhirpath_item *node, struct view_row *row)
 {
-    for (size_t i = 0; node != NULL && i < select->columns_count; i++) {
+    for (size_t i = 0; i < select->columns_count; i++) {
         struct fhirpath_collection *value = &row->values[select->first_column + i];
         const struct view_column *column = &evaluator->view->columns[select->first_column + i];
         if (!fhirpath_evaluate(select->paths[i], &evaluator->context, node, value, evaluator->error)) {
