@@ -405,7 +405,7 @@ static void validate_extras(struct run *run, const struct json *extra, const str
         return;
     }
     place.index = 0;
-    JSON_EACH(item, extra) {
+    for (const struct json *item = extra->first; item != NULL; item = item->next) {
         if (item->kind != JSON_NULL) {
             validate_extra(run, item, &place);
         }
