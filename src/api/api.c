@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "http/gzip.h"
 #include "model/model.h"
 
 #define FHIR_JSON "application/fhir+json; charset=utf-8"
@@ -109,6 +110,18 @@ enum http_verdict api_fail(struct http_request *request, const struct error *err
 void api_respond_text(struct http_request *request, int status, struct str body)
 {
     http_respond(request, status, STR(FHIR_JSON), body);
+}
+
+void api_respond_buf(struct http_request *request, struct buf *body, bool pretty)
+{
+    struct json *tree = NULL;
+    struct buf written = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
+    if (pretty && !body->failed && json_read(&request->arena, buf_str(body), &tree, NULL)) {
+        json_write_pretty(&written, tree); /* the tree points into body until here */
+        buf_deinit(body);
+        *body = written;
+    }
+    http_respond_buf(request, 200, STR(FHIR_JSON), body);
 }
 
 void api_respond_json(struct http_request *request, int status, bool fhir, const struct json *value)

@@ -2,11 +2,11 @@
 #include "api/assets.h"
 
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "api/call.h"
 #include "api/handlers.h"
 #include "base/str.h"
+#include "http/gzip.h"
 
 static int asset_compare(const void *key, const void *element)
 {
@@ -39,44 +39,6 @@ static const struct asset *page_for(const struct http_request *request, struct s
     return page != NULL ? page : asset_find(STR("/index.html"));
 }
 
-static bool accepts_gzip(const struct http_request *request)
-{
-    struct str rest = http_header(request, STR("Accept-Encoding"));
-    struct str piece = STR_NONE;
-    while (rest.at != NULL && str_split_next(&rest, ',', &piece)) {
-        struct str coding = str_trim(str_slice(piece, 0, str_find_char(piece, ';')));
-        bool refused = str_find(piece, STR("q=0")) < piece.len && str_find(piece, STR("q=0.")) == piece.len;
-        if (!refused && (str_equal_ignore_case(coding, STR("gzip")) || str_equal(coding, STR("*")))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* For the rare client without gzip. */
-static struct str inflate_asset(struct arena *arena, const struct asset *asset)
-{
-    char *plain = arena_alloc(arena, asset->plain_bytes + 1);
-    z_stream stream = { 0 };
-    struct str text = STR_NONE;
-    if (plain == NULL || inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK) {
-        return STR_NONE;
-    }
-    union {
-        const char *constant;
-        Bytef *bytes; /* zlib reads it only */
-    } source = { .constant = asset_blob + asset->offset };
-    stream.next_in = source.bytes;
-    stream.avail_in = (uInt)asset->gzip_bytes;
-    stream.next_out = (Bytef *)plain;
-    stream.avail_out = (uInt)asset->plain_bytes + 1;
-    if (inflate(&stream, Z_FINISH) == Z_STREAM_END && stream.total_out == asset->plain_bytes) {
-        text = (struct str){ plain, asset->plain_bytes };
-    }
-    (void)inflateEnd(&stream);
-    return text;
-}
-
 static bool is_unchanged(const struct http_request *request, const struct asset *asset)
 {
     struct str list = http_header(request, STR("If-None-Match"));
@@ -95,10 +57,10 @@ enum http_verdict assets_get(struct http_request *request)
         (void)FAIL(&error, ERROR_NOT_FOUND, "there is nothing at this address");
         return api_fail(request, &error);
     }
-    bool gzip = accepts_gzip(request);
+    bool gzip = http_accepts_gzip(request);
     struct str body = { asset_blob + asset->offset, asset->gzip_bytes };
     if (!gzip && !is_unchanged(request, asset)) {
-        body = inflate_asset(&request->arena, asset);
+        body = gzip_inflate(&request->arena, body, asset->plain_bytes);
         if (body.at == NULL) {
             (void)FAIL(&error, ERROR_BUSY, "no memory for this file now");
             return api_fail(request, &error);

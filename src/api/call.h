@@ -59,6 +59,9 @@ enum http_verdict api_fail(struct http_request *request, const struct error *err
 /* FHIR text that is ready to go. `body` lives as long as the request. */
 void api_respond_text(struct http_request *request, int status, struct str body);
 
+/* 200 with a larger FHIR text, compressed when the client takes that; its content is taken over. Pool threads. */
+void api_respond_buf(struct http_request *request, struct buf *body, bool pretty);
+
 /* The session's filter for an act, joined with a reader's look at one version: false with ERROR_NOT_FOUND when it
  * may not be seen. */
 struct api_look {

@@ -183,19 +183,10 @@ enum http_verdict fhir_history(struct http_request *request)
                              .interaction = ACCESS_HISTORY };
     bool ok = write_history(&look, &history, &out, &error);
     store_reader_end(reader);
-    struct json *tree = NULL;
-    struct str text = ok ? arena_dup(&request->arena, buf_str(&out)) : STR_NONE;
-    buf_deinit(&out);
-    ok = ok && (text.at != NULL || FAIL(&error, ERROR_TOO_LARGE, "request memory used up")) &&
-         api_audit_read(request, &call->session, &read, &error) &&
-         (!call->pretty || json_read(&request->arena, text, &tree, &error));
-    if (!ok) {
+    if (!ok || !api_audit_read(request, &call->session, &read, &error)) {
+        buf_deinit(&out);
         return api_fail(request, &error);
     }
-    if (tree != NULL) {
-        api_respond_json(request, 200, true, tree);
-    } else {
-        api_respond_text(request, 200, text);
-    }
+    api_respond_buf(request, &out, call->pretty);
     return HTTP_DONE;
 }

@@ -207,35 +207,15 @@ static bool write_bundle(const struct search_job *job, struct buf *out, struct e
     return !out->failed || FAIL(error, ERROR_TOO_LARGE, "the page is too large: ask for less by _count");
 }
 
-static void release_buf(void *data)
-{
-    buf_deinit(data);
-}
-
 static bool answer(struct search_job *job, struct error *error)
 {
     struct http_request *request = job->request;
-    struct buf *out = ARENA_NEW(&request->arena, struct buf);
-    if (out == NULL) {
-        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
-    }
-    *out = (struct buf){ .bytes_max = LIMIT_BUNDLE_BYTES * 4u };
-    if (!write_bundle(job, out, error)) {
-        buf_deinit(out);
+    struct buf out = { .bytes_max = LIMIT_BUNDLE_BYTES * 4u };
+    if (!write_bundle(job, &out, error)) {
+        buf_deinit(&out);
         return false;
     }
-    if (job->query.pretty) {
-        struct json *tree = NULL;
-        struct str text = arena_dup(&request->arena, buf_str(out));
-        buf_deinit(out);
-        if (text.at == NULL || !json_read(&request->arena, text, &tree, error)) {
-            return text.at != NULL || FAIL(error, ERROR_TOO_LARGE, "request memory used up");
-        }
-        api_respond_json(request, 200, true, tree);
-        return true;
-    }
-    http_respond_owned(request, 200, STR("application/fhir+json; charset=utf-8"), buf_str(out), release_buf,
-                       out);
+    api_respond_buf(request, &out, job->query.pretty);
     return true;
 }
 

@@ -30,7 +30,6 @@ enum { SMALL_BODY_BYTES = 64 * 1024 };
     .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_STREAM | HTTP_ROUTE_NO_DEADLINE, .begin = dicomweb_store_begin,    \
     .on_data = dicomweb_store_data
 
-/* clang-format off: one row, one line or two */
 static const struct http_route routes[] = {
     /* FHIR: one resource */
     { HTTP_GET, "/fhir/{type}/{id}", fhir_read, TYPE(ACCESS_READ, "read"), .begin = api_begin },
@@ -136,7 +135,6 @@ static const struct http_route routes[] = {
     { HTTP_GET, "/health", api_health, PUBLIC, .flags = 0 },
     { HTTP_GET, "/{path*}", assets_get, PUBLIC, .flags = 0 },
 };
-/* clang-format on */
 
 const struct http_route *api_routes(size_t *count)
 {

@@ -144,6 +144,11 @@ describe('many resources', () => {
     assert.equal(new Set(seen).size, 7);
     assert.equal((await d.must('GET', `/fhir/Patient?family=${encodeURIComponent(family)}&_summary=count`)).total, 7);
     assert.equal((await d.search('Patient', { family, gender: 'male' })).length, 7);
+    const large = await d.request('GET', '/fhir/Patient?_count=50');
+    assert.equal(large.headers.get('content-encoding'), 'gzip');
+    const plain = await d.request('GET', '/fhir/Patient?_count=50', undefined, { 'Accept-Encoding': 'identity' });
+    assert.equal(plain.headers.get('content-encoding'), null);
+    assert.equal(plain.json.entry.length, large.json.entry.length);
   });
 
   test('a transaction is whole or nothing, a batch answers each', async () => {

@@ -605,7 +605,7 @@ static void bad_requests_are_refused(void **state)
                "HTTP/1.1 400");
     static char longer[LIMIT_URL_BYTES + 200] = "GET /pairs?a=";
     memset(longer + strlen(longer), 'b', LIMIT_URL_BYTES);
-    (void)strcat(longer, REST);
+    (void)snprintf(longer + strlen(longer), sizeof longer - strlen(longer), "%s", REST);
     assert_has(ask(fixture, longer), "HTTP/1.1 413");
 }
 
