@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "access/audit_read.h"
+#include "scratch.h"
 
 static const int64_t start_ms = 1770000000000;
 
@@ -64,10 +65,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
-    char command[128];
     audit_close(fixture->audit);
-    (void)snprintf(command, sizeof command, "rm -rf %s", fixture->folder);
-    assert_int_equal(system(command), 0);
+    scratch_remove(fixture->folder);
     arena_deinit(&fixture->arena);
     arena_deinit(&fixture->module);
     test_free(fixture);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "access/signing.h"
+#include "scratch.h"
 #include "base/file.h"
 
 static const int64_t start_ms = 1770000000000;
@@ -57,10 +58,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
-    char command[128];
     signing_close(fixture->keys);
-    (void)snprintf(command, sizeof command, "rm -rf %s", fixture->folder);
-    assert_int_equal(system(command), 0);
+    scratch_remove(fixture->folder);
     arena_deinit(&fixture->arena);
     test_free(fixture);
     return 0;
