@@ -23,7 +23,8 @@ struct database {
     int64_t deadline_us;
     uint64_t steps_left;
     bool steps_bound;
-    unsigned log_pages; /* length of the write-ahead log after the last commit */
+    unsigned fold_again_at; /* length of the log at which the next folding is tried */
+    unsigned log_pages;     /* length of the write-ahead log after the last commit */
     struct database_functions functions;
     struct buf hidden; /* DATABASE_VIEWS: "\nname\nname\n" of the tables that no SQL may name */
 };
@@ -99,7 +100,11 @@ static int note_log_length(void *data, sqlite3 *engine, const char *name, int pa
     (void)engine;
     (void)name;
     struct database *database = data;
-    database->log_pages = pages > 0 ? (unsigned)pages : 0;
+    unsigned length = pages > 0 ? (unsigned)pages : 0;
+    if (length < database->log_pages) {
+        database->fold_again_at = 0; /* the log began anew */
+    }
+    database->log_pages = length;
     return SQLITE_OK;
 }
 
@@ -435,16 +440,13 @@ void database_set_steps(struct database *database, uint64_t steps)
 
 void database_fold_log(struct database *database, unsigned pages, bool all)
 {
-    if (!all && database->log_pages < pages) {
+    if (!all && (database->log_pages < pages || database->log_pages < database->fold_again_at)) {
         return;
     }
-    int log = 0;
-    int done = 0;
     int mode = all ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-    int code = sqlite3_wal_checkpoint_v2(database->engine, NULL, mode, &log, &done);
-    if (code == SQLITE_OK && log == done) {
-        database->log_pages = 0; /* the next commit starts the log anew */
-    }
+    (void)sqlite3_wal_checkpoint_v2(database->engine, NULL, mode, NULL, NULL);
+    /* A reader may keep the log from beginning anew: do not try at every commit. */
+    database->fold_again_at = database->log_pages + pages / 4;
 }
 
 bool database_backup(struct database *database, const char *path, struct error *error)

@@ -122,10 +122,9 @@ struct writer {
     bool started;
     struct connection connection;
     struct store_transaction transaction;
-    uint64_t seq;           /* of the group so far */
-    int64_t updated_ms;     /* of the last commit, then of the group */
-    size_t types_committed; /* of store->types, to take back on a rollback */
-    size_t types_count;
+    uint64_t seq;       /* of the group so far */
+    int64_t updated_ms; /* of the last commit, then of the group */
+    size_t types_count; /* of store->types; taken back on a rollback */
     bool changed_views;
     struct index_entry *entries; /* index rows of the group, not yet inserted */
     size_t entries_count;

@@ -88,7 +88,6 @@ static bool types_read(struct store *store, struct error *error)
     statement_reset(statement);
     atomic_store(&store->types_count, count);
     store->writer.types_count = count;
-    store->writer.types_committed = count;
     return step == STEP_DONE;
 }
 

@@ -8,7 +8,7 @@
 #include "store/search_run.h"
 
 /* Engine steps a candidate costs, roughly: turns the limit on candidates into one the engine can hold. */
-enum { STEPS_A_CANDIDATE = 40, CURSOR_FIELDS = 6, CURSOR_BYTES = CURSOR_FIELDS * 16, DRIVER_COUNT_MAX = 512 };
+enum { STEPS_A_CANDIDATE = 40, CURSOR_FIELDS = 6, CURSOR_BYTES = CURSOR_FIELDS * 16 };
 
 /* ---- single versions ---- */
 

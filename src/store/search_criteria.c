@@ -284,6 +284,12 @@ void add_found(struct builder *b, const struct search_criteria *criterion)
     b->depth--;
 }
 
+static bool is_one_range(const struct search_criteria *criterion)
+{
+    return criterion->kind == SEARCH_VALUES && criterion->values_count == 1 &&
+           (criterion->values->test == SEARCH_TEST_DATE || criterion->values->test == SEARCH_TEST_NUMBER);
+}
+
 bool criterion_count(struct store_reader *reader, struct arena *arena, const struct store_filter *filter,
                      uint64_t as_of_seq, const struct search_criteria *criterion, uint64_t most,
                      uint64_t *count, struct error *error)
@@ -296,9 +302,15 @@ bool criterion_count(struct store_reader *reader, struct arena *arena, const str
     if (!builder_init(&b, reader, filter, arena, as_of_seq, error)) {
         return false;
     }
-    add_sql(&b, "SELECT count(*) FROM (SELECT 1 FROM (");
-    add_found(&b, criterion);
-    add_sql(&b, ") LIMIT ");
+    add_sql(&b, "SELECT count(*) FROM (");
+    if (is_one_range(criterion)) {
+        add_range_rows(&b, criterion->values);
+    } else {
+        add_sql(&b, "SELECT 1 FROM (");
+        add_found(&b, criterion);
+        add_sql(&b, ")");
+    }
+    add_sql(&b, " LIMIT ");
     add_integer(&b, (int64_t)most);
     add_sql(&b, ")");
     struct statement *statement = builder_statement(&b, error);
@@ -311,9 +323,16 @@ bool criterion_count(struct store_reader *reader, struct arena *arena, const str
     return step == STEP_ROW;
 }
 
-/* Counting a chain or a _has is doing it: they come last, and only when nothing else is selective. */
+/* Counting a chain or a _has is doing it, and a text inside others is found by reading all of them: they come last,
+ * and only when nothing else is selective. */
 static bool is_costly(const struct search_criteria *criterion)
 {
+    for (size_t i = 0; i < criterion->values_count; i++) {
+        enum search_test test = criterion->values[i].test;
+        if (test == SEARCH_TEST_CONTAINS || test == SEARCH_TEST_ABOVE) {
+            return true;
+        }
+    }
     return criterion->kind == SEARCH_CHAIN || criterion->kind == SEARCH_HAS;
 }
 

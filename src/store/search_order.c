@@ -76,6 +76,21 @@ unsigned add_matches(struct search_run *run, struct builder *b, const char *sele
     return alias;
 }
 
+/* The matches in the order of the sequence. When the first criterion alone has thousands of rows in another order,
+ * gathering them costs more than walking the type until the page is full. */
+static void add_matches_in_sequence(struct search_run *run, struct builder *b, uint64_t last_seq,
+                                    bool ascending)
+{
+    const struct search_criteria *driver = run->driver;
+    if (driver != NULL && run->driver_count >= DRIVER_COUNT_MAX && !is_single_key(driver) &&
+        run->query->type.at != NULL) {
+        run->driver = NULL;
+    }
+    (void)add_matches(run, b, "SELECT v0.seq FROM ", last_seq, ascending);
+    run->sequence_column = sequence_column(run);
+    run->driver = driver;
+}
+
 static bool seqs_collect(struct search_run *run, struct builder *b, struct error *error)
 {
     struct statement *statement = builder_statement(b, error);
@@ -103,9 +118,9 @@ bool search_page_sequence(struct search_run *run, struct error *error)
     if (!builder_init(&b, run->reader, run->search->filter, run->arena, run->place.as_of_seq, error)) {
         return false;
     }
-    (void)add_matches(run, &b, "SELECT v0.seq FROM ", run->place.last_seq, ascending);
+    add_matches_in_sequence(run, &b, run->place.last_seq, ascending);
     add_sql(&b, " ORDER BY ");
-    add_sql(&b, sequence_column(run));
+    add_sql(&b, run->sequence_column);
     add_sql(&b, ascending ? " LIMIT " : " DESC LIMIT ");
     add_integer(&b, (int64_t)run->wanted);
     bool ok = seqs_collect(run, &b, error);
@@ -384,14 +399,14 @@ static bool page_rest(struct search_run *run, const struct search_sort *sort, ui
     if (!builder_init(&b, run->reader, run->search->filter, run->arena, run->place.as_of_seq, error)) {
         return false;
     }
-    (void)add_matches(run, &b, "SELECT v0.seq FROM ", last_seq, false);
+    add_matches_in_sequence(run, &b, last_seq, false);
     add_sql(&b, " AND NOT EXISTS(SELECT 1 FROM ");
     add_sql(&b, sort_indexes[sort->rows].by_version);
     add_sql(&b, " WHERE seq = v0.seq AND parameter = ");
     add_integer(&b, sort->parameter);
     add_sql(&b, sort->rows == INDEX_NUMBER ? " AND unit = 0" : "");
     add_sql(&b, ") ORDER BY ");
-    add_sql(&b, sequence_column(run));
+    add_sql(&b, run->sequence_column);
     add_sql(&b, " DESC LIMIT ");
     add_integer(&b, (int64_t)run->wanted);
     bool ok = seqs_collect(run, &b, error);

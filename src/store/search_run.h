@@ -12,7 +12,7 @@ enum search_mode {
     MODE_REST = 4,     /* after those: resources without a value for it */
 };
 
-enum { SORT_MEMORY_MAX = 20000, SORT_BODIES_MAX = 2000, SORTS_MAX = 4 };
+enum { DRIVER_COUNT_MAX = 2000, SORT_MEMORY_MAX = 20000, SORT_BODIES_MAX = 2000, SORTS_MAX = 4 };
 
 struct search_place { /* where the next page begins */
     enum search_mode mode;
@@ -29,7 +29,8 @@ struct search_run {
     struct search_place place;
     const struct search_criteria *driver; /* NULL: walk the type */
     uint64_t driver_count;
-    uint64_t *seqs; /* the page, one more than asked when there is more */
+    const char *sequence_column; /* that has the order of the sequence in the statement last made */
+    uint64_t *seqs;              /* the page, one more than asked when there is more */
     size_t seqs_count;
     size_t wanted; /* page and one */
 };

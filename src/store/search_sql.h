@@ -52,6 +52,8 @@ void add_criteria(struct builder *b, unsigned alias, const struct search_criteri
  * them, and those of SEARCH_UPDATED. */
 void add_values_test(struct builder *b, unsigned alias, const struct search_criteria *criterion);
 void add_values_found(struct builder *b, const struct search_criteria *criterion);
+/* Rows of one DATE or NUMBER value, those that fit first, to be counted. */
+void add_range_rows(struct builder *b, const struct search_value *value);
 void add_updated_test(struct builder *b, unsigned alias, const struct search_criteria *criterion);
 
 /* Whether a criterion can find resources by itself, and the SELECT of their sequence numbers (of all versions; the

@@ -6,10 +6,12 @@
 static void add_date_test(struct builder *b, const struct search_value *value)
 {
     switch (value->prefix) {
-    case SEARCH_EQ:
+    case SEARCH_EQ: /* the third bound follows from the others and ends the look-up */
         add_sql(b, "(from_ms >= ");
         add_integer(b, value->from_ms);
         add_sql(b, " AND to_ms <= ");
+        add_integer(b, value->to_ms);
+        add_sql(b, " AND from_ms < ");
         add_integer(b, value->to_ms);
         break;
     case SEARCH_NE:
@@ -226,6 +228,24 @@ void add_values_test(struct builder *b, unsigned alias, const struct search_crit
         add_column(b, alias, ".seq)");
     }
     add_sql(b, ")");
+}
+
+/* Ascending, "after" would first walk over everything before. */
+static bool is_open_above(enum search_prefix prefix)
+{
+    return prefix == SEARCH_GT || prefix == SEARCH_GE || prefix == SEARCH_SA;
+}
+
+void add_range_rows(struct builder *b, const struct search_value *value)
+{
+    bool date = value->test == SEARCH_TEST_DATE;
+    add_sql(b, "SELECT 1 FROM ");
+    add_sql(b, table_by_value(value->test));
+    add_sql(b, " WHERE ");
+    add_row_test(b, value);
+    if (is_open_above(value->prefix)) {
+        add_sql(b, date ? " ORDER BY from_ms DESC" : " ORDER BY low DESC");
+    }
 }
 
 void add_values_found(struct builder *b, const struct search_criteria *criterion)

@@ -106,6 +106,17 @@ static bool locks_init(struct store *store, struct error *error)
     return ok || FAIL(error, ERROR_INTERNAL, "locks could not be made");
 }
 
+/* Readable by its owner only; the engine gives the log the same mode. */
+static bool database_file_make(struct store *store, struct error *error)
+{
+    int fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return FAIL_OS(error, error_kind_from_errno(errno), "cannot make '%s'", store->path);
+    }
+    (void)close(fd);
+    return true;
+}
+
 static bool files_open(struct store *store, const char *folder, struct error *error)
 {
     if (!paths_make(store, folder, error)) {
@@ -117,6 +128,9 @@ static bool files_open(struct store *store, const char *folder, struct error *er
         }
     } else if (!folder_create(folder, error) || !folder_create(store->blob_folder, error) ||
                !folder_lock(store, error)) {
+        return false;
+    }
+    if (!store->options.read_only && !database_file_make(store, error)) {
         return false;
     }
     if (!connection_open(&store->writer.connection, store->path,

@@ -644,6 +644,113 @@ static void pages_are_stable_while_data_changes(void **state)
     }
 }
 
+/* Many patients in sets of a thousand: every tenth without a birth date, dates in no order. */
+static void fill_many(size_t count)
+{
+    struct error error = { 0 };
+    for (size_t first = 0; first < count; first += 1000) {
+        struct arena own = { .bytes_max = 64u << 20 };
+        struct store_write *writes = ARENA_ARRAY(&own, struct store_write, 1000);
+        struct index_rows *rows = ARENA_ARRAY(&own, struct index_rows, 1000);
+        for (size_t i = 0; i < 1000; i++) {
+            size_t number = first + i;
+            struct str members = number % 10 == 0
+                                     ? STR("\"gender\":\"a\"")
+                                     : arena_printf(&own, "\"gender\":\"%s\",\"birth\":%zu",
+                                                    number % 3 == 0 ? "a" : "b", number * 7919 % 5000);
+            assert_true(rows_of(NULL, &own, STR("Patient"), arena_printf(&own, "{%.*s}", STR_FMT(members)),
+                                &rows[i], &error));
+            writes[i] = (struct store_write){ .type = STR("Patient"),
+                                              .id = arena_printf(&own, "m%zu", number),
+                                              .method = STORE_METHOD_CREATED,
+                                              .body = arena_printf(&own, "},%.*s}", STR_FMT(members)),
+                                              .index = &rows[i] };
+        }
+        struct store_set set = { .arena = &own, .writes = writes, .writes_count = 1000 };
+        if (!store_write_and_wait(store, &set, &error)) {
+            fail_msg("fill: %s", error.text);
+        }
+        arena_deinit(&own);
+    }
+}
+
+/* Walks all pages, looks that each comes once and in order, gives their number. */
+static size_t walk_many(struct search_query *query, bool descending, size_t highest)
+{
+    static bool found[30000];
+    memset(found, 0, sizeof found);
+    size_t seen = 0;
+    int64_t last = descending ? INT64_MAX : INT64_MIN;
+    bool without = false;
+    query->has_count = true;
+    query->count = 700;
+    query->cursor = STR_NONE;
+    do {
+        struct arena *outer = &arena;
+        struct store_hits hits = search(query);
+        for (size_t i = 0; i < hits.matches_count; i++) {
+            struct json *tree = NULL;
+            struct str text = STR_NONE;
+            size_t number = (size_t)strtoul(hits.hits[i].version.id.at + 1, NULL, 10);
+            assert_true(number < highest);
+            assert_false(found[number]);
+            found[number] = true;
+            seen++;
+            text = arena_printf(outer, "{\"x\":{%.*s", STR_FMT(hits.hits[i].version.body));
+            assert_true(json_read(outer, text, &tree, NULL));
+            if (query->sorts_count > 0 && JSON_GET(tree, "birth") != NULL) {
+                int64_t birth = number_of(tree, "birth");
+                assert_false(without); /* those without a value come last */
+                assert_true(descending ? birth <= last : birth >= last);
+                last = birth;
+            } else {
+                without = query->sorts_count > 0;
+            }
+        }
+        query->cursor = hits.next_cursor;
+    } while (query->cursor.at != NULL);
+    return seen;
+}
+
+static void many_are_streamed(void **state)
+{
+    (void)state;
+    put_as("Patient", "zhang", "", 0, true);
+    put_as("Patient", "li", "", 0, true);
+    put_as("Patient", "wang", "", 0, true);
+    put_as("Patient", "nobody", "", 0, true);
+    fill_many(21000);
+    struct search_sort birth = { .by = SEARCH_SORT_ROWS,
+                                 .parameter = P("Patient", "birthdate"),
+                                 .rows = INDEX_DATE };
+    struct search_query query = { .type = STR("Patient"), .sorts = &birth, .sorts_count = 1 };
+    assert_int_equal(walk_many(&query, false, 21000), 21000);
+    birth.descending = true;
+    assert_int_equal(walk_many(&query, true, 21000), 21000);
+    struct search_value genders[2] = { key_value(P("Patient", "gender"), "a"),
+                                       key_value(P("Patient", "gender"), "b") };
+    struct search_criteria gender = values_of("Patient", genders, 2);
+    query.criteria = &gender;
+    assert_int_equal(walk_many(&query, true, 21000), 21000);
+    query.sorts_count = 0; /* not selective: the type is walked, the criterion checked */
+    assert_int_equal(walk_many(&query, false, 21000), 21000);
+    gender.values_count = 1;
+    assert_int_equal(walk_many(&query, false, 21000), 8400);
+    struct search_value after = birth_value(SEARCH_GE, 2500, 2501);
+    struct search_criteria late = values_of("Patient", &after, 1);
+    query.criteria = &late;
+    assert_int_equal(walk_many(&query, false, 21000), 9451);
+    query.total = SEARCH_TOTAL_ACCURATE;
+    query.cursor = STR_NONE;
+    struct store_hits hits = search(&query);
+    assert_int_equal(hits.total, 9451);
+    struct search_sort key_sort = { .by = SEARCH_SORT_ROWS,
+                                    .parameter = P("Patient", "gender"),
+                                    .rows = INDEX_KEY };
+    query = (struct search_query){ .type = STR("Patient"), .sorts = &key_sort, .sorts_count = 1 };
+    assert_int_equal(refused(&query), ERROR_TOO_COSTLY); /* said, not cut */
+}
+
 static void page_links_are_bound(void **state)
 {
     (void)state;
@@ -771,6 +878,7 @@ int main(void)
         IN_STORE(rights_hold_on_every_way),
         IN_STORE(order_by_anything),
         IN_STORE(pages_are_stable_while_data_changes),
+        IN_STORE(many_are_streamed),
         IN_STORE(page_links_are_bound),
         IN_STORE(includes_follow_references),
         IN_STORE(conditions_ask_inside_the_writer),
