@@ -40,6 +40,8 @@ static const struct function functions[] = {
     { "extension", 1, 1, 0, function_extension },
     { "first", 0, 0, FUNCTION_ORDER, function_first },
     { "floor", 0, 0, 0, function_floor },
+    { "getReferenceKey", 0, 1, FUNCTION_TYPE, function_get_reference_key },
+    { "getResourceKey", 0, 0, 0, function_get_resource_key },
     { "getValue", 0, 0, 0, function_get_value },
     { "hasValue", 0, 0, 0, function_has_value },
     { "highBoundary", 0, 1, 0, function_high_boundary },

@@ -48,6 +48,8 @@ bool function_now(struct call *call, struct error *error) MUST_CHECK;
 bool function_today(struct call *call, struct error *error) MUST_CHECK;
 bool function_time_of_day(struct call *call, struct error *error) MUST_CHECK;
 bool function_has_value(struct call *call, struct error *error) MUST_CHECK;
+bool function_get_resource_key(struct call *call, struct error *error) MUST_CHECK;
+bool function_get_reference_key(struct call *call, struct error *error) MUST_CHECK;
 bool function_get_value(struct call *call, struct error *error) MUST_CHECK;
 bool function_extension(struct call *call, struct error *error) MUST_CHECK;
 bool function_resolve(struct call *call, struct error *error) MUST_CHECK;

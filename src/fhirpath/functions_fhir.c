@@ -157,19 +157,18 @@ static const struct json *find_entry(struct arena *arena, const struct json *bun
     return NULL;
 }
 
-/* "http://host/fhir/Patient/1/_history/2" names a Patient. */
-static const struct model_type *type_in_reference(struct str reference)
+/* "http://host/fhir/Patient/1/_history/2" names a Patient and the id 1. NULL when it names no type. */
+static const struct model_type *parse_reference(struct str reference, struct str *id)
 {
-    size_t history = str_find(reference, STR("/_history/"));
-    reference = str_slice(reference, 0, history);
+    reference = str_slice(reference, 0, str_find(reference, STR("/_history/")));
     size_t slash = str_find_last_char(reference, '/');
     if (slash >= reference.len) {
         return NULL;
     }
     struct str before = str_slice(reference, 0, slash);
     size_t start = str_find_last_char(before, '/');
-    struct str name = start >= before.len ? before : str_skip(before, start + 1);
-    return name.len > 0 && name.at[0] >= 'A' && name.at[0] <= 'Z' ? type_find(name) : NULL;
+    *id = str_skip(reference, slash + 1);
+    return model_resource_find(start >= before.len ? before : str_skip(before, start + 1));
 }
 
 /* What a reference leads to: contained, in the bundle, or by the host. */
@@ -208,7 +207,8 @@ static bool add_resolved(struct call *call, const struct fhirpath_item *item, st
     if (context->host != NULL && context->host->resolve != NULL) {
         return true;
     }
-    const struct model_type *type = type_in_reference(reference);
+    struct str id = STR_NONE;
+    const struct model_type *type = parse_reference(reference, &id);
     if (type == NULL && item->kind == FHIRPATH_NODE) {
         type = type_find(JSON_TEXT(call->run->arena, item->node.value, "type"));
     }
@@ -229,6 +229,44 @@ bool function_resolve(struct call *call, struct error *error)
             reference = value.kind == FHIRPATH_STRING ? value.string : STR_NONE;
         }
         if (reference.at != NULL && !add_resolved(call, item, reference, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* SQL on FHIR: the keys by which the rows of two views are joined. A resource's key is its id, and so is that of a
+ * reference to it. */
+bool function_get_resource_key(struct call *call, struct error *error)
+{
+    for (size_t i = 0; i < call->in->count; i++) {
+        const struct fhirpath_item *item = &call->in->items[i];
+        bool is_resource =
+            item->kind == FHIRPATH_NODE && item->type != NULL && item->type->kind == MODEL_RESOURCE;
+        struct str id = is_resource ? JSON_TEXT(call->run->arena, item->node.value, "id") : STR_NONE;
+        if (id.at != NULL && !list_add_string(call->run, call->out, id, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool function_get_reference_key(struct call *call, struct error *error)
+{
+    struct str wanted = call->expression->name;
+    if (wanted.len > 0 && model_resource_find(wanted) == NULL) {
+        return FAIL(error, ERROR_INPUT, "FHIRPath, column %u: no resource type '%.*s'",
+                    call->expression->at + 1, STR_FMT(str_slice(wanted, 0, 64)));
+    }
+    for (size_t i = 0; i < call->in->count; i++) {
+        const struct fhirpath_item *item = &call->in->items[i];
+        struct str id = STR_NONE;
+        const struct model_type *type = NULL;
+        if (item->kind == FHIRPATH_NODE) {
+            type = parse_reference(JSON_TEXT(call->run->arena, item->node.value, "reference"), &id);
+        }
+        bool keeps = type != NULL && (wanted.len == 0 || str_equal(type->name, wanted));
+        if (keeps && !list_add_string(call->run, call->out, id, error)) {
             return false;
         }
     }

@@ -234,6 +234,10 @@ static bool parse_dollar(struct parser *parser, struct expression *expression, s
 
 static bool parse_type_argument(struct parser *parser, struct expression *call, struct error *error)
 {
+    if (call->function->arguments_min == 0 && is_symbol(parser, ")")) {
+        call->name = STR_NONE;
+        return advance(parser, error);
+    }
     return parse_type_name(parser, call, error) && take_symbol(parser, ")", error);
 }
 

@@ -128,6 +128,11 @@ static void resolves_without_and_with_a_host(void **state)
     must_give("generalPractitioner.resolve().ofType(Practitioner).count()", "1");
     must_give("'Patient/9'.resolve() is Patient", "true");
     must_give("'Patient/9'.resolve() is Group", "false");
+    must_give("getResourceKey()", "p1");
+    must_give("generalPractitioner.getReferenceKey()", "7");
+    must_give("generalPractitioner.getReferenceKey(Practitioner)", "7");
+    must_give("generalPractitioner.getReferenceKey(Patient)", "");
+    must_fail((struct fhirpath_context){ 0 }, "generalPractitioner.getReferenceKey(HumanName)", ERROR_INPUT);
 }
 
 struct answers {
