@@ -1,6 +1,10 @@
 /* The way in: sign-in with its limits, sessions, posts, passwords, tokens, accounts. */
 #include "access_world.h"
 
+#include <pthread.h>
+
+#include "access/password.h"
+
 static void a_person_signs_in_and_out(void **state)
 {
     struct fixture *fixture = *state;
@@ -344,6 +348,60 @@ static void accounts_are_made_once_and_for_somebody(void **state)
     assert_null(strstr(text, "argon2"));
 }
 
+/* ---- one hash at a time ---- */
+
+struct waiter {
+    struct password_gate *gate;
+    enum error_kind kind;
+};
+
+static void *wait_for_turn(void *data)
+{
+    struct waiter *waiter = data;
+    struct error error = { 0 };
+    bool right = true;
+    waiter->kind =
+        password_verify(waiter->gate, NULL, STR("any password"), &right, &error) ? ERROR_NONE : error.kind;
+    return NULL;
+}
+
+/* Somebody is hashing: sixteen wait, the seventeenth is told to come back; nobody is right about nobody. */
+static void a_flood_of_sign_ins_is_told_to_wait(void **state)
+{
+    enum { WAITERS = PASSWORD_WAITING_MAX };
+    struct password_gate gate;
+    struct waiter waiters[WAITERS];
+    pthread_t threads[WAITERS];
+    struct error error = { 0 };
+    (void)state;
+    must(password_gate_init(&gate, 1, 8192, &error), &error);
+    gate.running = true;
+    for (size_t i = 0; i < WAITERS; i++) {
+        waiters[i] = (struct waiter){ &gate, ERROR_INTERNAL };
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_for_turn, &waiters[i]), 0);
+    }
+    for (bool full = false; !full;) {
+        (void)pthread_mutex_lock(&gate.lock);
+        full = gate.waiting == PASSWORD_WAITING_MAX;
+        (void)pthread_mutex_unlock(&gate.lock);
+        (void)usleep(1000);
+    }
+    bool right = true;
+    assert_false(password_verify(&gate, NULL, STR("any password"), &right, &error));
+    assert_int_equal(error.kind, ERROR_BUSY);
+    (void)pthread_mutex_lock(&gate.lock);
+    gate.running = false;
+    (void)pthread_cond_signal(&gate.turn);
+    (void)pthread_mutex_unlock(&gate.lock);
+    for (size_t i = 0; i < WAITERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(waiters[i].kind, ERROR_NONE);
+    }
+    assert_false(gate.running);
+    assert_int_equal(gate.waiting, 0);
+    password_gate_deinit(&gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +419,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(signing_asks_for_the_password_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tokens_act_for_a_post_until_they_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(accounts_are_made_once_and_for_somebody, set_up, tear_down),
+        cmocka_unit_test(a_flood_of_sign_ins_is_told_to_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
