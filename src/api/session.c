@@ -58,6 +58,17 @@ static bool check_origin(const struct http_request *request, struct error *error
            FAIL(error, ERROR_FORBIDDEN, "sign-in is taken from this server's own pages only");
 }
 
+/* Limits by address must see the person's, not the proxy's: the last entry is the trusted proxy's own word. */
+static struct str client_address(const struct http_request *request)
+{
+    struct str forwarded = http_header(request, STR("X-Forwarded-For"));
+    if (!api_of(request)->tls || forwarded.len == 0) {
+        return request->client_address;
+    }
+    size_t comma = str_find_last_char(forwarded, ',');
+    return str_trim(comma == forwarded.len ? forwarded : str_skip(forwarded, comma + 1));
+}
+
 enum http_verdict session_sign_in(struct http_request *request)
 {
     struct error error = { 0 };
@@ -71,7 +82,7 @@ enum http_verdict session_sign_in(struct http_request *request)
         .name = JSON_TEXT(&request->arena, body, "name"),
         .password = JSON_TEXT(&request->arena, body, "password"),
         .post = JSON_TEXT(&request->arena, body, "post"),
-        .address = request->client_address,
+        .address = client_address(request),
         .language = language_code(request),
         .tls = api_of(request)->tls,
     };
