@@ -247,8 +247,8 @@ static bool unsafe_is_allowed(const struct session_request *request, struct str 
 
 /* Looks the session up and takes a reference of its actor; *fresh is NULL when the actor has to be made. */
 static bool session_look(struct access *access, struct slots *slots, const uint8_t key[SHA256_BYTES],
-                         struct session *copy, struct account *account, struct access_actor **fresh,
-                         struct error *error)
+                         bool is_use, struct session *copy, struct account *account,
+                         struct access_actor **fresh, struct error *error)
 {
     bool ok = false;
     int64_t now_ms = access_now_ms(access);
@@ -261,7 +261,9 @@ static bool session_look(struct access *access, struct slots *slots, const uint8
     } else if (owner == NULL || owner->disabled) {
         (void)FAIL(error, ERROR_SIGN_IN, "the account is disabled");
     } else {
-        session->used_ms = now_ms > session->used_ms ? now_ms : session->used_ms;
+        if (is_use && now_ms > session->used_ms) {
+            session->used_ms = now_ms;
+        }
         *copy = *session;
         *account = *owner;
         bool usable = session->actor != NULL && !actor_is_stale(access, session->actor);
@@ -286,14 +288,15 @@ static void session_take_actor(struct access *access, struct slots *slots, const
 }
 
 static bool session_resolve(struct access *access, struct arena *arena, struct slots *slots,
-                            struct str secret, struct access_session *session, struct error *error)
+                            struct str secret, bool is_use, struct access_session *session,
+                            struct error *error)
 {
     uint8_t key[SHA256_BYTES];
     struct session copy;
     struct account account;
     struct access_actor *actor = NULL;
     if (!hash_sha256(secret, key, error) ||
-        !session_look(access, slots, key, &copy, &account, &actor, error)) {
+        !session_look(access, slots, key, is_use, &copy, &account, &actor, error)) {
         return false;
     }
     if (actor == NULL) {
@@ -327,8 +330,8 @@ bool session_of_request(struct access *access, struct arena *arena, const struct
         if (!str_starts_with(token, STR(TOKEN_PREFIX)) || !is_secret(str_skip(token, strlen(TOKEN_PREFIX)))) {
             return FAIL(error, ERROR_SIGN_IN, "the bearer token is not one of this server");
         }
-        return session_resolve(access, arena, &access->tokens, str_skip(token, strlen(TOKEN_PREFIX)), session,
-                               error);
+        return session_resolve(access, arena, &access->tokens, str_skip(token, strlen(TOKEN_PREFIX)),
+                               !request->passive, session, error);
     }
     if (request->authorization.len > 0) {
         return FAIL(error, ERROR_SIGN_IN, "only 'Authorization: Bearer' is understood");
@@ -338,7 +341,8 @@ bool session_of_request(struct access *access, struct arena *arena, const struct
     }
     struct access_session found;
     struct str csrf = STR_NONE;
-    if (!session_resolve(access, arena, &access->sessions, request->cookie, &found, error) ||
+    if (!session_resolve(access, arena, &access->sessions, request->cookie, !request->passive, &found,
+                         error) ||
         !session_csrf(arena, request->cookie, &csrf, error) || !unsafe_is_allowed(request, csrf, error)) {
         return false;
     }

@@ -24,6 +24,7 @@ struct session_request {
     struct str host;          /* header Host */
     bool tls;                 /* the request came by TLS (or a trusted proxy says so) */
     bool unsafe;              /* any method but GET, HEAD, OPTIONS */
+    bool passive; /* a look that is not the person's doing: does not keep the session from idling out */
 };
 
 /* The session of a request, in `arena`. ERROR_SIGN_IN (401) when there is none or it has ended;

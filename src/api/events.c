@@ -103,6 +103,7 @@ static struct events *events_create(struct http_request *request)
         .authorization = arena_dup(&arena, http_header(request, STR("Authorization"))),
         .host = arena_dup(&arena, http_header(request, STR("Host"))),
         .tls = events->api->tls,
+        .passive = true,
     };
     if (http_header(request, STR("Authorization")).at == NULL) {
         events->asked.authorization = STR_NONE;
