@@ -112,15 +112,12 @@ static bool shape_of_type(struct check *check, const struct expression *named, s
                           struct error *error)
 {
     *out = (struct shape){ 0 };
-    const struct model_type *type =
-        str_equal(named->type_space, STR("System")) ? NULL : type_find(named->name);
-    if (type == NULL) {
-        *out = anything();
-        return type_exists(named->type_space, named->name) || str_equal(named->type_space, STR("System")) ||
-               FAIL(error, ERROR_INPUT, "FHIRPath, column %u: no type '%.*s'", named->at + 1,
-                    STR_FMT(str_slice(named->name, 0, 64)));
+    if (named->type != NULL) {
+        return shape_add(check, out, named->type, error);
     }
-    return shape_add(check, out, type, error);
+    *out = anything();
+    return type_exists(named) || FAIL(error, ERROR_INPUT, "FHIRPath, column %u: no type '%.*s'",
+                                      named->at + 1, STR_FMT(str_slice(named->name, 0, 64)));
 }
 
 static bool is_one_of(struct str name, const char *const *names, size_t count)
@@ -206,11 +203,8 @@ static bool check_step(const struct place *place, struct shape *out, struct erro
 static bool check_type_head(struct check *check, const struct expression *head, const struct shape *self,
                             struct shape *out, struct error *error)
 {
-    const struct model_type *named = type_find(head->name);
+    const struct model_type *named = head->type;
     *out = *self;
-    if (named == NULL) {
-        return check_member(check, head, self, out, error);
-    }
     if (self->anything) {
         *out = (struct shape){ .anything = true };
         return true;
@@ -232,7 +226,7 @@ static bool check_path(struct check *check, const struct expression *path, const
     struct shape shape = { 0 };
     struct place place = { .check = check, .step = head, .in = self, .self = self };
     bool ok = false;
-    if (head->kind == EXPRESSION_MEMBER && head->is_type_name) {
+    if (head->kind == EXPRESSION_MEMBER && head->type != NULL) {
         ok = check_type_head(check, head, self, &shape, error);
     } else if (head->kind == EXPRESSION_MEMBER || head->kind == EXPRESSION_CALL) {
         ok = check_step(&place, &shape, error);
@@ -282,8 +276,7 @@ static bool check_expression(struct check *check, const struct expression *expre
         }
         return expression->operation == OPERATION_AS
                    ? shape_of_type(check, expression, out, error)
-                   : type_exists(expression->type_space, expression->name) ||
-                         shape_of_type(check, expression, out, error);
+                   : type_exists(expression) || shape_of_type(check, expression, out, error);
     case EXPRESSION_NEGATE:
     case EXPRESSION_PLUS:
     case EXPRESSION_BINARY:

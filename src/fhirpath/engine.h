@@ -124,13 +124,14 @@ bool node_children(struct run *run, const struct fhirpath_item *item, struct lis
                    struct error *error) MUST_CHECK;
 bool node_descendants(struct run *run, const struct list *in, struct list *out,
                       struct error *error) MUST_CHECK;
-bool item_is_named_type(const struct fhirpath_item *item, struct str name);
 
 /* ---- types (types.c) ---- */
-/* Whether the name exists in its space ("" is both). */
-bool type_exists(struct str space, struct str name);
+/* Looks up the type that type_space and name say, once, when compiling. */
+void type_bind(struct expression *expression);
+/* Whether an expression with a type names one that exists. */
+bool type_exists(const struct expression *expression);
 /* Whether the item is of the type; with `exact` a subtype of a primitive does not count. */
-bool item_is_type(const struct fhirpath_item *item, struct str space, struct str name, bool exact);
+bool item_is_type(const struct fhirpath_item *item, const struct expression *expression, bool exact);
 
 /* `is` and `as` with the type_space and name of the expression. */
 bool type_is(struct run *run, const struct expression *expression, const struct list *in, struct list *out,

@@ -2,6 +2,7 @@
 #include "base/limits.h"
 #include "fhirpath/engine.h"
 #include "fhirpath/regex.h"
+#include "fhirpath/types.h"
 
 /* ---- logic ---- */
 
@@ -236,10 +237,10 @@ static bool evaluate_path(struct run *run, const struct expression *path, const 
     if (head->kind == EXPRESSION_MEMBER || head->kind == EXPRESSION_CALL) {
         list = list_of_self(scope);
         /* N1 2.1.1: a path may begin with the name of the type it starts from. */
-        if (!head->is_type_name || head->kind == EXPRESSION_CALL || scope->self == NULL ||
-            !item_is_named_type(scope->self, head->name)) {
-            first = 0;
-        }
+        bool is_type_name = head->kind == EXPRESSION_MEMBER && head->type != NULL && scope->self != NULL &&
+                            scope->self->kind == FHIRPATH_NODE &&
+                            type_descends(scope->self->type, head->type);
+        first = is_type_name ? 1 : 0;
     } else if (!evaluate(run, head, scope, &list, error)) {
         return false;
     }

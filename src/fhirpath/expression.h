@@ -89,14 +89,15 @@ enum operation {
 struct expression {
     uint8_t kind;      /* enum expression_kind */
     uint8_t operation; /* enum operation */
-    bool is_type_name; /* EXPRESSION_MEMBER: begins with a capital, so it may name the type of $this */
     uint16_t depth;
     uint32_t parts_count;
     uint32_t at; /* offset in the source, for messages */
     const struct expression **parts;
     const struct function *function;
     struct str name;
-    struct str type_space; /* "System", "FHIR" or absent */
+    struct str type_space;         /* "System", "FHIR" or absent */
+    const struct model_type *type; /* the FHIR type that `name` names (in FHIR's space), or NULL */
+    bool is_system_type;           /* `name` may be a System type */
     struct fhirpath_item literal;
 };
 

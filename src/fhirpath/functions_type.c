@@ -20,15 +20,20 @@ static bool is_system_name(struct str name)
     return str_equal(name, STR("Any"));
 }
 
-bool type_exists(struct str space, struct str name)
+void type_bind(struct expression *expression)
 {
-    if (str_equal(space, STR("System"))) {
-        return is_system_name(name);
+    bool any_space = expression->type_space.len == 0;
+    if (any_space || str_equal(expression->type_space, STR("FHIR"))) {
+        expression->type = type_find(expression->name);
     }
-    if (str_equal(space, STR("FHIR"))) {
-        return type_find(name) != NULL;
-    }
-    return space.len == 0 && (type_find(name) != NULL || is_system_name(name));
+    expression->is_system_type =
+        str_equal(expression->type_space, STR("System")) || (any_space && is_system_name(expression->name));
+}
+
+/* Any name may stand in System: what it does not have is the type of nothing (testType22). */
+bool type_exists(const struct expression *expression)
+{
+    return expression->type != NULL || expression->is_system_type;
 }
 
 /* What can be told of an element of unknown type by its JSON. */
@@ -54,39 +59,24 @@ static bool json_is_type(const struct json *value, struct str name)
     return false;
 }
 
-bool item_is_type(const struct fhirpath_item *item, struct str space, struct str name, bool exact)
+bool item_is_type(const struct fhirpath_item *item, const struct expression *expression, bool exact)
 {
-    bool may_be_fhir = space.len == 0 || str_equal(space, STR("FHIR"));
-    bool may_be_system = space.len == 0 || str_equal(space, STR("System"));
+    const struct model_type *wanted = expression->type;
     if (item->kind != FHIRPATH_NODE) {
-        return may_be_system &&
-               (str_equal_cstr(name, system_names[item->kind]) || str_equal(name, STR("Any")));
+        return expression->is_system_type && (str_equal_cstr(expression->name, system_names[item->kind]) ||
+                                              str_equal(expression->name, STR("Any")));
     }
-    if (!may_be_fhir) {
-        return false;
-    }
-    if (item->type == NULL) {
-        return json_is_type(item->node.value, name);
-    }
-    const struct model_type *wanted = type_find(name);
-    if (wanted == NULL) {
-        return false;
+    if (wanted == NULL || item->type == NULL) {
+        return wanted != NULL && json_is_type(item->node.value, expression->name);
     }
     /* The R4 cases want ofType(string) to leave out a code, though code comes from string. */
     return exact && item->type->kind == MODEL_PRIMITIVE ? item->type == wanted
                                                         : type_descends(item->type, wanted);
 }
 
-bool item_is_named_type(const struct fhirpath_item *item, struct str name)
-{
-    return item->kind == FHIRPATH_NODE && item->type != NULL && item_is_type(item, STR("FHIR"), name, false);
-}
-
-/* A name that the System space does not have is the type of nothing (testType22); elsewhere it is a mistake. */
 static bool check_type(const struct expression *expression, struct error *error)
 {
-    if (!str_equal(expression->type_space, STR("System")) &&
-        !type_exists(expression->type_space, expression->name)) {
+    if (!type_exists(expression)) {
         return FAIL(error, ERROR_INPUT, "FHIRPath, column %u: no type '%.*s%s%.*s'", expression->at + 1,
                     STR_FMT(str_slice(expression->type_space, 0, 32)),
                     expression->type_space.len > 0 ? "." : "", STR_FMT(str_slice(expression->name, 0, 64)));
@@ -104,8 +94,7 @@ bool type_is(struct run *run, const struct expression *expression, const struct 
         return run_fail(run, expression, "more than one item where one is allowed", error);
     }
     return in->count == 0 ||
-           list_add_boolean(
-               run, out, item_is_type(&in->items[0], expression->type_space, expression->name, false), error);
+           list_add_boolean(run, out, item_is_type(&in->items[0], expression, false), error);
 }
 
 /* R4's search parameters write value.as(DateTime) of a dateTime. */
@@ -120,7 +109,7 @@ static bool keep_of_type(struct run *run, const struct expression *expression, c
                          struct list *out, struct error *error)
 {
     for (size_t i = 0; i < in->count; i++) {
-        bool keeps = item_is_type(&in->items[i], expression->type_space, expression->name, true) ||
+        bool keeps = item_is_type(&in->items[i], expression, true) ||
                      (run->context->as_filters && is_loosely(&in->items[i], expression->name));
         if (keeps && !list_add(run, out, &in->items[i], error)) {
             return false;

@@ -139,7 +139,7 @@ static bool find_operator(const struct parser *parser, size_t *found)
 
 /* identifier ('.' identifier)?: the second part only when no call follows, so that
  * `x is Quantity.not()` asks `not` of nothing and is refused by its type, never misread. */
-static bool parse_type_name(struct parser *parser, struct expression *expression, struct error *error)
+static bool read_type_name(struct parser *parser, struct expression *expression, struct error *error)
 {
     if (parser->token.kind != TOKEN_WORD && parser->token.kind != TOKEN_DELIMITED) {
         return fail_at(parser, "a type name is missing", error);
@@ -160,6 +160,15 @@ static bool parse_type_name(struct parser *parser, struct expression *expression
     expression->type_space = expression->name;
     expression->name = parser->token.text;
     return advance(parser, error);
+}
+
+static bool parse_type_name(struct parser *parser, struct expression *expression, struct error *error)
+{
+    if (!read_type_name(parser, expression, error)) {
+        return false;
+    }
+    type_bind(expression);
+    return true;
 }
 
 /* N1 2.1.6: the unit of a number: a calendar word, or a UCUM code in quotes. */
@@ -310,7 +319,9 @@ static bool parse_invocation(struct parser *parser, struct expression **out, str
     }
     if (step->kind == EXPRESSION_MEMBER) {
         step->name = name;
-        step->is_type_name = name.len > 0 && name.at[0] >= 'A' && name.at[0] <= 'Z';
+        if (name.len > 0 && name.at[0] >= 'A' && name.at[0] <= 'Z') {
+            type_bind(step); /* a path may begin with the name of a type */
+        }
     }
     *out = step;
     return true;
