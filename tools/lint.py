@@ -42,9 +42,10 @@ def check_floors(path, code):
 
 
 def check_calls(path, code):
+    is_test = path.relative_to(ROOT).parts[0] == 'tests'  # which may clear its folder by a shell
     for number, line in enumerate(code.splitlines(), 1):
         found = re.search(r'(?<![\w.>])(' + '|'.join(BANNED) + r')\s*\(', line)
-        if found:
+        if found and not (is_test and found.group(1) == 'system'):
             tell(path, number, f'banned call: {found.group(1)}')
         if re.search(r'"\s*(SELECT|INSERT|UPDATE|DELETE)\b[^"]*%[sd]', line):
             tell(path, number, 'SQL is a constant with bound values')
