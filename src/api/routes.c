@@ -92,9 +92,11 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/admin/accounts/{name}/{action}", accounts_act, RIGHT("accounts"),
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
-    { HTTP_GET, "/fhir/AuditEvent", audit_events, RIGHT("audit"), .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_POST, "/fhir/AuditEvent/_search", audit_events, RIGHT("audit"), .body_bytes_max = LIMIT_HTTP_FORM_BYTES,
-      .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY, .begin = api_begin },
+    { HTTP_GET, "/fhir/AuditEvent", audit_events, RIGHT("audit"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_POST, "/fhir/AuditEvent/_search", audit_events, RIGHT("audit"),
+      .body_bytes_max = LIMIT_HTTP_FORM_BYTES, .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY,
+      .begin = api_begin },
 
     /* studies that wait to be matched */
     { HTTP_GET, "/studies/held", studies_held, RIGHT("studies-match"), .flags = HTTP_ROUTE_POOL,
@@ -126,12 +128,15 @@ static const struct http_route routes[] = {
 
     /* figures */
     { HTTP_GET, "/indicators", figures_list, FIGURES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_GET, "/indicators/{code}/resources", figures_drill, FIGURES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/indicators/{code}/resources", figures_drill, FIGURES, .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
     { HTTP_GET, "/reports/{code}", reports_get, FIGURES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
     /* live events, the machine's own figures, the screens */
-    { HTTP_GET, "/events", events_open, ROW(.need = API_SESSION, .any_format = true), .flags = HTTP_ROUTE_NO_DEADLINE, .begin = api_begin },
-    { HTTP_GET, "/metrics", api_metrics, ROW(.need = API_RIGHT, .name = "settings", .any_format = true), .begin = api_begin },
+    { HTTP_GET, "/events", events_open, ROW(.need = API_SESSION, .any_format = true),
+      .flags = HTTP_ROUTE_NO_DEADLINE, .begin = api_begin },
+    { HTTP_GET, "/metrics", api_metrics, ROW(.need = API_RIGHT, .name = "settings", .any_format = true),
+      .begin = api_begin },
     { HTTP_GET, "/health", api_health, PUBLIC, .flags = 0 },
     { HTTP_GET, "/{path*}", assets_get, PUBLIC, .flags = 0 },
 };
