@@ -1,0 +1,277 @@
+// What the program reaches, each figure beside its ceiling measured in the same run; prints a table and writes it
+// between the two marker lines of bench/README.md. A figure is the median of three short runs.
+//
+//     node bench/run.mjs [--only read,create,search,ct,cstore,idle] [--no-write]
+//
+// SHANHAI_PROGRAM (build/release/src/shanhai), SHANHAI_SHARED (the real CT), SHANHAI_BENCH_SECONDS (10).
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  closeSync, existsSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync,
+} from 'node:fs';
+import { cpus, loadavg, release, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startServer } from '../scenarios/world.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const program = process.env.SHANHAI_PROGRAM ?? 'build/release/src/shanhai';
+const build = dirname(dirname(program));
+const seconds = Number(process.env.SHANHAI_BENCH_SECONDS ?? 10);
+const RUNS = 3;
+const PATIENTS = 1000;
+const SLICES = 300;
+const BEGIN = '<!-- figures: begin -->';
+const END = '<!-- figures: end -->';
+
+const option = (name) => process.argv.includes(name) && process.argv[process.argv.indexOf(name) + 1];
+const only = option('--only') ? option('--only').split(',') : null;
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const whole = (value) => Math.round(value).toLocaleString('en');
+const percent = (value, of) => `${Math.round((100 * value) / of)} %`;
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const rows = [];
+
+function row(work, figure, goal, ceiling, ratio) {
+  rows.push([work, figure, goal, ceiling, ratio]);
+  console.log(`${work}: ${figure} (goal ${goal}; ${ceiling}${ratio ? `: ${ratio}` : ''})`);
+}
+
+// A folder with one doctor and his bearer token.
+function makeFolder(data) {
+  const made = JSON.parse(execFileSync(program, ['init', '--data', data, '--organization', '彭水县示例医院', '--account', 'admin', '--name', '罗平']));
+  const added = execFileSync(program, ['user', 'add', 'limin', '--data', data, '--role', 'county-doctor', '--organization', made.organization,
+    '--person', '李敏', '--title', 'attending'], { encoding: 'utf8' });
+  const post = /post\s+(\S+)/.exec(added)[1];
+  const token = execFileSync(program, ['user', 'token', 'limin', '--data', data, '--post', post], { encoding: 'utf8' });
+  return { organization: made.organization, token: /shanhai_[0-9a-f]+/.exec(token)[0] };
+}
+
+const patient = (organization, i) => ({
+  resourceType: 'Patient', active: true,
+  identifier: [
+    { use: 'official', system: 'urn:shanhai:id:inpatient', value: `B-${i}` },
+    { use: 'usual', system: 'urn:shanhai:id:outpatient', value: `C-${i}` },
+  ],
+  name: [{ use: 'official', text: `示例${i}`, family: '示', given: [`例${i}`] }],
+  telecom: [{ system: 'phone', value: `154${String(i).padStart(8, '0')}`, use: 'mobile' }], gender: i % 2 ? 'male' : 'female',
+  birthDate: `19${40 + (i % 60)}-0${1 + (i % 9)}-1${i % 10}`,
+  address: [{ use: 'home', text: `示例省示例县示例镇第${i}号`, state: '示例省', city: '示例县', line: [`示例镇第${i}号`] }],
+  contact: [{ relationship: [{ text: '配偶' }], name: { text: `示例亲属${i}` }, telecom: [{ system: 'phone', value: '15400000098' }] }],
+  maritalStatus: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-MaritalStatus', code: 'M', display: 'Married' }] },
+  managingOrganization: { reference: `Organization/${organization}`, display: '彭水县示例医院' },
+});
+
+// About 1.4 KB: a blood pressure with two components, as a monitor sends it.
+const observation = (subject, value) => ({
+  resourceType: 'Observation', status: 'final',
+  identifier: [{ system: 'urn:shanhai:id:bench', value }],
+  category: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/observation-category', code: 'vital-signs', display: 'Vital Signs' }] }],
+  code: { coding: [{ system: 'http://loinc.org', code: '85354-9', display: 'Blood pressure panel with all children optional' }], text: '血压' },
+  subject: { reference: `Patient/${subject}`, display: '示例' }, effectiveDateTime: '2026-11-22T08:30:00+08:00', issued: '2026-11-22T08:30:05.000+08:00',
+  interpretation: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation', code: 'N', display: 'Normal' }] }],
+  bodySite: { text: '左上臂' }, method: { text: '示波法' },
+  component: [['8480-6', 'Systolic blood pressure', 128], ['8462-4', 'Diastolic blood pressure', 79]].map(([code, display, number]) => ({
+    code: { coding: [{ system: 'http://loinc.org', code, display }] },
+    valueQuantity: { value: number, unit: 'mm[Hg]', system: 'http://unitsofmeasure.org', code: 'mm[Hg]' },
+    referenceRange: [{ high: { value: 140, unit: 'mm[Hg]', system: 'http://unitsofmeasure.org', code: 'mm[Hg]' } }],
+  })),
+  note: [{ text: '静息 5 分钟后测量' }],
+});
+
+async function transaction(world, resources) {
+  const entry = resources.map((resource) => ({ resource, fullUrl: `urn:uuid:${crypto.randomUUID()}`, request: { method: 'POST', url: resource.resourceType } }));
+  const response = await fetch(`${world.base}/fhir`, {
+    method: 'POST', body: JSON.stringify({ resourceType: 'Bundle', type: 'transaction', entry }),
+    headers: { Authorization: `Bearer ${world.token}`, 'Content-Type': 'application/fhir+json' },
+  });
+  const answer = await response.json();
+  if (response.status !== 200) throw new Error(JSON.stringify(answer));
+  return answer.entry.map((e) => e.response.location.split('/').at(-3));
+}
+
+// 1,000 patients with 20 observations each of the first 100.
+async function fill(world) {
+  world.patients = [];
+  for (let i = 0; i < PATIENTS; i += 100) {
+    world.patients.push(...await transaction(world, Array.from({ length: 100 }, (_, k) => patient(world.organization, i + k))));
+  }
+  for (const id of world.patients.slice(0, 100)) {
+    await transaction(world, Array.from({ length: 20 }, (_, k) => observation(id, `${id}-${k}`)));
+  }
+}
+
+// One run of wrk over the given request lines: {perSecond, p99}.
+function wrk(world, lines, connections) {
+  const file = join(world.folder, 'requests.txt');
+  writeFileSync(file, lines.join('\n'));
+  const made = spawnSync('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', join(here, 'requests.lua'), world.base],
+    { encoding: 'utf8', env: { ...process.env, BENCH_REQUESTS: file, BENCH_TOKEN: world.token } });
+  const failed = /Non-2xx or 3xx responses: (\d+)/.exec(made.stdout) ?? /Socket errors: (.*)/.exec(made.stdout);
+  if (made.status !== 0 || failed) throw new Error(`wrk: ${made.stderr}${failed?.[0] ?? ''}`);
+  const [, number, unit] = /99%\s+([\d.]+)(us|ms|s)/.exec(made.stdout);
+  return { perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(made.stdout)[1]), p99: Number(number) * { us: 0.001, ms: 1, s: 1000 }[unit] };
+}
+
+// The figure and its ceiling in turns, so that a noisy neighbour meets both.
+function inTurns(figure, ceiling) {
+  const runs = Array.from({ length: RUNS }, () => [figure(), ceiling()]);
+  return {
+    perSecond: median(runs.map(([f]) => f.perSecond)), p99: median(runs.map(([f]) => f.p99)), ceiling: median(runs.map(([, c]) => c)),
+    ratio: median(runs.map(([f, c]) => f.perSecond / c)),
+  };
+}
+
+// pwrite and fdatasync a second, over a file that is already there (as the store's log is, once it has been folded back).
+function syncs(folder, bytes, forSeconds = 2) {
+  const file = join(folder, 'probe');
+  const block = Buffer.alloc(bytes, 1);
+  const blocks = Math.ceil((32 << 20) / bytes);
+  const fd = openSync(file, 'w');
+  for (let i = 0; i < blocks; i++) writeSync(fd, block, 0, bytes, i * bytes);
+  fdatasyncSync(fd);
+  let count = 0;
+  const begin = process.hrtime.bigint();
+  const until = begin + BigInt(forSeconds * 1e9);
+  while (process.hrtime.bigint() < until) {
+    writeSync(fd, block, 0, bytes, (count++ % blocks) * bytes);
+    fdatasyncSync(fd);
+  }
+  const perSecond = count / (Number(process.hrtime.bigint() - begin) / 1e9);
+  closeSync(fd);
+  rmSync(file);
+  return perSecond;
+}
+
+function benchRead(world) {
+  const health = wrk.bind(null, world, ['GET /health'], 64);
+  const read = inTurns(() => wrk(world, world.patients.map((id) => `GET /fhir/Patient/${id}`), 64), () => health().perSecond);
+  row('read by id, 64 connections', `${whole(read.perSecond)} /s, p99 ${read.p99.toFixed(1)} ms`, '≥ 40,000 /s, p99 < 5 ms',
+    `/health ${whole(read.ceiling)} /s`, `${Math.round(100 * read.ratio)} %`);
+}
+
+function benchSearch(world) {
+  const search = inTurns(() => wrk(world, world.patients.slice(0, 100).map((id) => `GET /fhir/Observation?patient=${id}&_count=20`), 64),
+    () => wrk(world, ['GET /health'], 64).perSecond);
+  row('search, 20 hits, 64 connections', `${whole(search.perSecond)} /s, p99 ${search.p99.toFixed(1)} ms`, '≥ 4,000 /s',
+    `/health ${whole(search.ceiling)} /s`, `${Math.round(100 * search.ratio)} %`);
+}
+
+function benchCreate(world) {
+  const lines = world.patients.map((id) => `POST /fhir/Observation ${JSON.stringify(observation(id, 'B-%N'))}`);
+  for (const [connections, goal] of [[64, '≥ 5,000 /s'], [1, '≥ 1,000 /s']]) {
+    const made = inTurns(() => wrk(world, lines, connections), () => syncs(world.folder, 8192));
+    row(`durable create, ${connections} ${connections > 1 ? 'connections' : 'connection'}`, `${whole(made.perSecond)} /s, p99 ${made.p99.toFixed(1)} ms`, goal,
+      `pwrite 8 KB + fdatasync ${whole(made.ceiling)} /s`, `${made.ratio.toFixed(2)} × the syncs`);
+  }
+}
+
+function benchCt() {
+  const made = spawnSync('python3', [join(here, 'ct_bench.py'), '--build', build, '--runs', String(RUNS), '--slices', String(SLICES)], { encoding: 'utf8' });
+  if (made.status !== 0) throw new Error(made.stderr);
+  process.stderr.write(made.stderr);
+  for (const line of made.stdout.trim().split('\n').map((l) => JSON.parse(l))) {
+    row(`CT measurement, ${line.case}, ${line.slices} slices (${line.megabytes} MB)`, `${line.wall_s.toFixed(2)} s, ${line.peak_mb} MB`, `≤ ${line.goal_s} s`,
+      `reading the files ${line.floor_read_s.toFixed(2)} s`, `decode ${line.load_s.toFixed(2)} + compute ${line.compute_s.toFixed(2)} s`);
+  }
+}
+
+function benchStore(world) {
+  const rates = [];
+  const probes = [];
+  let bytes = 0;
+  for (let run = 0; run < RUNS; run++) {
+    const folder = mkdtempSync(join(world.folder, 'slices-'));
+    execFileSync(join(build, 'scenarios/shanhai-phantom'), ['--out', folder, '--slices', String(SLICES), '--seed', String(run + 1),
+      '--patient-id', `B-${run}`, '--patient-name', `示例${run}`], { stdio: 'ignore' });
+    const begin = process.hrtime.bigint();
+    const sent = spawnSync('storescu', ['-aec', 'SHANHAI', '+sd', '127.0.0.1', String(world.dicomPort), folder], { encoding: 'utf8' });
+    if (sent.status !== 0) throw new Error(sent.stderr);
+    rates.push(SLICES / (Number(process.hrtime.bigint() - begin) / 1e9));
+    bytes = statSync(join(folder, execFileSync('ls', [folder], { encoding: 'utf8' }).split('\n')[0])).size;
+    probes.push(syncs(world.folder, bytes));
+    rmSync(folder, { recursive: true });
+  }
+  row(`C-STORE, ${SLICES} slices, storescu as it comes`, `${whole(median(rates))} /s`, '≥ 250 /s',
+    `pwrite ${whole(bytes / 1024)} KB + fdatasync ${whole(median(probes))} /s`, percent(median(rates), median(probes)));
+}
+
+async function benchIdle(world) {
+  const rss = [];
+  const anonymous = [];
+  const starts = [];
+  for (let run = 0; run < RUNS; run++) {
+    const begin = process.hrtime.bigint();
+    const server = await startServer(program, world.data, world.options);
+    starts.push(Number(process.hrtime.bigint() - begin) / 1e6);
+    await sleep(2000);
+    const memory = readFileSync(`/proc/${server.child.pid}/smaps_rollup`, 'utf8');
+    rss.push(Number(/^Rss:\s+(\d+)/m.exec(memory)[1]) / 1024);
+    anonymous.push(Number(/^Anonymous:\s+(\d+)/m.exec(memory)[1]) / 1024);
+    if ((await server.stop()) !== 0) throw new Error(server.log());
+  }
+  const stored = (statSync(join(world.data, 'store.db')).size / 1e6).toFixed(0);
+  const bare = [];
+  for (let run = 0; run < RUNS; run++) {
+    const begin = process.hrtime.bigint();
+    spawnSync(program, ['--version']);
+    bare.push(Number(process.hrtime.bigint() - begin) / 1e6);
+  }
+  row('idle memory, 2 s after the start', `RSS ${median(rss).toFixed(1)} MB, of it anonymous ${median(anonymous).toFixed(1)} MB`, 'RSS ≤ 30 MB', `store of ${stored} MB`, '');
+  row('start after a clean stop, to the "ready" line', `${whole(median(starts))} ms`, '≤ 100 ms', `the program loaded and left ${median(bare).toFixed(0)} ms`, '');
+  const stripped = join(world.folder, 'stripped');
+  const isStripped = spawnSync('strip', ['-o', stripped, program]).status === 0;
+  row('size of the program', `${((isStripped ? statSync(stripped) : statSync(program)).size / 1e6).toFixed(1)} MB${isStripped ? ' stripped' : ''}`, '≤ 15 MB',
+    `with debug information ${(statSync(program).size / 1e6).toFixed(1)} MB`, '');
+}
+
+function firstLine(command, ...words) {
+  const made = spawnSync(command, words, { encoding: 'utf8' });
+  return `${made.stdout ?? ''}${made.stderr ?? ''}`.trim().split('\n')[0];
+}
+
+function report(before) {
+  const commit = firstLine('git', 'rev-parse', '--short', 'HEAD');
+  const load = (values) => values.map((v) => v.toFixed(1)).join(' ');
+  const kilobytes = Number(/MemTotal:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))[1]);
+  const lines = [
+    `Measured ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, commit ${commit}, ${cpus().length} × ${cpus()[0].model}, ${Math.round(kilobytes / 1e6)} GB, Linux ${release()},`,
+    `load average ${load(before)} before and ${load(loadavg())} after (1, 5, 15 minutes). ${firstLine('wrk', '-v').split(' Copy')[0]}, Node ${process.versions.node},`,
+    `${/v[\d.]+/.test(firstLine('storescu', '--version')) ? `dcmtk ${/v([\d.]+)/.exec(firstLine('storescu', '--version'))[1]}` : 'dcmtk'}, SQLite ${firstLine('sqlite3', '--version').split(' ')[0]}; each figure the median of ${RUNS} runs of ${seconds} s.`,
+    '', '| work | figure | goal | beside it, in the same run | ratio |', '|---|---|---|---|---|', ...rows.map((r) => `| ${r.join(' | ')} |`),
+  ];
+  return lines.join('\n');
+}
+
+async function main() {
+  const before = loadavg();
+  const folder = mkdtempSync(join(process.env.SHANHAI_BENCH_FOLDER ?? tmpdir(), 'shanhai-bench-'));
+  const data = join(folder, 'data');
+  const want = (name) => only === null || only.includes(name);
+  const world = { folder, data, ...makeFolder(data) };
+  world.options = ['--port', process.env.SHANHAI_BENCH_PORT ?? '0', '--dicom-port', '0', '--dicom-peer', `*@127.0.0.1=Organization/${world.organization}`];
+  const server = await startServer(program, data, world.options);
+  Object.assign(world, { base: server.base, dicomPort: server.dicomPort });
+  try {
+    await fill(world);
+    if (want('read')) benchRead(world);
+    if (want('search')) benchSearch(world);
+    if (want('create')) benchCreate(world);
+    if (want('cstore')) benchStore(world);
+    if ((await server.stop()) !== 0) throw new Error(server.log());
+    if (want('ct')) benchCt();
+    if (want('idle')) await benchIdle(world);
+  } finally {
+    server.child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const text = report(before);
+  console.log(`\n${text}`);
+  const readme = join(here, 'README.md');
+  if (only !== null || process.argv.includes('--no-write') || !existsSync(readme)) return;
+  const old = readFileSync(readme, 'utf8');
+  const [head, tail] = [old.indexOf(BEGIN), old.indexOf(END)];
+  if (head < 0 || tail < head) throw new Error('bench/README.md has lost its marker lines');
+  writeFileSync(readme, `${old.slice(0, head + BEGIN.length)}\n\n${text}\n\n${old.slice(tail)}`);
+}
+
+await main();
