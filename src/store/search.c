@@ -238,10 +238,7 @@ static bool search_all(struct search_run *run, struct str cursor, struct store_h
     if (cursor.at != NULL && !cursor_read(run, cursor, error)) {
         return false;
     }
-    bool sorted = query->sorts_count > 0;
-    if (!criterion_choose(run->reader, run->arena, run->search->filter, run->place.as_of_seq, query->criteria,
-                          sorted ? SORT_MEMORY_MAX + 1 : DRIVER_COUNT_MAX, &run->driver, &run->driver_count,
-                          error)) {
+    if (!search_driver_choose(run, error)) {
         return false;
     }
     if (is_count_only(query)) {

@@ -66,12 +66,6 @@ static void add_link_select(struct builder *b, const struct search_link *link, c
     add_criteria(b, alias, link->criteria, driver);
 }
 
-/* On a later page the version in force then may have been followed by others: they are in the history. */
-static bool looks_back(const struct builder *b)
-{
-    return (uint64_t)b->values[0].integer < b->reader->seq;
-}
-
 /* From the candidate's side: one of its references leads to somebody who may be seen and fits. */
 static void add_chain_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
 {
@@ -325,7 +319,7 @@ bool criterion_count(struct store_reader *reader, struct arena *arena, const str
 
 /* Counting a chain or a _has is doing it, and a text inside others is found by reading all of them: they come last,
  * and only when nothing else is selective. */
-static bool is_costly(const struct search_criteria *criterion)
+bool criterion_is_costly(const struct search_criteria *criterion)
 {
     for (size_t i = 0; i < criterion->values_count; i++) {
         enum search_test test = criterion->values[i].test;
@@ -344,7 +338,8 @@ bool criterion_choose(struct store_reader *reader, struct arena *arena, const st
     *count = UINT64_MAX;
     for (int costly = 0; costly < 2; costly++) {
         for (const struct search_criteria *c = criteria; c != NULL; c = c->next) {
-            if (!criterion_drives(c) || is_costly(c) != (costly == 1) || (costly == 1 && *count < most)) {
+            if (!criterion_drives(c) || criterion_is_costly(c) != (costly == 1) ||
+                (costly == 1 && *count < most)) {
                 continue;
             }
             uint64_t rows = 0;

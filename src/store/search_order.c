@@ -16,6 +16,17 @@ static bool is_single_key(const struct search_criteria *driver)
 static void add_driver(struct search_run *run, struct builder *b, unsigned alias)
 {
     const struct search_criteria *driver = run->driver;
+    if (run->by_filter) {
+        add_sql(b, "version ");
+        add_alias(b, alias);
+        add_sql(b, " WHERE ");
+        add_alias(b, alias);
+        add_sql(b, ".seq IN (");
+        add_filter_found(b, run->query->type);
+        add_sql(b, ")");
+        add_types(b, alias, run->query->type, NULL, 0);
+        return;
+    }
     if (driver == NULL) {
         add_sql(b, "version ");
         add_alias(b, alias);
@@ -438,6 +449,50 @@ bool search_page_sorted(struct search_run *run, struct error *error)
 
 /* ---- which way ---- */
 
+static bool filter_count(struct search_run *run, uint64_t most, uint64_t *count, struct error *error)
+{
+    struct builder b;
+    if (!builder_init(&b, run->reader, run->search->filter, run->arena, run->place.as_of_seq, error)) {
+        return false;
+    }
+    add_sql(&b, "SELECT count(*) FROM (SELECT 1 FROM (");
+    add_filter_found(&b, run->query->type);
+    add_sql(&b, ") LIMIT ");
+    add_integer(&b, (int64_t)most);
+    add_sql(&b, ")");
+    struct statement *statement = builder_statement(&b, error);
+    enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
+    if (step == STEP_ROW) {
+        *count = column_key(statement, 0);
+    }
+    connection_release(run->reader->connection, statement);
+    builder_deinit(&b);
+    return step == STEP_ROW;
+}
+
+bool search_driver_choose(struct search_run *run, struct error *error)
+{
+    const struct search_query *query = run->query;
+    uint64_t most = query->sorts_count > 0 ? SORT_MEMORY_MAX + 1 : DRIVER_COUNT_MAX;
+    if (!criterion_choose(run->reader, run->arena, run->search->filter, run->place.as_of_seq, query->criteria,
+                          most, &run->driver, &run->driver_count, error)) {
+        return false;
+    }
+    /* Somebody who may see little should not wait for all that he may not see to be looked at. */
+    uint64_t visible = 0;
+    if (run->driver_count >= DRIVER_COUNT_MAX && filter_drives(run->search->filter, query->type)) {
+        if (!filter_count(run, most, &visible, error)) {
+            return false;
+        }
+        if (visible < run->driver_count && visible < most) {
+            run->by_filter = true;
+            run->driver = NULL;
+            run->driver_count = visible;
+        }
+    }
+    return true;
+}
+
 static bool type_count(struct search_run *run, uint64_t *count, struct error *error)
 {
     struct builder b;
@@ -467,7 +522,7 @@ bool search_mode_choose(struct search_run *run, struct error *error)
         return true;
     }
     uint64_t count = run->driver_count;
-    if (run->driver == NULL && !type_count(run, &count, error)) {
+    if (run->driver == NULL && !run->by_filter && !type_count(run, &count, error)) {
         return false;
     }
     if (count <= SORT_MEMORY_MAX) {

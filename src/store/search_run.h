@@ -28,6 +28,7 @@ struct search_run {
     const struct search_query *query;
     struct search_place place;
     const struct search_criteria *driver; /* NULL: walk the type */
+    bool by_filter;                       /* begin with what the session may see instead */
     uint64_t driver_count;
     const char *sequence_column; /* that has the order of the sequence in the statement last made */
     uint64_t *seqs;              /* the page, one more than asked when there is more */
@@ -43,6 +44,8 @@ unsigned add_matches(struct search_run *run, struct builder *b, const char *sele
 bool search_page_sequence(struct search_run *run, struct error *error) MUST_CHECK;
 bool search_page_memory(struct search_run *run, struct error *error) MUST_CHECK;
 bool search_page_sorted(struct search_run *run, struct error *error) MUST_CHECK;
+/* Where to begin: the criterion or the filter with the fewest rows, or the type. */
+bool search_driver_choose(struct search_run *run, struct error *error) MUST_CHECK;
 bool search_mode_choose(struct search_run *run, struct error *error) MUST_CHECK;
 
 /* Adds what the query includes to the matches (search_include.c). */

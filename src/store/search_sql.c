@@ -148,6 +148,11 @@ void add_types(struct builder *b, unsigned alias, struct str type, const struct 
 
 /* ---- rights ---- */
 
+bool looks_back(const struct builder *b)
+{
+    return (uint64_t)b->values[0].integer < b->reader->seq;
+}
+
 static void add_posts(struct builder *b)
 {
     const struct store_filter *filter = b->filter;
@@ -212,6 +217,68 @@ static bool rule_is_for(const struct store_rule *rule, struct str type, const st
         }
     }
     return false;
+}
+
+/* ---- beginning with what may be seen ---- */
+
+static const struct search_criteria *rule_criterion(const struct store_rule *rule)
+{
+    for (const struct search_criteria *c = rule->criteria; c != NULL; c = c->next) {
+        if (criterion_drives(c) && !criterion_is_costly(c)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+bool filter_drives(const struct store_filter *filter, struct str type)
+{
+    if (filter == NULL || type.at == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < filter->rules_count; i++) {
+        const struct store_rule *rule = &filter->rules[i];
+        if (rule_is_for(rule, type, NULL, 0) && !rule->granted && rule->granted_through == 0 &&
+            rule_criterion(rule) == NULL) {
+            return false; /* whatever a custodian has, or everything: no look-up finds that */
+        }
+    }
+    return true;
+}
+
+static void add_rule_found(struct builder *b, const struct store_rule *rule)
+{
+    if (rule->granted) {
+        add_sql(b,
+                " UNION ALL SELECT seq FROM resource WHERE key IN (SELECT g.resource FROM grants g WHERE ");
+        add_posts(b);
+        add_sql(b, ")");
+        if (looks_back(b)) {
+            add_sql(b, " UNION ALL SELECT seq FROM history WHERE resource IN (SELECT g.resource FROM grants "
+                       "g WHERE ");
+            add_posts(b);
+            add_sql(b, ")");
+        }
+    } else if (rule->granted_through != 0) {
+        add_sql(b, " UNION ALL SELECT seq FROM index_key WHERE parameter = ");
+        add_integer(b, rule->granted_through);
+        add_sql(b, " AND value IN (SELECT g.resource FROM grants g WHERE ");
+        add_posts(b);
+        add_sql(b, ")");
+    } else {
+        add_sql(b, " UNION ALL ");
+        add_found(b, rule_criterion(rule));
+    }
+}
+
+void add_filter_found(struct builder *b, struct str type)
+{
+    add_sql(b, "SELECT 0 WHERE 0");
+    for (size_t i = 0; i < b->filter->rules_count; i++) {
+        if (rule_is_for(&b->filter->rules[i], type, NULL, 0)) {
+            add_rule_found(b, &b->filter->rules[i]);
+        }
+    }
 }
 
 /* A type without a rule is not seen at all: the alternatives begin with "never". */

@@ -61,6 +61,18 @@ void add_updated_test(struct builder *b, unsigned alias, const struct search_cri
 bool criterion_drives(const struct search_criteria *criterion);
 void add_found(struct builder *b, const struct search_criteria *criterion);
 
+/* Whether finding it means reading much (chains, _has, a text inside others). */
+bool criterion_is_costly(const struct search_criteria *criterion);
+
+/* Whether all rules for a type lead to few resources by themselves (grants, a criterion), and the SELECT of their
+ * sequence numbers. */
+bool filter_drives(const struct store_filter *filter, struct str type);
+void add_filter_found(struct builder *b, struct str type);
+
+/* Whether the search is as of an earlier moment than the snapshot: a version in force then may have been followed by
+ * others, and is to be looked for in the history too. */
+bool looks_back(const struct builder *b);
+
 /* How many rows the criterion's own look-up has, counted up to `most`. */
 bool criterion_count(struct store_reader *reader, struct arena *arena, const struct store_filter *filter,
                      uint64_t as_of_seq, const struct search_criteria *criterion, uint64_t most,

@@ -527,6 +527,24 @@ static void rights_hold_on_every_way(void **state)
     rules[0] = (struct store_rule){ .type = STR("Patient"), .criteria = &gender };
     filter.rules_count = 1;
     expect("Patient", NULL, "wang li");
+    expect("Patient", NULL, "wang li");
+    struct search_sort newest = { .by = SEARCH_SORT_UPDATED, .descending = true };
+    query = (struct search_query){ .type = STR("Patient"),
+                                   .sorts = &newest,
+                                   .sorts_count = 1,
+                                   .has_count = true,
+                                   .count = 1,
+                                   .total = SEARCH_TOTAL_ACCURATE };
+    hits = search(&query); /* page by page along what may be seen */
+    expect_hits(&hits, "wang");
+    assert_int_equal(hits.total, 2);
+    query.cursor = hits.next_cursor;
+    put("Patient", "li", "\"family\":\"li\"");
+    hits = search(&query);
+    expect_hits(&hits, "li");
+    assert_null(hits.next_cursor.at);
+    put_as("Patient", "li", "\"family\":\"li\",\"given\":\"zhao\",\"birth\":200,\"gender\":\"male\"", 2,
+           false);
     rules[0] = (struct store_rule){ .type = STR("*") };
     struct search_query all = { .has_count = true, .count = 100 };
     hits = search(&all);
