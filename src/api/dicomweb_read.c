@@ -243,7 +243,16 @@ struct frames {
     struct str bodies[FRAMES_MAX];
     size_t count;
     size_t at;
+    struct http_file file; /* instead of bodies: the only frame, straight from its pack */
 };
+
+static void close_file(void *data)
+{
+    struct frames *frames = data;
+    if (frames->file.fd >= 0) {
+        (void)close(frames->file.fd);
+    }
+}
 
 static enum http_part_verdict next_frame(void *data, struct http_part *part)
 {
@@ -251,8 +260,10 @@ static enum http_part_verdict next_frame(void *data, struct http_part *part)
     if (frames->at == frames->count) {
         return HTTP_PART_END;
     }
-    *part =
-        (struct http_part){ .content_type = frames->type, .body = frames->bodies[frames->at++], .fd = -1 };
+    *part = (struct http_part){ .content_type = frames->type, .body = frames->bodies[frames->at++] };
+    part->fd = frames->file.fd;
+    part->offset = frames->file.offset;
+    part->len = frames->file.len;
     return HTTP_PART;
 }
 
@@ -330,6 +341,58 @@ static bool open_frames(struct http_request *request, const struct archive_insta
     return true;
 }
 
+/* Most requests: the only frame of an instance, as it is stored. Its bytes are not even read here. */
+static bool is_direct(const struct archive_instance *instance, uint32_t number, bool as_stored)
+{
+    const struct dicom_syntax *syntax = instance->syntax;
+    return instance->frames_count == 1 && number == 1 && instance->frame_offset > 0 &&
+           (syntax->is_encapsulated ? as_stored : !syntax->is_big_endian);
+}
+
+static bool take_direct(struct http_request *request, const struct archive_instance *instance,
+                        struct frames *frames, struct error *error)
+{
+    frames->file.offset = instance->offset + instance->frame_offset;
+    frames->file.len = instance->frame_bytes;
+    frames->count = 1;
+    return archive_open_pack(api_of(request)->archive, instance->pack, &frames->file.fd, error);
+}
+
+static bool take_all(struct http_request *request, const struct archive_instance *instance,
+                     const uint32_t *numbers, size_t count, struct frames *frames, bool *is_compressed,
+                     struct error *error)
+{
+    struct frame_source *source = ARENA_NEW(&request->arena, struct frame_source);
+    if (source == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    bool ok = open_frames(request, instance, source, error);
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = take_frame(source, numbers[i], &frames->bodies[frames->count++], error);
+    }
+    *is_compressed = source->as_stored && instance->syntax->is_encapsulated;
+    return ok;
+}
+
+static void respond_frames(struct http_request *request, struct frames *frames,
+                           const struct dicom_syntax *stored)
+{
+    struct str type = stored != NULL ? str_from_cstr(stored->media_type) : STR("application/octet-stream");
+    frames->type = arena_printf(&request->arena, "%.*s; transfer-syntax=%s", STR_FMT(type),
+                                stored != NULL ? stored->uid : DICOM_EXPLICIT_LE);
+    bool is_single =
+        frames->count == 1 && !accepts(request, "multipart") && accepts(request, "application/octet-stream");
+    if (is_single && frames->file.fd >= 0) {
+        http_respond_file(request, 200, frames->type, frames->file); /* which closes it */
+        frames->file.fd = -1;
+    } else if (is_single) {
+        http_respond(request, 200, frames->type, frames->bodies[0]);
+    } else {
+        const struct http_multipart_source answer = { .next = next_frame, .data = frames, .root_type = type };
+        http_respond_multipart(request, 200, &answer);
+    }
+}
+
 enum http_verdict dicomweb_frames(struct http_request *request)
 {
     struct archive_instance instance;
@@ -337,39 +400,32 @@ enum http_verdict dicomweb_frames(struct http_request *request)
     uint32_t numbers[FRAMES_MAX];
     size_t count = 0;
     struct frames *frames = ARENA_NEW(&request->arena, struct frames);
-    struct frame_source *source = ARENA_NEW(&request->arena, struct frame_source);
-    bool ok = (frames != NULL && source != NULL) || FAIL(&error, ERROR_TOO_LARGE, "request memory used up");
+    bool ok = frames != NULL || FAIL(&error, ERROR_TOO_LARGE, "request memory used up");
+    if (ok) {
+        frames->file.fd = -1;
+        ok = arena_on_reset(&request->arena, close_file, frames) ||
+             FAIL(&error, ERROR_TOO_LARGE, "request memory used up");
+    }
     ok = ok && take_numbers(http_parameter(request, STR("frames")), numbers, &count, &error) &&
          dicomweb_instance(request, &instance, &error);
-    if (ok) {
-        /* What a frame's number names never changes; only whether it is sent as stored or decoded. */
-        bool as_stored = accepts_stored(request, instance.syntax);
-        struct str etag = arena_printf(&request->arena, "\"%s%.32s\"", as_stored ? "s" : "d", instance.hash);
-        http_add_header(request, STR("Vary"), STR("Accept"));
-        if (dicomweb_not_modified(request, etag)) {
-            return HTTP_DONE;
-        }
-        ok = open_frames(request, &instance, source, &error);
-    }
-    for (size_t i = 0; ok && i < count; i++) {
-        ok = take_frame(source, numbers[i], &frames->bodies[frames->count++], &error);
-    }
     if (!ok) {
         return api_fail(request, &error);
     }
-    const struct dicom_syntax *syntax = source->file.syntax;
-    bool is_compressed = source->as_stored && syntax->is_encapsulated;
-    struct str type = is_compressed ? str_from_cstr(syntax->media_type) : STR("application/octet-stream");
-    frames->type = arena_printf(&request->arena, "%.*s; transfer-syntax=%s", STR_FMT(type),
-                                is_compressed ? syntax->uid : DICOM_EXPLICIT_LE);
-    bool is_single =
-        count == 1 && !accepts(request, "multipart") && accepts(request, "application/octet-stream");
-    if (is_single) {
-        http_respond(request, 200, frames->type, frames->bodies[0]);
+    /* What a frame's number names never changes; only whether it is sent as stored or decoded. */
+    bool as_stored = accepts_stored(request, instance.syntax);
+    struct str etag = arena_printf(&request->arena, "\"%s%.32s\"", as_stored ? "s" : "d", instance.hash);
+    http_add_header(request, STR("Vary"), STR("Accept"));
+    if (dicomweb_not_modified(request, etag)) {
         return HTTP_DONE;
     }
-    const struct http_multipart_source answer = { .next = next_frame, .data = frames, .root_type = type };
-    http_respond_multipart(request, 200, &answer);
+    bool is_compressed = as_stored && instance.syntax->is_encapsulated;
+    ok = count == 1 && is_direct(&instance, numbers[0], as_stored)
+             ? take_direct(request, &instance, frames, &error)
+             : take_all(request, &instance, numbers, count, frames, &is_compressed, &error);
+    if (!ok) {
+        return api_fail(request, &error);
+    }
+    respond_frames(request, frames, is_compressed ? instance.syntax : NULL);
     return HTTP_DONE;
 }
 
@@ -396,6 +452,7 @@ enum http_verdict dicomweb_bulk(struct http_request *request)
         return api_fail(request, &error);
     }
     frames->type = STR("application/octet-stream");
+    frames->file.fd = -1;
     if (!element->is_encapsulated) {
         frames->bodies[frames->count++] = element->value;
     } else {

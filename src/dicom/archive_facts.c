@@ -94,6 +94,19 @@ static void take_pixels(const struct dicom_dataset *dataset, struct str bytes, u
             return;
         }
         frame = fragment->bytes;
+    } else {
+        /* Without the byte that pads to even length; a value that is too short is told by who reads the frame. */
+        int64_t samples = whole_number(dataset, TAG_SAMPLES_PER_PIXEL, 1);
+        bool is_sane = facts->rows > 0 && facts->rows <= UINT16_MAX && facts->columns > 0 &&
+                       facts->columns <= UINT16_MAX && samples > 0 && samples <= 4 &&
+                       (facts->bits == 8 || facts->bits == 16);
+        uint64_t expected = is_sane ? (uint64_t)facts->rows * (uint64_t)facts->columns * (uint64_t)samples *
+                                          (uint64_t)facts->bits / 8
+                                    : 0;
+        if (expected == 0 || expected > frame.len) {
+            return;
+        }
+        frame.len = (size_t)expected;
     }
     facts->frame_offset = prefix_bytes + (uint64_t)(frame.at - bytes.at);
     facts->frame_bytes = frame.len;
