@@ -87,10 +87,14 @@ export async function peopleOf(base, made) {
     resourceType: 'OrganizationAffiliation', active: true, period: { start: '2026-01-01' },
     organization: { reference: `Organization/${made.helper.organization}`, display: hospitals.helper.name },
     participatingOrganization: { reference: `Organization/${made.county.organization}`, display: hospitals.county.name },
-    code: [
-      { coding: [{ system: `${CODES}pairing`, code: 'tertiary-county' }], text: '三级医院对口帮扶' },
-      { coding: [{ system: `${CODES}affiliation`, code: 'command' }], text: '前方指挥部' }, // whose commander sees the states there
-    ],
+    code: [{ coding: [{ system: `${CODES}pairing`, code: 'tertiary-county' }], text: '三级医院对口帮扶' }],
+  });
+  // Who is led says so: the helper's commander then sees the states of the county's consults.
+  await world.admins.county.create({
+    resourceType: 'OrganizationAffiliation', active: true, period: { start: '2026-01-01' },
+    organization: { reference: `Organization/${made.helper.organization}`, display: hospitals.helper.name },
+    participatingOrganization: { reference: `Organization/${made.county.organization}`, display: hospitals.county.name },
+    code: [{ coding: [{ system: `${CODES}affiliation`, code: 'command' }], text: '前方指挥部' }],
   });
   return world;
 }

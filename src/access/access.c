@@ -114,7 +114,22 @@ static bool part_matches(const struct access_actor *actor, const struct access_w
 struct variables {
     struct fhirpath_variable list[7];
     struct fhirpath_item items[7];
+    struct fhirpath_item *organizations;
 };
+
+/* %organizations: "Organization/x" for each of the tenant's. */
+static bool organizations_fill(const struct access_actor *actor, struct arena *arena, struct variables *out,
+                               struct error *error)
+{
+    out->organizations = ARENA_ARRAY(arena, struct fhirpath_item, actor->own_count + 1);
+    bool ok = out->organizations != NULL;
+    for (size_t i = 0; ok && i < actor->own_count; i++) {
+        struct str text = arena_concat(arena, STR("Organization/"), actor->organizations[i]);
+        out->organizations[i] = fhirpath_item_of_string(text);
+        ok = text.at != NULL;
+    }
+    return ok ? true : FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+}
 
 /* %resource is FHIRPath's own; here come %previous and who asks. An absent one is empty. */
 static const struct fhirpath_variable *variables_fill(const struct access_actor *actor,
@@ -139,7 +154,9 @@ static const struct fhirpath_variable *variables_fill(const struct access_actor 
     }
     out->list[count] = (struct fhirpath_variable){ .name = STR("previous"),
                                                    .value = { &out->items[count], write->previous != NULL } };
-    for (size_t i = 0; i < count; i++) {
+    out->list[count + 1] = (struct fhirpath_variable){ .name = STR("organizations"),
+                                                       .value = { out->organizations, actor->own_count } };
+    for (size_t i = 0; i <= count; i++) {
         out->list[i].next = &out->list[i + 1];
     }
     return &out->list[0];
@@ -196,15 +213,18 @@ static bool constraint_holds(const struct access_actor *actor, const struct acce
                              struct error *error)
 {
     struct variables variables = { 0 };
-    struct fhirpath_context context = { .arena = arena,
-                                        .resource = write->resource,
-                                        .variables = variables_fill(actor, write, &variables),
-                                        .now_ms = write->now_ms };
     const struct json *input = write->resource != NULL ? write->resource : write->previous;
     *holds = true;
     if (rule->write == NULL || input == NULL) {
         return true;
     }
+    if (!organizations_fill(actor, arena, &variables, error)) {
+        return false;
+    }
+    struct fhirpath_context context = { .arena = arena,
+                                        .resource = write->resource,
+                                        .variables = variables_fill(actor, write, &variables),
+                                        .now_ms = write->now_ms };
     struct fhirpath_item item = fhirpath_item_of_resource(input);
     return fhirpath_test(rule->write, &context, &item, holds, error);
 }

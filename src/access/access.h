@@ -112,6 +112,9 @@ bool access_oversees(const struct access_session *session, struct str organizati
 bool access_filter(const struct access_session *session, struct access_act act, struct arena *arena,
                    const struct store_filter **filter, struct error *error) MUST_CHECK;
 
+/* Ids of the organisations of the session's tenant: the hospital and what is below it. */
+const struct str *access_organizations(const struct access_session *session, size_t *count);
+
 /* ---- writing ---- */
 
 struct access_write {
@@ -127,7 +130,8 @@ struct access_write {
 
 /* Whether some rule of the role with this interaction and type accepts the write. One rule must fit as a
  * whole: its instance part (custodian, `when`, grants) on the stored version, its `write` constraint in
- * FHIRPath (over %resource, %previous, %practitioner, %post, %organization, %tenant), and its `sees`: the
+ * FHIRPath (over %resource, %previous, %practitioner, %post, %organization, %tenant, and %organizations:
+ * the tenant's as references), and its `sees`: the
  * resources that these references name must be readable by the session. ERROR_NOT_FOUND when the stored
  * version is not even readable; else ERROR_FORBIDDEN with the text of the rule that came closest. Refused
  * also where the role sees elements of the type masked (design.md section 5). Workflow effects run with the

@@ -187,32 +187,93 @@ bool account_add(struct access *access, struct arena *arena, const struct accoun
     return true;
 }
 
-bool account_list(struct access *access, struct arena *arena, struct json **accounts, struct error *error)
+static bool add_text(struct arena *arena, struct json *row, struct str name, const char *text)
 {
-    struct json *list = json_new(arena, JSON_ARRAY);
+    return json_add(row, name, json_new_string(arena, arena_dup(arena, str_from_cstr(text)))) != NULL;
+}
+
+/* All of them, while the lock is held: no store, no directory here. */
+static bool accounts_copy(struct access *access, struct arena *arena, struct json *list)
+{
+    bool ok = list != NULL;
     (void)pthread_mutex_lock(&access->lock);
-    for (struct slot *item = slots_each(&access->accounts, NULL); item != NULL;
+    for (struct slot *item = slots_each(&access->accounts, NULL); ok && item != NULL;
          item = slots_each(&access->accounts, item)) {
         const struct account *account = (const struct account *)item;
         struct json *row = json_append(list, json_new(arena, JSON_OBJECT));
-        (void)json_add(row, STR("name"),
-                       json_new_string(arena, arena_dup(arena, str_from_cstr(account->name))));
-        (void)json_add(row, STR("practitioner"),
-                       json_new_string(arena, arena_dup(arena, str_from_cstr(account->practitioner))));
-        (void)json_add(row, STR("disabled"), json_new_bool(arena, account->disabled));
-        (void)json_add(row, STR("mustChangePassword"), json_new_bool(arena, account->must_change));
-        (void)json_add(row, STR("createdAt"), row_time_json(arena, account->created_ms));
-        if (account->last_sign_in_ms != 0) {
-            (void)json_add(row, STR("lastSignInAt"), row_time_json(arena, account->last_sign_in_ms));
-        }
+        ok = add_text(arena, row, STR("name"), account->name) &&
+             add_text(arena, row, STR("practitioner"), account->practitioner) &&
+             json_add(row, STR("disabled"), json_new_bool(arena, account->disabled)) != NULL &&
+             json_add(row, STR("mustChangePassword"), json_new_bool(arena, account->must_change)) != NULL &&
+             json_add(row, STR("createdAt"), row_time_json(arena, account->created_ms)) != NULL &&
+             (account->last_sign_in_ms == 0 ||
+              json_add(row, STR("lastSignInAt"), row_time_json(arena, account->last_sign_in_ms)) != NULL);
     }
-    size_t count = access->accounts.count;
     (void)pthread_mutex_unlock(&access->lock);
-    if (list == NULL || list->count != count) {
+    return ok;
+}
+
+bool account_list(struct access *access, struct arena *arena, const struct access_session *session,
+                  struct json **accounts, struct error *error)
+{
+    struct json *all = json_new(arena, JSON_ARRAY);
+    struct json *list = json_new(arena, JSON_ARRAY);
+    if (!accounts_copy(access, arena, all) || list == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    struct json *row = all->first;
+    while (row != NULL) {
+        struct json *next = row->next;
+        struct error outside = { 0 };
+        bool within = session == NULL || practitioner_within(access, arena, session,
+                                                             JSON_TEXT(arena, row, "practitioner"), &outside);
+        if (!within && outside.kind != ERROR_FORBIDDEN) {
+            *error = outside;
+            return false;
+        }
+        if (within) {
+            (void)json_remove(all, row);
+            (void)json_append(list, row);
+        }
+        row = next;
     }
     *accounts = list;
     return true;
+}
+
+bool practitioner_within(struct access *access, struct arena *arena, const struct access_session *session,
+                         struct str practitioner, struct error *error)
+{
+    struct post_info *posts = NULL;
+    size_t count = 0;
+    if (!posts_of(access, arena, practitioner, &posts, &count, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!str_equal(posts[i].tenant, session->tenant)) {
+            return FAIL(error, ERROR_FORBIDDEN,
+                        "this person holds a post at another hospital: its administrator decides");
+        }
+    }
+    return true;
+}
+
+bool account_within(struct access *access, struct arena *arena, const struct access_session *session,
+                    struct str name, struct error *error)
+{
+    struct account account;
+    struct error outside = { 0 };
+    if (!account_copy(access, name, &account, error)) {
+        return false;
+    }
+    if (practitioner_within(access, arena, session, str_from_cstr(account.practitioner), &outside)) {
+        return true;
+    }
+    if (outside.kind == ERROR_FORBIDDEN) {
+        return FAIL(error, ERROR_NOT_FOUND, "there is no such account");
+    }
+    *error = outside;
+    return false;
 }
 
 bool account_set_disabled(struct access *access, struct str name, bool disabled, struct error *error)

@@ -117,6 +117,19 @@ static bool keys_keep(struct arena *arena, const struct keys *keys, const uint64
     return true;
 }
 
+/* The ids of the tenant's organisations, for the administrator's rules and lists. */
+static bool ids_keep(struct access_actor *actor, const struct keys *keys, struct error *error)
+{
+    struct str *ids = ARENA_ARRAY(&actor->arena, struct str, keys->count + 1);
+    bool ok = ids != NULL;
+    for (size_t i = 0; ok && i < keys->count; i++) {
+        ids[i] = arena_dup(&actor->arena, keys->ids[i]);
+        ok = ids[i].at != NULL;
+    }
+    actor->organizations = ids;
+    return ok ? true : FAIL(error, ERROR_TOO_LARGE, "no memory for the rights of a post");
+}
+
 static bool organizations_find(struct access_actor *actor, struct arena *scratch, bool leads,
                                struct error *error)
 {
@@ -130,6 +143,7 @@ static bool organizations_find(struct access_actor *actor, struct arena *scratch
     }
     return keys_add(&keys, actor->tenant, error) && keys_descend(actor->access, scratch, &keys, 0, error) &&
            keys_keep(&actor->arena, &keys, &actor->own, &actor->own_count, error) &&
+           ids_keep(actor, &keys, error) &&
            (!leads || keys_lead(actor->access, scratch, &keys, actor->tenant, error)) &&
            keys_keep(&actor->arena, &keys, &actor->led, &actor->led_count, error);
 }
@@ -437,6 +451,12 @@ struct store_filter actor_filter(const struct access_actor *actor, const struct 
 }
 
 /* ---- access.h ---- */
+
+const struct str *access_organizations(const struct access_session *session, size_t *count)
+{
+    *count = session->actor->own_count;
+    return session->actor->organizations;
+}
 
 bool access_filter(const struct access_session *session, struct access_act act, struct arena *arena,
                    const struct store_filter **filter, struct error *error)

@@ -34,7 +34,8 @@ struct access_actor {
     struct str tenant;
     const uint64_t *own; /* keys of the tenant's organisations */
     size_t own_count;
-    const uint64_t *led; /* the same and those that it leads */
+    const struct str *organizations; /* the same as ids, own_count of them */
+    const uint64_t *led;             /* the same and those that it leads */
     size_t led_count;
     const uint64_t *posts; /* keys by which grants count */
     size_t posts_count;

@@ -205,13 +205,22 @@ bool audit_verify(const char *folder, struct audit_verdict *verdict, struct erro
 
 /* ---- listing ---- */
 
+static bool organization_fits(const struct audit_query *query, struct str organization)
+{
+    bool fits = query->organizations == NULL || organization.len == 0;
+    for (size_t i = 0; i < query->organizations_count && !fits; i++) {
+        fits = str_equal(query->organizations[i], organization);
+    }
+    return fits;
+}
+
 static bool record_fits(const struct audit_query *query, const struct audit_record *record)
 {
     bool patient = query->patient.len == 0;
     for (size_t i = 0; i < AUDIT_PATIENTS_MAX; i++) {
         patient = patient || (record->patients[i].len > 0 && str_equal(record->patients[i], query->patient));
     }
-    return patient && record->time_ms >= query->from_ms &&
+    return patient && organization_fits(query, record->organization) && record->time_ms >= query->from_ms &&
            (query->until_ms == 0 || record->time_ms < query->until_ms) &&
            (query->person.len == 0 || str_equal(record->person, query->person)) &&
            (query->type.len == 0 || str_equal(record->type, query->type)) &&

@@ -29,6 +29,8 @@ struct audit_query {
     struct str type;
     struct str id;
     struct str patient;
+    const struct str *organizations; /* only what these did (ids), and what nobody signed in did; NULL: all */
+    size_t organizations_count;
     size_t count;      /* of a page; 0 takes 50, at most 1000 */
     struct str cursor; /* of the page before */
 };

@@ -83,7 +83,16 @@ bool password_change(struct access *access, struct arena *arena, const struct ac
 bool session_confirm(struct access *access, const struct access_session *session, struct str password,
                      struct error *error) MUST_CHECK;
 
-/* ---- the administrator's work (right "accounts"), also behind `shanhai user` ---- */
+/* ---- the administrator's work (right "accounts"), also behind `shanhai user` ----
+ * An administrator manages the people of the own tenant only: nobody who holds a post elsewhere, else a new
+ * password would be a way into another hospital. The routes ask account_within first; the shell does not. */
+
+/* ERROR_FORBIDDEN when the person holds a post outside the session's tenant. */
+bool practitioner_within(struct access *access, struct arena *arena, const struct access_session *session,
+                         struct str practitioner, struct error *error) MUST_CHECK;
+/* The same for an account's person; ERROR_NOT_FOUND when there is no such account or it is not within. */
+bool account_within(struct access *access, struct arena *arena, const struct access_session *session,
+                    struct str name, struct error *error) MUST_CHECK;
 
 struct account_new {
     struct str name;         /* 2 to 64 characters, letters, digits and .-_ */
@@ -104,9 +113,10 @@ bool account_acceptable(struct access *access, const struct account_new *account
 bool account_posts(struct access *access, struct arena *arena, struct str name, struct str *practitioner,
                    struct json **posts, struct error *error) MUST_CHECK;
 
-/* Array of {name, practitioner, disabled, mustChangePassword, createdAt, lastSignInAt}. */
-bool account_list(struct access *access, struct arena *arena, struct json **accounts,
-                  struct error *error) MUST_CHECK;
+/* Array of {name, practitioner, disabled, mustChangePassword, createdAt, lastSignInAt}: of those within the session's
+ * tenant, of all when session is NULL. */
+bool account_list(struct access *access, struct arena *arena, const struct access_session *session,
+                  struct json **accounts, struct error *error) MUST_CHECK;
 
 /* Disabling ends the account's sessions and tokens at once. */
 bool account_set_disabled(struct access *access, struct str name, bool disabled,

@@ -16,7 +16,8 @@ enum http_verdict accounts_list(struct http_request *request)
 {
     struct error error = { 0 };
     struct json *accounts = NULL;
-    if (!account_list(api_of(request)->access, &request->arena, &accounts, &error)) {
+    if (!account_list(api_of(request)->access, &request->arena, &call_of(request)->session, &accounts,
+                      &error)) {
         return api_fail(request, &error);
     }
     struct json *answer = json_new(&request->arena, JSON_OBJECT);
@@ -54,6 +55,8 @@ enum http_verdict accounts_add(struct http_request *request)
         .must_change_password = true,
     };
     if (!audit_account(request, "account-add", &error) ||
+        !practitioner_within(api_of(request)->access, &request->arena, &call_of(request)->session,
+                             practitioner, &error) ||
         !account_add(api_of(request)->access, &request->arena, &account, &password, &error)) {
         return api_fail(request, &error);
     }
@@ -67,6 +70,9 @@ enum http_verdict accounts_act(struct http_request *request)
     struct str name = http_parameter(request, STR("name"));
     struct str action = http_parameter(request, STR("action"));
     struct str password = STR_NONE;
+    if (!account_within(access, &request->arena, &call_of(request)->session, name, &error)) {
+        return api_fail(request, &error);
+    }
     if (str_equal(action, STR("password"))) {
         if (!audit_account(request, "account-password", &error) ||
             !account_reset_password(access, &request->arena, name, &password, &error)) {

@@ -112,6 +112,7 @@ enum http_verdict audit_events(struct http_request *request)
             return api_fail(request, &error);
         }
     }
+    query.organizations = access_organizations(&call_of(request)->session, &query.organizations_count);
     struct api_read read = { .act = { .interaction = ACCESS_SEARCH, .type = STR("AuditEvent") },
                              .type = STR("AuditEvent") };
     if (!api_audit_read(request, &call_of(request)->session, &read, &error) ||

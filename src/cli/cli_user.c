@@ -339,7 +339,7 @@ static const char *text_of(struct command *command, const struct json *row, cons
 static bool user_list(struct command *command)
 {
     struct json *accounts = NULL;
-    if (!account_list(command->people->access, &command->arena, &accounts, &command->error)) {
+    if (!account_list(command->people->access, &command->arena, NULL, &accounts, &command->error)) {
         return false;
     }
     (void)printf("%-20s %-38s %-9s %s\n", "account", "Practitioner", "state", "last sign-in");

@@ -71,7 +71,9 @@ describe('roles and routes', () => {
     assert.match(issuesOf(foreign)[0], /患者/);
     const organization = { resourceType: 'Organization', name: '新医院' };
     assert.equal((await w.doctor.request('POST', '/fhir/Organization', organization)).status, 403);
-    assert.equal((await w.admins.county.request('POST', '/fhir/Organization', organization)).status, 201);
+    assert.equal((await w.admins.county.request('POST', '/fhir/Organization', organization)).status, 403);
+    const ward = { ...organization, partOf: { reference: w.admins.county.organization } };
+    assert.equal((await w.admins.county.request('POST', '/fhir/Organization', ward)).status, 201);
   });
 
   test('the commander sees a masked patient and cannot search by what is masked', async () => {
@@ -95,6 +97,42 @@ describe('roles and routes', () => {
     assert.equal((await w.doctor.request('GET', '/fhir/Organization?_has:PractitionerRole:organization:role=x')).status, 200);
     assert.equal((await w.commander.request('GET', '/fhir/Organization?_has:Patient:organization:name=x')).status, 403);
     assert.equal((await w.commander.request('PUT', `/fhir/Patient/${w.patient.id}`, answer.json)).status, 403);
+  });
+});
+
+describe('an administrator stays in the own house', () => {
+  test('no post, no command and no place in another hospital', async () => {
+    const admin = w.admins.county;
+    const post = { resourceType: 'PractitionerRole', active: true, practitioner: { reference: `Practitioner/${admin.session.person.id}` },
+      code: [{ coding: [{ system: 'urn:shanhai:codes:role', code: 'county-doctor' }] }] };
+    assert.equal((await admin.request('POST', '/fhir/PractitionerRole', { ...post, organization: { reference: w.coordinator.organization } })).status, 403);
+    const lead = await admin.read(w.lead.post);
+    assert.equal((await admin.request('PUT', `/fhir/${w.lead.post}`, { ...lead, active: false })).status, 403);
+    const command = { resourceType: 'OrganizationAffiliation', active: true, organization: { reference: admin.organization },
+      participatingOrganization: { reference: w.coordinator.organization },
+      code: [{ coding: [{ system: 'urn:shanhai:codes:affiliation', code: 'command' }] }] };
+    assert.equal((await admin.request('POST', '/fhir/OrganizationAffiliation', command)).status, 403);
+    const own = await admin.read(admin.organization);
+    for (const change of [{ partOf: { reference: w.coordinator.organization } }, { type: [{ coding: [{ code: 'govt' }] }] }]) {
+      assert.equal((await admin.request('PUT', `/fhir/${admin.organization}`, { ...own, ...change })).status, 403, JSON.stringify(change));
+    }
+    assert.equal((await admin.request('PUT', `/fhir/${admin.organization}`, { ...own, alias: ['彭水'] })).status, 200);
+    const other = await admin.read(w.coordinator.organization);
+    assert.equal((await admin.request('PUT', `/fhir/${w.coordinator.organization}`, { ...other, alias: ['x'] })).status, 403);
+  });
+
+  test('no account, no password and no log of another hospital', async () => {
+    const admin = w.admins.county;
+    const { accounts } = await admin.must('GET', '/admin/accounts');
+    assert.ok(accounts.some((a) => a.name === 'limin'));
+    assert.ok(!accounts.some((a) => a.name === 'zhaoqiang'));
+    for (const action of ['password', 'disable', 'enable']) {
+      assert.equal((await admin.request('POST', `/admin/accounts/zhaoqiang/${action}`, {})).status, 404, action);
+    }
+    const second = { name: 'second-way-in', practitioner: w.lead.session.person.id };
+    assert.equal((await admin.request('POST', '/admin/accounts', second)).status, 403);
+    const log = await admin.must('GET', `/fhir/AuditEvent?agent=Practitioner/${w.lead.session.person.id}`);
+    assert.equal(log.entry, undefined);
   });
 });
 
@@ -138,7 +176,7 @@ describe('the audit log', () => {
     const bundle = await w.admins.county.must('GET', `/fhir/AuditEvent?patient=Patient/${w.patient.id}&_count=200`);
     const actions = new Set(bundle.entry.map((e) => e.resource.action));
     assert.ok(actions.has('C') && actions.has('R'), [...actions].join());
-    const refused = await w.admins.county.must('GET', `/fhir/AuditEvent?agent=Practitioner/${w.lead.session.person.id}&_count=200`);
+    const refused = await w.admins.helper.must('GET', `/fhir/AuditEvent?agent=Practitioner/${w.lead.session.person.id}&_count=200`);
     assert.ok(refused.entry.some((e) => e.resource.outcome === '4' && e.resource.entity[0].what?.reference === `Patient/${w.patient.id}`));
     for (const secret of [patientFacts.name, patientFacts.national, '赵强']) {
       assert.ok(!JSON.stringify(bundle).includes(secret) && !JSON.stringify(refused).includes(secret), secret);

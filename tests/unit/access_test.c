@@ -116,7 +116,7 @@ static const struct expectation matrix[] = {
       "xxxxxxxx..xxxxxxxxxx." },
     { "chief", "RRxxxxxxR.xxxxxxxxx..", "xxxxxxxxxxxxxxxxxxxxx", "xxxxxxxxxxxxxxxxxxxxx",
       "xxxxxxxxxxxxxxxxxxxxx" },
-    { "admin", "Rxxxxxxxxxxxxxxxxxxxx", "Rxxxxxxxxxxxxxxxxxxxx", "Wxxxxxxxxxxxxxxxxxxxx",
+    { "admin", "Rxxxxxxxxxxxxxxxxxxxx", ".xxxxxxxxxxxxxxxxxxxx", "xxxxxxxxxxxxxxxxxxxxx",
       "xxxxxxxxxxxxxxxxxxxxx" },
     { "stranger", "R..................RR", "x..........x.xx..x.RR", "x...xxx....x.xxxxxxWx",
       "xxxxxxxx..xxxxxxxxxxR" },

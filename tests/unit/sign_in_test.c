@@ -347,7 +347,7 @@ static void accounts_are_made_once_and_for_somebody(void **state)
     account = (struct account_new){ .name = STR("ghost"), .practitioner = STR("nobody") };
     assert_false(account_add(fixture->access, &fixture->arena, &account, &password, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
-    must(account_list(fixture->access, &fixture->arena, &accounts, &error), &error);
+    must(account_list(fixture->access, &fixture->arena, NULL, &accounts, &error), &error);
     assert_int_equal(accounts->count, 1);
     const char *text = arena_cstr(&fixture->arena, json_write_arena(&fixture->arena, accounts));
     assert_null(strstr(text, "argon2"));
