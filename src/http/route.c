@@ -83,7 +83,8 @@ static int segment_rank(const struct route_segment *segment)
     return segment->before.len + segment->after.len > 0 ? 2 : 1;
 }
 
-/* More specific first; longer first where one is the beginning of the other. */
+/* More specific first. Where one is the beginning of the other they only meet when the longer one goes on with a
+ * rest that takes nothing: then the shorter one is the specific one. */
 static int pattern_compare(const void *a, const void *b)
 {
     const struct route_pattern *left = a;
@@ -95,7 +96,7 @@ static int pattern_compare(const void *a, const void *b)
         }
     }
     if (left->segments_count != right->segments_count) {
-        return left->segments_count > right->segments_count ? -1 : 1;
+        return left->segments_count < right->segments_count ? -1 : 1;
     }
     return str_compare(left->template, right->template);
 }

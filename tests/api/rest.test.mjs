@@ -144,6 +144,8 @@ describe('many resources', () => {
     assert.equal(new Set(seen).size, 7);
     assert.equal((await d.must('GET', `/fhir/Patient?family=${encodeURIComponent(family)}&_summary=count`)).total, 7);
     assert.equal((await d.search('Patient', { family, gender: 'male' })).length, 7);
+    const all = await d.must('GET', `/fhir?_type=Patient&_lastUpdated=gt2020&_count=2`);
+    assert.equal(all.entry.length, 2);
     const large = await d.request('GET', '/fhir/Patient?_count=50');
     assert.equal(large.headers.get('content-encoding'), 'gzip');
     const plain = await d.request('GET', '/fhir/Patient?_count=50', undefined, { 'Accept-Encoding': 'identity' });

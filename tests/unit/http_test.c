@@ -854,6 +854,8 @@ static void the_most_specific_row_wins(void **state)
         { HTTP_GET, "/fhir/{type}", .handle = hello },
         { HTTP_GET, "/img/{series}/{n}.jpg", .handle = hello },
         { HTTP_GET, "/assets/{file*}", .handle = hello },
+        { HTTP_GET, "/assets", .handle = hello },
+        { HTTP_GET, "/only/{file*}", .handle = hello },
     };
     static const struct {
         const char *path;
@@ -872,7 +874,8 @@ static void the_most_specific_row_wins(void **state)
         { "/img/1.2/7.jpg", "/img/{series}/{n}.jpg", "1.2" },
         { "/img/1.2/.jpg", "/{rest*}", "img/1.2/.jpg" },
         { "/assets/a/b.js", "/assets/{file*}", "a/b.js" },
-        { "/assets", "/assets/{file*}", "" },
+        { "/assets", "/assets", NULL },
+        { "/only", "/only/{file*}", "" },
         { "/", "/{rest*}", "" },
         { "/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t/u/v/w/x/y/z", "/{rest*}",
           "a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t/u/v/w/x/y/z" },
