@@ -77,18 +77,23 @@ static bool make_metadata(struct archive *archive, struct str study, struct str 
     return ok;
 }
 
-/* Under metadata_lock. */
+/* Under metadata_lock. A full disk does not stop reading: then the text is made anew each time. */
 static bool keep_metadata(struct archive *archive, struct str study, const struct archive_series_row *series,
                           struct buf *out, struct error *error)
 {
     char path[1200];
     int64_t instances_count = 0;
     char name[ARCHIVE_PACK_BYTES];
+    struct error not_kept = { 0 };
     archive_pack_name(series->uid, name);
-    return archive_pack_path(archive, name, ".json.gz", path, sizeof path, error) &&
-           make_metadata(archive, study, series->uid, out, &instances_count, error) &&
-           file_write_atomically(path, buf_str(out), 0600, error) &&
-           archive_index_set_metadata(archive->index, series->uid, instances_count, error);
+    if (!make_metadata(archive, study, series->uid, out, &instances_count, error)) {
+        return false;
+    }
+    bool is_kept = archive_pack_path(archive, name, ".json.gz", path, sizeof path, &not_kept) &&
+                   file_write_atomically(path, buf_str(out), 0600, &not_kept) &&
+                   archive_index_set_metadata(archive->index, series->uid, instances_count, &not_kept);
+    (void)is_kept;
+    return true;
 }
 
 bool archive_metadata_refresh(struct archive *archive, struct str study, struct error *error)

@@ -320,6 +320,23 @@ static void metadata_is_kept(void **state)
     assert_int_equal(fixture->error.kind, ERROR_NOT_FOUND);
 }
 
+/* The text cannot be written beside the pack (here: a folder has its name): it is made for each who asks. */
+static void metadata_without_room(void **state)
+{
+    struct fixture *fixture = *state;
+    struct str packed;
+    struct str etag;
+    add_slice(fixture, 1, 0, false);
+    archive_batch_flush(fixture->batch);
+    assert_int_equal(
+        shell_run("cd '%s' && for p in */*.pack; do mkdir ${p%%.pack}.json.gz; done", fixture->folder), 0);
+    for (unsigned round = 0; round < 2; round++) {
+        assert_true(archive_series_metadata(fixture->archive, &fixture->arena, STR("2.25.100"),
+                                            STR("2.25.101"), &packed, &etag, &fixture->error));
+        assert_true(packed.len > 20);
+    }
+}
+
 static void reads_back_what_came(void **state)
 {
     struct fixture *fixture = *state;
@@ -405,13 +422,10 @@ static void a_torn_tail_and_a_lost_index_are_mended(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(stores_and_tells_once),
-        TEST(the_same_is_fine_and_other_bytes_are_refused),
-        TEST(bad_instances_are_refused),
-        TEST(queries),
-        TEST(metadata_is_kept),
-        TEST(reads_back_what_came),
-        TEST(a_torn_tail_and_a_lost_index_are_mended),
+        TEST(stores_and_tells_once),     TEST(the_same_is_fine_and_other_bytes_are_refused),
+        TEST(bad_instances_are_refused), TEST(queries),
+        TEST(metadata_is_kept),          TEST(metadata_without_room),
+        TEST(reads_back_what_came),      TEST(a_torn_tail_and_a_lost_index_are_mended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
