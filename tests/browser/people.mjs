@@ -11,7 +11,7 @@ const pictures = path.join(root, 'build', 'screens');
 
 const FLAGS = ['--no-sandbox', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--font-render-hinting=none',
   '--force-color-profile=srgb', '--hide-scrollbars'];
-const WAIT_MS = 30_000;
+const WAIT_MS = 45_000;
 
 export async function startBrowser() {
   const { chromium } = fromWeb('playwright-core');
@@ -43,7 +43,7 @@ export class Person {
 
   async open(address) {
     await this.page.goto(this.base + address);
-    await this.page.waitForSelector('h1');
+    await this.page.waitForSelector('h1', { state: 'attached' });
   }
 
   /** A button by its words, the one that can be pressed. */

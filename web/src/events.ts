@@ -3,7 +3,7 @@ import { useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 
 interface Change { type: string; id: string; version: string }
-type Message = { type: 'change'; data: string } | { type: 'line'; up: boolean };
+type Message = { type: 'change'; data: string } | { type: 'line'; up: boolean } | { type: 'reset' };
 
 const GATHER_MS = 250;
 
@@ -38,6 +38,7 @@ export function useEvents(sessionKey: string): boolean {
     let wasDown = false;
 
     const take = (message: Message) => {
+      if (message.type === 'reset') return void client.invalidateQueries();
       if (message.type === 'line') {
         setUp(message.up);
         if (message.up && wasDown) void client.invalidateQueries();
@@ -76,6 +77,7 @@ function listenTogether(take: (message: Message) => void): () => void {
 function listenAlone(take: (message: Message) => void): () => void {
   const source = new EventSource('/events');
   source.addEventListener('change', (event) => take({ type: 'change', data: (event as MessageEvent<string>).data }));
+  source.addEventListener('reset', () => take({ type: 'reset' }));
   source.onopen = () => take({ type: 'line', up: true });
   source.onerror = () => take({ type: 'line', up: false });
   return () => source.close();

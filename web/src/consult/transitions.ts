@@ -119,10 +119,9 @@ export function useTakeTransition(task: Task | undefined) {
       return takeTransition(task, toParameters(transition, values));
     },
     onSettled: () => {
-      void client.invalidateQueries({ queryKey: ['consult'] });
-      void client.invalidateQueries({ queryKey: ['transitions'] });
-      void client.invalidateQueries({ queryKey: ['list', 'Task'] });
-      void client.invalidateQueries({ queryKey: ['fhir', 'Task'] });
+      // A step may touch any record; what is kept for long (the session, slices) it does not.
+      const touched = ['consult', 'transitions', 'list', 'fhir', 'indicators'];
+      void client.invalidateQueries({ predicate: ({ queryKey }) => touched.includes(String(queryKey[0])) });
     },
   });
 }

@@ -3,8 +3,8 @@
 import { ApiError, call, LineError } from '../fhir';
 import { readDicomHead, type DicomHead } from './dicom-header';
 
-const BATCH_BYTES_MAX = 8 * 1024 * 1024;
-const BATCH_FILES_MAX = 40;
+const BATCH_BYTES_MAX = 32 * 1024 * 1024;
+const BATCH_FILES_MAX = 400;
 const TRIES = 4;
 const WAIT_MS = 1_500;
 const FILES_MAX = 20_000;

@@ -46,6 +46,7 @@ export default function PrintPage() {
     <main className="print-page">
       <div className="print-bar">
         <Button icon={<ArrowLeftOutlined />} onClick={() => void navigate(`/consults/${taskId ?? ''}`)}>{t('common.back')}</Button>
+        <h1 className="visually-hidden">{t('print.title')}</h1>
         <span className="hint">{t(signed ? 'print.signedNote' : 'print.draftNote')}</span>
         <Button type="primary" icon={<PrinterOutlined />} onClick={() => window.print()}>{t('print.do')}</Button>
       </div>

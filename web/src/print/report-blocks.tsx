@@ -34,7 +34,7 @@ class BlockList {
 
 export function reportBlocks(consult: Consult, directory: Directory, t: TFunction, language: Language): Block[] {
   const list = new BlockList();
-  list.add(<h1 className="report-title">{t('print.title')}</h1>);
+  list.add(<p className="report-title">{t('print.title')}</p>);
   list.add(<FactTable consult={consult} directory={directory} t={t} language={language} />);
   list.heading(t('print.question'));
   list.text(consult.request?.reasonCode?.[0]?.text, t('consult.reason'));

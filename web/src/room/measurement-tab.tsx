@@ -30,15 +30,24 @@ interface MeasurementProps {
 
 export function MeasurementTab({ study, reports, hasOverlay, overlay, onOverlay, onSlice }: MeasurementProps) {
   const { t } = useTranslation();
-  const mine = reports.filter((report) => report.imagingStudy?.some((one) => idOf(one.reference) === study?.id));
+  const mine = reports
+    .filter((report) => report.imagingStudy?.some((one) => idOf(one.reference) === study?.id))
+    .sort((a, b) => (b.meta?.lastUpdated ?? '').localeCompare(a.meta?.lastUpdated ?? ''));
+  const [newest, ...older] = mine;
   if (!study) return <Empty title={t('measurement.noStudy')} />;
-  if (mine.length === 0) return <Empty title={t('measurement.none')} help={t('measurement.noneHelp')} />;
+  if (!newest) return <Empty title={t('measurement.none')} help={t('measurement.noneHelp')} />;
   return (
     <>
       {hasOverlay ? (
         <label className="overlay-switch"><Switch size="small" checked={overlay} onChange={onOverlay} /> {t('viewer.overlay')}</label>
       ) : null}
-      {mine.map((report) => <MeasurementReport key={report.id} report={report} onSlice={onSlice} />)}
+      <MeasurementReport report={newest} onSlice={onSlice} />
+      {older.length > 0 ? (
+        <details className="older">
+          <summary>{t('measurement.older', { n: older.length })}</summary>
+          {older.map((report) => <MeasurementReport key={report.id} report={report} onSlice={onSlice} />)}
+        </details>
+      ) : null}
     </>
   );
 }
