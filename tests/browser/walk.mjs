@@ -214,7 +214,7 @@ export async function print(doctor, taskId) {
     assert.match(text, new RegExp(`第 ${index + 1} 页 / 共 ${count} 页`));
   }
   assert.equal(await page.locator('.watermark').count(), 0);
-  await doctor.sees('会诊专用章');
+  await sheets.last().getByText('会诊专用章').waitFor();
   await doctor.keep('11-report');
 }
 
