@@ -96,7 +96,8 @@ describe('the path through the screens', { skip: why, timeout: 900_000 }, () => 
 
   step('identity is read back, the images are read, a word is said', async () => {
     await walk.start(at.lead, task);
-    await walk.readImages(at.lead, '06-room');
+    await walk.readImages(at.lead);
+    await walk.measured(at.lead, '06-room');
     await walk.say(at.lead, '右下叶请看这一层。');
     await at.doctor.open(`/consults/${task}?tab=discussion`);
     await at.doctor.sees('右下叶请看这一层。');

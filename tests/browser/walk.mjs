@@ -242,3 +242,19 @@ export async function people(admin, doctor) {
   await admin.sees(doctor.name);
   assert.equal(await page.getByText('冉山茶').count(), 0, 'an administrator sees no patient');
 }
+
+/** The agreed measurement beside the images, and its mask over them. */
+export async function measured(expert, picture) {
+  const { page } = expert;
+  await page.locator('[role=tab][data-tab=measurement]').click();
+  await expert.sees('按左右肺');
+  await page.locator('.viewer-overlay button[role=switch]').click();
+  await page.waitForFunction(() => {
+    const canvas = document.querySelector('.viewer-stage canvas:not(.is-loading)');
+    if (!canvas) return false;
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    for (let at = 0; at < data.length; at += 4) if (Math.abs(data[at] - data[at + 2]) > 30) return true;
+    return false;
+  });
+  await expert.keep(picture);
+}

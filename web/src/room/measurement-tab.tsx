@@ -61,7 +61,10 @@ function useMeasurement(report: DiagnosticReport) {
         ids.length > 0 ? search('Observation', { _id: ids.join(','), _count: 200 }) : undefined,
         search('Task', { focus: `DiagnosticReport/${report.id ?? ''}`, code: `${codes('workflow')}|ct-measurement` }),
       ]);
-      return { observations: resourcesOf<Observation>(observations, 'Observation'), task: resourcesOf<Task>(tasks, 'Task')[0] };
+      // In the order in which the report names them.
+      const order = new Map(ids.map((id, index) => [id, index]));
+      const found = resourcesOf<Observation>(observations, 'Observation').sort((a, b) => (order.get(a.id) ?? 0) - (order.get(b.id) ?? 0));
+      return { observations: found, task: resourcesOf<Task>(tasks, 'Task')[0] };
     },
   });
 }
