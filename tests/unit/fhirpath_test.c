@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "fhirpath/fhirpath.h"
 #include "fhirpath/units.h"
+#include "model/model.h"
 
 static struct arena arena = { .bytes_max = 256u << 20 };
 
@@ -428,6 +429,56 @@ static void finds_equals_in_long_lists(void **state)
     buf_deinit(&buf);
 }
 
+static bool is_accepted(struct str expression, struct str type)
+{
+    struct arena own = { .bytes_max = 8u << 20 };
+    struct error error = { 0 };
+    const struct fhirpath *path = fhirpath_compile(&own, expression, &error);
+    bool ok = path != NULL && fhirpath_check(path, &own, type, &error);
+    if (!ok) {
+        print_message("%.*s: %s\n", STR_FMT(type), error.text);
+    }
+    arena_deinit(&own);
+    return ok;
+}
+
+/* "Organization.telecom" is the element's type. */
+static struct str type_of_path(struct str path)
+{
+    size_t dot = str_find_last_char(path, '.');
+    const struct model_type *type = model_type_find(path);
+    if (type == NULL && dot < path.len) {
+        const struct model_element *element =
+            model_element_find(model_type_find(str_slice(path, 0, dot)), str_skip(path, dot + 1));
+        type = element == NULL ? NULL : element->type;
+    }
+    return type == NULL ? STR_NONE : type->name;
+}
+
+static void accepts_what_the_standard_writes(void **state)
+{
+    (void)state;
+    size_t refused = 0;
+    size_t resources_count = 0;
+    size_t invariants_count = 0;
+    const struct model_type *const *resources = model_resources(&resources_count);
+    const struct model_invariant *invariants = model_invariants(&invariants_count);
+    assert_true(resources_count > 140);
+    assert_true(invariants_count > 200);
+    for (size_t i = 0; i < resources_count; i++) {
+        size_t count = 0;
+        const struct model_search_parameter *list = model_search_list(resources[i]->name, &count);
+        for (size_t k = 0; k < count; k++) {
+            bool has_path = list[k].expression.len > 0;
+            refused += has_path && !is_accepted(list[k].expression, resources[i]->name) ? 1 : 0;
+        }
+    }
+    for (size_t i = 0; i < invariants_count; i++) {
+        refused += is_accepted(invariants[i].expression, type_of_path(invariants[i].path)) ? 0 : 1;
+    }
+    assert_int_equal(refused, 1); /* cid-0 of R4 asks for a name that ChargeItemDefinition does not have */
+}
+
 static void checks_narratives(void **state)
 {
     (void)state;
@@ -534,6 +585,7 @@ int main(void)
         cmocka_unit_test(runs_out_of_memory_with_an_error),
         cmocka_unit_test(makes_json_and_paths),
         cmocka_unit_test(finds_equals_in_long_lists),
+        cmocka_unit_test(accepts_what_the_standard_writes),
         cmocka_unit_test(checks_narratives),
         cmocka_unit_test(many_threads_share_one_compiled_form),
         cmocka_unit_test(works_without_a_known_type),
