@@ -473,14 +473,22 @@ static bool filter_count(struct search_run *run, uint64_t most, uint64_t *count,
 bool search_driver_choose(struct search_run *run, struct error *error)
 {
     const struct search_query *query = run->query;
+    const struct store_filter *filter = run->search->filter;
+    uint64_t as_of_seq = run->place.as_of_seq;
     uint64_t most = query->sorts_count > 0 ? SORT_MEMORY_MAX + 1 : DRIVER_COUNT_MAX;
-    if (!criterion_choose(run->reader, run->arena, run->search->filter, run->place.as_of_seq, query->criteria,
-                          most, &run->driver, &run->driver_count, error)) {
+    if (!criterion_choose(run->reader, run->arena, filter, as_of_seq, query->criteria, DRIVER_COUNT_MAX,
+                          &run->driver, &run->driver_count, error)) {
+        return false;
+    }
+    /* Whether they can be sorted in memory is asked of the chosen one only. */
+    if (run->driver != NULL && run->driver_count >= DRIVER_COUNT_MAX && query->sorts_count > 0 &&
+        !criterion_count(run->reader, run->arena, filter, as_of_seq, run->driver, most, &run->driver_count,
+                         error)) {
         return false;
     }
     /* Somebody who may see little should not wait for all that he may not see to be looked at. */
     uint64_t visible = 0;
-    if (run->driver_count >= DRIVER_COUNT_MAX && filter_drives(run->search->filter, query->type)) {
+    if (run->driver_count >= DRIVER_COUNT_MAX && filter_drives(filter, query->type)) {
         if (!filter_count(run, most, &visible, error)) {
             return false;
         }
