@@ -424,6 +424,13 @@ static enum MHD_Result run_here(struct http_exchange *exchange,
     }
 }
 
+/* It waited so long that nobody waits for it any more: better to say so than to do the work. */
+static bool is_late(const struct http_exchange *exchange)
+{
+    return (exchange->request.route->flags & HTTP_ROUTE_NO_DEADLINE) == 0 &&
+           clock_monotonic_us() > exchange->request.deadline_us;
+}
+
 /* On a pool thread; the connection is suspended and comes back to its network thread by a resume. */
 void exchange_run_in_pool(struct http_exchange *exchange)
 {
@@ -436,7 +443,12 @@ void exchange_run_in_pool(struct http_exchange *exchange)
         return;
     }
     atomic_store(&exchange->turn, TURN_RUNNING);
-    enum http_verdict verdict = exchange->pool_run(&exchange->request);
+    enum http_verdict verdict = HTTP_DONE;
+    if (is_late(exchange)) {
+        refuse_busy(exchange);
+    } else {
+        verdict = exchange->pool_run(&exchange->request);
+    }
     exchange->in_pool = false;
     exchange->step = verdict == HTTP_DONE ? STEP_ANSWER : STEP_RESUMED;
     int running = TURN_RUNNING;
@@ -462,6 +474,8 @@ static enum MHD_Result on_whole(struct http_exchange *exchange)
     struct http_request *request = &exchange->request;
     const struct http_route *route = request->route;
     connection_phase(exchange, CONNECTION_BUSY, 0);
+    /* A slow line is not the server's lateness: time counts from the end of the body. */
+    request->deadline_us = clock_monotonic_us() + (int64_t)request->server->options.deadline_ms * 1000;
     if (exchange->refused) {
         return response_queue(exchange);
     }

@@ -49,7 +49,7 @@ enum http_route_flags {
     HTTP_ROUTE_POOL = 1,       /* handle (and on_data) run in the pool; 503 when its queue is full */
     HTTP_ROUTE_STREAM = 2,     /* the body goes to on_data in pieces; body_bytes_max 0 means no limit */
     HTTP_ROUTE_FORM_BODY = 4,  /* an application/x-www-form-urlencoded body is added to the pairs */
-    HTTP_ROUTE_NO_DEADLINE = 8 /* streams and large answers: not counted as late by slow readers */
+    HTTP_ROUTE_NO_DEADLINE = 8 /* uploads, streams, large answers: begun however late */
 };
 
 /* One row. Templates: "/fhir/{type}/{id}"; a parameter fills one segment and may have text before and

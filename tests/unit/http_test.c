@@ -26,6 +26,8 @@
 #include "http/route.h"
 #include "http/stream.h"
 
+enum { DEADLINE_MS = 3000 };
+
 struct fixture {
     struct arena arena;
     struct http_server *server;
@@ -263,6 +265,7 @@ static int start(void **state)
         .pool_threads = 2,
         .pool_queue_max = 2,
         .body_timeout_s = 1,
+        .deadline_ms = DEADLINE_MS,
         .streams_max = 4,
         .routes = routes,
         .routes_count = sizeof routes / sizeof routes[0],
@@ -685,6 +688,36 @@ static void a_full_pool_says_try_again(void **state)
     }
 }
 
+static void work_that_waited_too_long_is_not_begun(void **state)
+{
+    struct fixture *fixture = *state;
+    (void)pthread_mutex_lock(&fixture->lock);
+    fixture->pool_blocked = true;
+    fixture->pool_entered = 0;
+    (void)pthread_mutex_unlock(&fixture->lock);
+    int fds[3];
+    for (int i = 0; i < 3; i++) {
+        fds[i] = dial(fixture);
+        say(fds[i], "GET /pool" REST);
+        (void)pthread_mutex_lock(&fixture->lock);
+        while (i < 2 && fixture->pool_entered <= i) {
+            (void)pthread_cond_wait(&fixture->changed, &fixture->lock);
+        }
+        (void)pthread_mutex_unlock(&fixture->lock);
+    }
+    (void)usleep((DEADLINE_MS + 300) * 1000);
+    (void)pthread_mutex_lock(&fixture->lock);
+    fixture->pool_blocked = false;
+    (void)pthread_cond_broadcast(&fixture->changed);
+    (void)pthread_mutex_unlock(&fixture->lock);
+    assert_has(hear(fixture, fds[0], NULL), "\r\n\r\npool");
+    assert_has(hear(fixture, fds[1], NULL), "\r\n\r\npool");
+    assert_has(hear(fixture, fds[2], NULL), "HTTP/1.1 503");
+    for (int i = 0; i < 3; i++) {
+        (void)close(fds[i]);
+    }
+}
+
 /* ---- event streams ---- */
 
 static struct http_stream *open_stream(struct fixture *fixture, int *fd)
@@ -921,6 +954,7 @@ int main(void)
         cmocka_unit_test(queries_and_forms_are_decoded),
         cmocka_unit_test(held_requests_are_resumed_from_other_threads),
         cmocka_unit_test(a_full_pool_says_try_again),
+        cmocka_unit_test(work_that_waited_too_long_is_not_begun),
         cmocka_unit_test(events_are_delivered_and_streams_end),
         cmocka_unit_test(readers_that_leave_or_lag_are_closed),
         cmocka_unit_test(streams_are_counted),
