@@ -272,6 +272,7 @@ static inline void put_grants(struct fixture *fixture)
           0); /* too early: the status keeps it hidden */
     grant(fixture, "PractitionerRole/lead", "Bundle/document", 0);
     grant(fixture, "PractitionerRole/second", "Bundle/document", 0);
+    grant(fixture, "Organization/commission|commander", "Patient/pat", 0);
     grant(fixture, "Organization/county|county-doctor", "Bundle/document", 0);
     grant(fixture, "Organization/county|county-doctor", "Task/consult-1", 0);
     grant(fixture, "Organization/county|county-doctor", "Encounter/hub", 0);
