@@ -429,6 +429,12 @@ bool dimse_server_start(struct arena *arena, struct archive *archive, const stru
     }
     made->archive = archive;
     made->options = *options;
+    struct dimse_peer *peers = ARENA_ARRAY(arena, struct dimse_peer, options->peers_count + 1);
+    if (peers == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "no memory for the DICOM listener");
+    }
+    memcpy(peers, options->peers == NULL ? peers : options->peers, options->peers_count * sizeof *peers);
+    made->options.peers = peers;
     unsigned wanted = options->associations_max == 0 ? 16 : options->associations_max;
     made->options.associations_max = wanted > ASSOCIATIONS_MAX ? ASSOCIATIONS_MAX : wanted;
     made->listener = -1;

@@ -39,7 +39,7 @@ struct dimse_options {
 bool dimse_peer_parse(struct arena *arena, struct str text, struct dimse_peer *peer,
                       struct error *error) MUST_CHECK;
 
-/* Listens when it returns true. Options' texts must outlive the server. */
+/* Listens when it returns true. The texts of options and peers must outlive the server. */
 bool dimse_server_start(struct arena *arena, struct archive *archive, const struct dimse_options *options,
                         struct dimse_server **server, struct error *error) MUST_CHECK;
 uint16_t dimse_server_port(const struct dimse_server *server);
