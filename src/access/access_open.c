@@ -18,7 +18,7 @@ enum {
 };
 
 static const size_t password_memory_bytes = 64u * 1024 * 1024;
-static const unsigned long long password_operations = 3;
+static const unsigned long long password_operations = 2;
 
 static int64_t wall_clock(void *context)
 {

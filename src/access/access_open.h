@@ -31,7 +31,7 @@ struct access_options {
     struct access_directory directory;
     int64_t (*now_ms)(void *context); /* NULL takes the wall clock */
     void *now_context;
-    unsigned long long password_operations; /* argon2id; 0 takes 3 */
+    unsigned long long password_operations; /* argon2id; 0 takes 2 */
     size_t password_memory_bytes;           /* 0 takes 64 MiB */
     uint32_t idle_seconds;                  /* 0 takes 30 minutes */
     uint32_t session_seconds;               /* 0 takes 12 hours */
