@@ -30,7 +30,7 @@ def count(passed=0, failed=0, skipped=0, what=''):
 
 
 def run(command, **options):
-    env = dict(os.environ, SHANHAI_SHARED=SHARED, **options.pop('env', {}))
+    env = {**os.environ, **options.pop('env', {}), 'SHANHAI_SHARED': SHARED}
     return subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors='replace', stdin=subprocess.DEVNULL, **options)
 
