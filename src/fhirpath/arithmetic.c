@@ -150,7 +150,7 @@ static bool concatenate(const struct operands *operands, struct error *error)
             return run_fail(run, operands->expression, "more than one item where one is allowed", error);
         }
         if (sides[i]->count == 1) {
-            struct fhirpath_item value = fhirpath_item_to_system(run->arena, &sides[i]->items[0]);
+            struct fhirpath_item value = run_value(run, &sides[i]->items[0]);
             bool is_empty = value.kind == FHIRPATH_NODE && value.node.value == NULL;
             if (value.kind != FHIRPATH_STRING && !is_empty) {
                 return run_fail(run, operands->expression, "strings are needed", error);
@@ -212,8 +212,8 @@ bool evaluate_arithmetic(const struct operands *operands, struct error *error)
         return run_fail(operands->run, operands->expression, "more than one item where one is allowed",
                         error);
     }
-    struct fhirpath_item a = fhirpath_item_to_system(operands->run->arena, &left->items[0]);
-    struct fhirpath_item b = fhirpath_item_to_system(operands->run->arena, &right->items[0]);
+    struct fhirpath_item a = run_value(operands->run, &left->items[0]);
+    struct fhirpath_item b = run_value(operands->run, &right->items[0]);
     if (has_no_value(&a) || has_no_value(&b)) {
         return true;
     }
@@ -229,7 +229,7 @@ bool evaluate_sign(struct run *run, const struct expression *expression, const s
     if (in->count > 1) {
         return run_fail(run, expression, "more than one item where one is allowed", error);
     }
-    struct fhirpath_item value = fhirpath_item_to_system(run->arena, &in->items[0]);
+    struct fhirpath_item value = run_value(run, &in->items[0]);
     if (has_no_value(&value)) {
         return true;
     }

@@ -42,6 +42,17 @@ static bool number_equal(const struct json *a, const struct json *b)
     return decimal_compare(left, right) == 0;
 }
 
+static bool json_string_equal(const struct comparison *comparison, const struct json *a, const struct json *b)
+{
+    struct str left = json_text(comparison->arena, a);
+    struct str right = json_text(comparison->arena, b);
+    bool exhausted = left.at == NULL || right.at == NULL;
+    if (exhausted && comparison->run != NULL) {
+        comparison->run->exhausted = true;
+    }
+    return !exhausted && str_equal(left, right);
+}
+
 /* Loosely: in any order. */
 static bool array_equal(const struct comparison *comparison, const struct json *a, const struct json *b,
                         bool loosely)
@@ -93,7 +104,7 @@ static bool json_value_equal(const struct comparison *comparison, const struct j
     case JSON_NUMBER:
         return number_equal(a, b);
     case JSON_STRING:
-        return str_equal(json_text(comparison->arena, a), json_text(comparison->arena, b));
+        return json_string_equal(comparison, a, b);
     case JSON_ARRAY:
         return array_equal(comparison, a, b, loosely);
     case JSON_OBJECT:
@@ -156,11 +167,13 @@ static void take_text_as_moment(struct fhirpath_item *text, const struct fhirpat
     }
 }
 
-static void both_to_system(struct arena *arena, const struct fhirpath_item *a, const struct fhirpath_item *b,
-                           struct fhirpath_item *left, struct fhirpath_item *right)
+static void both_to_system(const struct comparison *comparison, const struct fhirpath_item *a,
+                           const struct fhirpath_item *b, struct fhirpath_item *left,
+                           struct fhirpath_item *right)
 {
-    *left = fhirpath_item_to_system(arena, a);
-    *right = fhirpath_item_to_system(arena, b);
+    bool has_run = comparison->run != NULL;
+    *left = has_run ? run_value(comparison->run, a) : fhirpath_item_to_system(comparison->arena, a);
+    *right = has_run ? run_value(comparison->run, b) : fhirpath_item_to_system(comparison->arena, b);
     take_text_as_moment(left, a, right);
     take_text_as_moment(right, b, left);
 }
@@ -234,7 +247,7 @@ static enum truth equal_in(const struct comparison *comparison, const struct fhi
     }
     struct fhirpath_item left = { 0 };
     struct fhirpath_item right = { 0 };
-    both_to_system(comparison->arena, a, b, &left, &right);
+    both_to_system(comparison, a, b, &left, &right);
     return values_equal(comparison, &left, &right);
 }
 
@@ -274,7 +287,7 @@ static bool equivalent_in(const struct comparison *comparison, const struct fhir
 {
     struct fhirpath_item left = { 0 };
     struct fhirpath_item right = { 0 };
-    both_to_system(comparison->arena, a, b, &left, &right);
+    both_to_system(comparison, a, b, &left, &right);
     if (is_number(&left) && is_number(&right)) {
         return decimals_equivalent(number_of(&left), number_of(&right));
     }
@@ -338,6 +351,7 @@ bool list_equivalent(struct run *run, const struct list *a, const struct list *b
     }
     bool *taken = arena_calloc(run->arena, b->count + 1, sizeof *taken);
     if (taken == NULL) {
+        run->exhausted = true;
         return false;
     }
     for (size_t i = 0; i < a->count; i++) {
@@ -392,7 +406,7 @@ bool item_compare(struct run *run, const struct fhirpath_item *a, const struct f
 {
     struct fhirpath_item left = { 0 };
     struct fhirpath_item right = { 0 };
-    both_to_system(run->arena, a, b, &left, &right);
+    both_to_system(&(struct comparison){ .arena = run->arena, .run = run }, a, b, &left, &right);
     *known = true;
     if (is_number(&left) && is_number(&right)) {
         *order = decimal_compare(number_of(&left), number_of(&right));

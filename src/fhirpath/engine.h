@@ -25,6 +25,8 @@ struct run {
     int64_t now_ms;                    /* 0 until asked for */
     uint32_t steps;
     uint32_t steps_max;
+    bool
+        exhausted; /* a value could not be made for want of memory and counted as absent: the end is an error */
 };
 
 /* What $this, $index and $total mean at a place of the expression. */
@@ -89,6 +91,8 @@ bool run_out_of_memory(struct error *error); /* always false */
 /* Counts work against the budget: ERROR_TOO_COSTLY. */
 bool run_spend(struct run *run, size_t steps, struct error *error) MUST_CHECK;
 int64_t run_now_ms(struct run *run);
+/* fhirpath_item_to_system that notices when memory ran out. */
+struct fhirpath_item run_value(struct run *run, const struct fhirpath_item *item);
 
 /* ---- evaluation ---- */
 bool evaluate(struct run *run, const struct expression *expression, const struct scope *scope,
@@ -114,8 +118,8 @@ bool run_fail(const struct run *run, const struct expression *at, const char *wh
 /* Three values of logic. */
 enum truth { TRUTH_FALSE, TRUTH_TRUE, TRUTH_EMPTY };
 /* N1 4.5: empty, one boolean, or one item of another kind as true; ERROR_RULE else. */
-bool list_truth(const struct run *run, const struct expression *at, const struct list *list,
-                enum truth *truth, struct error *error) MUST_CHECK;
+bool list_truth(struct run *run, const struct expression *at, const struct list *list, enum truth *truth,
+                struct error *error) MUST_CHECK;
 
 /* ---- navigation (navigate.c) ---- */
 bool node_children_named(struct run *run, const struct fhirpath_item *item, struct str name, struct list *out,

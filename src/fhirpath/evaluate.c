@@ -184,7 +184,7 @@ static bool evaluate_item_at(struct call *call, struct error *error)
     if (index.count == 0) {
         return true;
     }
-    struct fhirpath_item value = fhirpath_item_to_system(call->run->arena, &index.items[0]);
+    struct fhirpath_item value = run_value(call->run, &index.items[0]);
     if (index.count > 1 || value.kind != FHIRPATH_INTEGER) {
         return call_fail(call, "the index must be one integer", error);
     }
@@ -438,6 +438,9 @@ bool fhirpath_evaluate(const struct fhirpath *path, struct fhirpath_context *con
     bool ok = evaluate(&run, path->root, &scope, &out, error);
     regex_cache_close(run.regex);
     context->steps = run.steps;
+    if (ok && run.exhausted) {
+        return run_out_of_memory(error);
+    }
     if (ok) {
         *result = (struct fhirpath_collection){ .items = out.items, .count = out.count };
     }

@@ -207,7 +207,7 @@ bool function_comparable(struct call *call, struct error *error)
     if (!given || other.count == 0) {
         return true;
     }
-    struct fhirpath_item b = fhirpath_item_to_system(call->run->arena, &other.items[0]);
+    struct fhirpath_item b = run_value(call->run, &other.items[0]);
     if (other.count > 1 || a.kind != FHIRPATH_QUANTITY || b.kind != FHIRPATH_QUANTITY) {
         return call_fail(call, "two quantities are needed", error);
     }

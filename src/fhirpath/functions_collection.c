@@ -52,7 +52,7 @@ static bool over_booleans(struct call *call, bool wanted, bool need_all, struct 
 {
     bool result = need_all;
     for (size_t i = 0; i < call->in->count; i++) {
-        struct fhirpath_item value = fhirpath_item_to_system(call->run->arena, &call->in->items[i]);
+        struct fhirpath_item value = run_value(call->run, &call->in->items[i]);
         if (value.kind != FHIRPATH_BOOLEAN) {
             return call_fail(call, "every item must be a boolean", error);
         }
@@ -357,7 +357,7 @@ bool function_iif(struct call *call, struct error *error)
     }
     enum truth truth = TRUTH_EMPTY;
     if (criterion.count == 1) {
-        struct fhirpath_item value = fhirpath_item_to_system(call->run->arena, &criterion.items[0]);
+        struct fhirpath_item value = run_value(call->run, &criterion.items[0]);
         if (value.kind != FHIRPATH_BOOLEAN) {
             return call_fail(call, "the criterion must be a boolean", error);
         }

@@ -102,6 +102,7 @@ static bool as_string(struct run *run, const struct fhirpath_item *value, struct
         return false;
     }
     *out = fhirpath_item_of_string(fhirpath_item_text(run->arena, value));
+    run->exhausted = run->exhausted || out->string.at == NULL;
     return out->string.at != NULL;
 }
 
@@ -190,6 +191,7 @@ static bool as_quantity(struct run *run, const struct fhirpath_item *value, stru
     }
     struct fhirpath_quantity *kept = ARENA_NEW(run->arena, struct fhirpath_quantity);
     if (kept == NULL) {
+        run->exhausted = true;
         return false;
     }
     *kept = quantity;

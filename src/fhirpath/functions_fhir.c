@@ -99,7 +99,7 @@ bool function_get_value(struct call *call, struct error *error)
     if (call->in->count != 1) {
         return true;
     }
-    struct fhirpath_item value = fhirpath_item_to_system(call->run->arena, &call->in->items[0]);
+    struct fhirpath_item value = run_value(call->run, &call->in->items[0]);
     return value.kind == FHIRPATH_NODE || list_add(call->run, call->out, &value, error);
 }
 
@@ -225,7 +225,7 @@ bool function_resolve(struct call *call, struct error *error)
             item->node.value->kind == JSON_OBJECT) {
             reference = JSON_TEXT(call->run->arena, item->node.value, "reference");
         } else {
-            struct fhirpath_item value = fhirpath_item_to_system(call->run->arena, item);
+            struct fhirpath_item value = run_value(call->run, item);
             reference = value.kind == FHIRPATH_STRING ? value.string : STR_NONE;
         }
         if (reference.at != NULL && !add_resolved(call, item, reference, error)) {

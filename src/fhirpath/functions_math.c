@@ -161,7 +161,7 @@ static bool number_argument(struct call *call, struct fhirpath_item *value, stru
     if (list.count == 0) {
         return true;
     }
-    *value = fhirpath_item_to_system(call->run->arena, &list.items[0]);
+    *value = run_value(call->run, &list.items[0]);
     if (list.count > 1 || (value->kind != FHIRPATH_INTEGER && value->kind != FHIRPATH_DECIMAL)) {
         return call_fail(call, "the argument must be one number", error);
     }

@@ -331,7 +331,7 @@ bool function_join(struct call *call, struct error *error)
     }
     struct buf buf = { .bytes_max = LIMIT_RESOURCE_BYTES };
     for (size_t i = 0; i < call->in->count; i++) {
-        struct fhirpath_item value = fhirpath_item_to_system(call->run->arena, &call->in->items[i]);
+        struct fhirpath_item value = run_value(call->run, &call->in->items[i]);
         if (value.kind != FHIRPATH_STRING) {
             buf_deinit(&buf);
             return call_fail(call, "strings are needed", error);

@@ -30,6 +30,16 @@ int64_t run_now_ms(struct run *run)
     return run->now_ms;
 }
 
+struct fhirpath_item run_value(struct run *run, const struct fhirpath_item *item)
+{
+    struct fhirpath_item value = fhirpath_item_to_system(run->arena, item);
+    /* The text of a string is always there, but for memory. */
+    if (value.kind == FHIRPATH_NODE && value.node.value != NULL && value.node.value->kind == JSON_STRING) {
+        run->exhausted = true;
+    }
+    return value;
+}
+
 static bool list_reserve(struct run *run, struct list *list, size_t count, struct error *error)
 {
     if (list->count + count <= list->capacity) {
@@ -175,7 +185,7 @@ static bool single_value(struct call *call, const struct list *list, struct fhir
     if (list->count > 1) {
         return call_fail(call, "more than one item where one is allowed", error);
     }
-    *value = fhirpath_item_to_system(call->run->arena, &list->items[0]);
+    *value = run_value(call->run, &list->items[0]);
     *given = true;
     return true;
 }
@@ -240,8 +250,8 @@ bool call_input_string(struct call *call, struct str *text, bool *given, struct 
     return string_of(call, call->in, text, given, error);
 }
 
-bool list_truth(const struct run *run, const struct expression *at, const struct list *list,
-                enum truth *truth, struct error *error)
+bool list_truth(struct run *run, const struct expression *at, const struct list *list, enum truth *truth,
+                struct error *error)
 {
     if (list->count == 0) {
         *truth = TRUTH_EMPTY;
@@ -250,7 +260,7 @@ bool list_truth(const struct run *run, const struct expression *at, const struct
     if (list->count > 1) {
         return run_fail(run, at, "more than one item where a condition is needed", error);
     }
-    struct fhirpath_item value = fhirpath_item_to_system(run->arena, &list->items[0]);
+    struct fhirpath_item value = run_value(run, &list->items[0]);
     *truth = value.kind == FHIRPATH_BOOLEAN && !value.boolean ? TRUTH_FALSE : TRUTH_TRUE;
     return true;
 }
