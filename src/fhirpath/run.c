@@ -33,8 +33,9 @@ int64_t run_now_ms(struct run *run)
 struct fhirpath_item run_value(struct run *run, const struct fhirpath_item *item)
 {
     struct fhirpath_item value = fhirpath_item_to_system(run->arena, item);
-    /* The text of a string is always there, but for memory. */
-    if (value.kind == FHIRPATH_NODE && value.node.value != NULL && value.node.value->kind == JSON_STRING) {
+    /* The text of a string with escapes is made in the arena: it is absent only for want of memory. */
+    if (value.kind == FHIRPATH_NODE && value.node.value != NULL && value.node.value->kind == JSON_STRING &&
+        value.node.value->escaped) {
         run->exhausted = true;
     }
     return value;
