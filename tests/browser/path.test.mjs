@@ -21,6 +21,7 @@ describe('the path through the screens', { skip: why, timeout: 900_000 }, () => 
   let folder;
   let server;
   let browser;
+  let world;
   let task;
   const at = {};
   let broken = false;
@@ -40,7 +41,8 @@ describe('the path through the screens', { skip: why, timeout: 900_000 }, () => 
 
   const signIn = async (key, options = {}) => {
     const account = named(key)?.account ?? hospitals[key].admin;
-    return Person.signIn(browser, server.base, { account, password: PASSWORD, ...options });
+    const password = named(key) ? PASSWORD : world.admins[key].password;
+    return Person.signIn(browser, server.base, { account, password, ...options });
   };
 
   before(async () => {
@@ -48,7 +50,7 @@ describe('the path through the screens', { skip: why, timeout: 900_000 }, () => 
     const data = join(folder, 'data');
     const made = initHospitals(program, data);
     server = await startServer(program, data, ['--port', '0', '--dicom-port', '-1']);
-    await peopleOf(server.base, made);
+    world = await peopleOf(server.base, made);
     execFileSync(phantom, ['--out', join(folder, 'ct'), '--slices', '60', '--size', '256', '--patient-name', '冉山茶', '--patient-id', 'ZY20261120',
       '--sex', 'F', '--birth', '19680305', '--date', '20261121'], { stdio: 'ignore' });
     browser = await startBrowser();
