@@ -20,7 +20,7 @@ export const isLossy = (quality: Quality): boolean => quality !== 'high';
 
 export function sliceAddress(base: string, uid: string, look: Look): string {
   const { center, width } = look.window;
-  const overlay = look.overlay ? '&overlay=lung' : '';
+  const overlay = look.overlay ? '&overlay=mask' : '';
   return `${base}/instances/${uid}/rendered?window=${Math.round(center)},${Math.max(1, Math.round(width))},linear${SIZES[look.quality]}${overlay}`;
 }
 
