@@ -80,7 +80,7 @@ export class Person {
   }
 
   async sees(text) {
-    await this.page.getByText(text).first().waitFor();
+    await this.page.getByText(text).filter({ visible: true }).first().waitFor();
   }
 
   async hasState(text) {
