@@ -256,6 +256,7 @@ bool dicom_frame_decode(const struct dicom_image *image, struct str frame, void 
     case DICOM_CODEC_JPEG_LS:
         return codec_jpegls_decode(image, frame, out, out_bytes, error);
     case DICOM_CODEC_JPEG_LOSSLESS:
+        return codec_jpeg_lossless_decode(image, frame, out, out_bytes, error);
     case DICOM_CODEC_JPEG_2000:
     case DICOM_CODEC_OTHER:
         break;

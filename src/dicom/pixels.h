@@ -71,6 +71,8 @@ bool codec_rle_decode(const struct dicom_image *image, struct str frame, uint8_t
                       struct error *error) MUST_CHECK;
 bool codec_jpegls_decode(const struct dicom_image *image, struct str frame, uint8_t *out, size_t out_bytes,
                          struct error *error) MUST_CHECK;
+bool codec_jpeg_lossless_decode(const struct dicom_image *image, struct str frame, uint8_t *out,
+                                size_t out_bytes, struct error *error) MUST_CHECK;
 bool codec_jpeg_decode(const struct dicom_image *image, struct str frame, uint8_t *out, size_t out_bytes,
                        struct error *error) MUST_CHECK;
 

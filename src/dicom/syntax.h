@@ -8,7 +8,7 @@ enum dicom_codec {
     DICOM_CODEC_NATIVE,
     DICOM_CODEC_RLE,
     DICOM_CODEC_JPEG,          /* 8-bit baseline and extended with 8 bits */
-    DICOM_CODEC_JPEG_LOSSLESS, /* process 14: kept, not decoded yet */
+    DICOM_CODEC_JPEG_LOSSLESS, /* process 14 */
     DICOM_CODEC_JPEG_LS,
     DICOM_CODEC_JPEG_2000, /* kept, not decoded yet */
     DICOM_CODEC_OTHER,     /* video, HTJ2K, JPEG XL: kept, not decoded */

@@ -408,7 +408,15 @@ static void codecs_give_the_samples_back(void **state)
                   { "dcmcrle", 8, 0 },
                   { "dcmcjpls", 16, 0 },
                   { "dcmcjpls", 8, 0 },
-                  { "dcmcjpeg +eb +q 100", 8, 3 } };
+                  { "dcmcjpeg +eb +q 100", 8, 3 },
+                  { "dcmcjpeg +e1", 16, 0 },
+                  { "dcmcjpeg +e1", 8, 0 },
+                  { "dcmcjpeg +el +sv 2", 16, 0 },
+                  { "dcmcjpeg +el +sv 3", 16, 0 },
+                  { "dcmcjpeg +el +sv 4", 16, 0 },
+                  { "dcmcjpeg +el +sv 5", 16, 0 },
+                  { "dcmcjpeg +el +sv 6", 16, 0 },
+                  { "dcmcjpeg +el +sv 7", 16, 0 } };
     if (!has_dcmtk()) {
         skip();
     }
