@@ -284,9 +284,10 @@ export interface Provenance extends Resource {
   recorded: string;
   agent: { who?: Reference; onBehalfOf?: Reference }[];
   reason?: CodeableConcept[];
+  signature?: Signature[];
 }
 
-export interface Signature { type: Coding[]; when: string; who: Reference; data?: string; sigFormat?: string }
+export interface Signature { type: Coding[]; when: string; who: Reference; data?: string; sigFormat?: string; extension?: Extension[] }
 
 export interface BundleEntry {
   fullUrl?: string;

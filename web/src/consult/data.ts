@@ -23,6 +23,8 @@ export interface Consult {
   communications: Communication[];
   compositions: Composition[];
   provenances: Provenance[];
+  /** Signatures over single opinions. */
+  signatures: Provenance[];
   studies: ImagingStudy[];
   reports: DiagnosticReport[];
   conditions: Condition[];
@@ -72,9 +74,11 @@ async function loadConsult(taskId: string, client: QueryClient): Promise<Consult
   ]);
   const known = first.flat();
   const request = ofType<ServiceRequest>(known, 'ServiceRequest')[0];
+  const opinions = ofType<ClinicalImpression>(known, 'ClinicalImpression').map((one) => `ClinicalImpression/${one.id ?? ''}`);
   const shared = (await searchMany([
     ...searchesFor(request?.supportingInfo ?? []),
     { type: 'DiagnosticReport', parameters: { patient: task.for?.reference, _count: 50 } },
+    ...(opinions.length > 0 ? [{ type: 'Provenance', parameters: { target: opinions.join(','), _count: 50 } }] : []),
   ])).flat();
   remember(client, [task, ...known, ...shared]);
   return assemble(task, request, known, shared);
@@ -101,6 +105,7 @@ function assemble(task: Task, request: ServiceRequest | undefined, known: Resour
     communications: ofType<Communication>(known, 'Communication').sort((a, b) => (a.sent ?? '').localeCompare(b.sent ?? '')),
     compositions: ofType<Composition>(known, 'Composition'),
     provenances: ofType<Provenance>(known, 'Provenance').sort((a, b) => a.recorded.localeCompare(b.recorded)),
+    signatures: ofType<Provenance>(shared, 'Provenance').filter((one) => (one.signature ?? []).length > 0),
     studies,
     reports: unique(ofType<DiagnosticReport>(shared, 'DiagnosticReport')).filter((report) =>
       report.imagingStudy?.some((reference) => studyIds.has(idOf(reference.reference) ?? '')),

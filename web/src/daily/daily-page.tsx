@@ -17,7 +17,7 @@ import { unitText } from '../today/today-page';
 import { reportText } from './report-text';
 
 interface ReportFigure extends Indicator { previous?: number | null }
-export interface ReportSection { code: string; title: { zh: string; en: string }; indicators?: ReportFigure[]; text?: { zh: string; en: string } }
+export interface ReportSection { code?: string; title: { zh: string; en: string }; indicators?: ReportFigure[]; text?: { zh: string; en: string } }
 export interface DailyReport {
   date: string;
   asOf: string;
@@ -80,6 +80,8 @@ export default function DailyPage() {
 function ReportSheet({ report }: { report: DailyReport }) {
   const { t } = useTranslation();
   const language = useLanguage();
+  // The change against the day before stands only where that day is known.
+  const compared = report.sections.some((section) => section.indicators?.some((one) => one.previous !== undefined && one.previous !== null));
   const empty = report.sections.every((section) => (section.indicators ?? []).length === 0);
   return (
     <article className="panel daily-sheet">
@@ -87,18 +89,18 @@ function ReportSheet({ report }: { report: DailyReport }) {
       <p className="daily-sub">{[organizationText(report.organization), formatDate(report.date, language), t('today.asOf', { time: formatTime(report.asOf, language) })].filter(Boolean).join(' · ')}</p>
       {empty ? <Empty title={t('today.none')} help={t('today.noneHelp')} /> : null}
       {report.sections.map((section, index) => (
-        <section key={section.code}>
+        <section key={index}>
           <h3>{`${index + 1}. ${pick(section.title, language)}`}</h3>
           {section.text ? <p>{pick(section.text, language)}</p> : null}
           {(section.indicators ?? []).length > 0 ? (
             <table className="figures daily-table">
-              <thead><tr><th scope="col">{t('daily.figure')}</th><th scope="col">{t('daily.value')}</th><th scope="col">{t('daily.before')}</th><th scope="col">{t('daily.unit')}</th><th scope="col">{t('daily.rule')}</th></tr></thead>
+              <thead><tr><th scope="col">{t('daily.figure')}</th><th scope="col">{t('daily.value')}</th>{compared ? <th scope="col">{t('daily.before')}</th> : null}<th scope="col">{t('daily.unit')}</th><th scope="col">{t('daily.rule')}</th></tr></thead>
               <tbody>
                 {(section.indicators ?? []).map((indicator) => (
                   <tr key={indicator.code}>
                     <th scope="row">{pick(indicator.name, language)}</th>
                     <td className="daily-value">{formatNumber(indicator.value)}</td>
-                    <td>{change(indicator)}</td>
+                    {compared ? <td>{change(indicator)}</td> : null}
                     <td className="daily-text">{unitText(indicator.unit, language)}</td>
                     <td className="daily-rule">{pick(indicator.rule, language)}</td>
                   </tr>

@@ -5,7 +5,7 @@ import { genderKey, inpatientNumber, narrativeText, patientName, studyTitle } fr
 import type { Directory } from '../directory';
 import type { Bundle, Reference } from '../fhir-types';
 import { formatAge, formatDate, formatTime, type Language } from '../format';
-import { codeOf, identifierOf, textOf } from '../names';
+import { codeOf, extensionOf, identifierOf, idOf, textOf } from '../names';
 import { certificateOf, compositionOf } from '../room/document-view';
 import { NOTE_KINDS, opinionText } from '../room/opinion-tab';
 import { splitText } from './paginate';
@@ -133,15 +133,15 @@ function SignatureTable({ consult, directory, t, language }: PartProps) {
       <caption>{t('print.signatures')}</caption>
       <thead><tr>{['what', 'who', 'where', 'certificate', 'time'].map((key) => <th key={key}>{t(`print.signature.${key}`)}</th>)}</tr></thead>
       <tbody>
-        {opinions.map((one) => row(one.assessor, t(codeOf(one.code, 'opinion-kind') === 'dissent' ? 'opinion.dissent' : 'opinion.one'), one.date, certificateFor(consult, one.assessor)))}
+        {opinions.map((one) => row(one.assessor, t(codeOf(one.code, 'opinion-kind') === 'dissent' ? 'opinion.dissent' : 'opinion.one'), one.date, certificateFor(consult, one.id)))}
         {consult.bundles.map(({ bundle }) => row(bundle.signature?.who ?? compositionOf(bundle)?.author[0], compositionOf(bundle)?.title ?? '', bundle.signature?.when ?? bundle.timestamp, certificateOf(bundle)))}
       </tbody>
     </table>
   );
 }
 
-/** The signer's certificate, from any document that the same person has signed. */
-function certificateFor(consult: Consult, who: Reference | undefined): string {
-  const own = consult.bundles.find(({ bundle }) => bundle.signature?.who.reference === who?.reference);
-  return own ? certificateOf(own.bundle) : '';
+/** Number of the certificate with which an opinion was signed. */
+function certificateFor(consult: Consult, opinionId: string | undefined): string {
+  const signed = consult.signatures.find((one) => one.target.some((target) => idOf(target.reference) === opinionId));
+  return extensionOf(signed?.signature?.[0], 'certificate-number')?.valueString ?? '';
 }

@@ -12,9 +12,7 @@ export const compositionOf = (bundle: Bundle): Composition | undefined => bundle
 
 /** Number of the signer's certificate, where the signature names it. */
 export function certificateOf(bundle: Bundle): string {
-  const signature = bundle.signature as (Bundle['signature'] & { extension?: [] }) | undefined;
-  return extensionOf(signature, 'certificate')?.valueString ?? extensionOf(signature?.who as { extension?: [] }, 'certificate')?.valueString ??
-    (signature?.who as { identifier?: { value?: string } } | undefined)?.identifier?.value ?? '';
+  return extensionOf(bundle.signature, 'certificate-number')?.valueString ?? '';
 }
 
 export function DocumentView({ bundle }: { bundle: Bundle }) {
