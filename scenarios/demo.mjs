@@ -121,7 +121,8 @@ async function play(server, folder) {
   const figures = await commander.must('GET', `/indicators?date=${day}`);
   console.log(`\n今日（截至 ${figures.asOf}）`);
   for (const figure of figures.indicators) {
-    console.log(`  ${figure.name.zh}：${figure.value ?? '—'} ${figure.unit?.zh ?? ''}（依据 ${figure.counted} 条记录）`);
+    const value = figure.value == null ? '—' : figure.unit?.zh === '分钟' ? figure.value.toFixed(1) : figure.value;
+    console.log(`  ${figure.name.zh}：${value} ${figure.unit?.zh ?? ''}（依据 ${figure.counted} 条记录）`);
   }
 }
 
