@@ -46,41 +46,13 @@ static bool refuse(struct compiler *compiler, const char *what)
     return FAIL(compiler->error, ERROR_STRUCTURE, "ViewDefinition: %s", what);
 }
 
-/* getResourceKey() and getReferenceKey(Type) are the specification's own functions: a key is the id. */
-static struct str replace_keys(struct compiler *compiler, struct str path)
-{
-    static const struct str resource_key = { "getResourceKey()", 16 };
-    static const struct str reference_key = { "getReferenceKey(", 16 };
-    size_t at = str_find(path, resource_key);
-    if (at < path.len) {
-        struct str rest = replace_keys(compiler, str_skip(path, at + resource_key.len));
-        return arena_printf(compiler->arena, "%.*sid%.*s", STR_FMT(str_slice(path, 0, at)), STR_FMT(rest));
-    }
-    at = str_find(path, reference_key);
-    if (at == path.len) {
-        return path;
-    }
-    struct str after = str_skip(path, at + reference_key.len);
-    size_t close = str_find_char(after, ')');
-    struct str type = str_slice(after, 0, close);
-    struct str rest = replace_keys(compiler, str_skip(after, close + 1));
-    if (type.len == 0) {
-        return arena_printf(compiler->arena, "%.*sreference.replaceMatches('^.*/', '')%.*s",
-                            STR_FMT(str_slice(path, 0, at)), STR_FMT(rest));
-    }
-    return arena_printf(compiler->arena,
-                        "%.*sreference.where($this.startsWith('%.*s/') or $this.contains('/%.*s/'))"
-                        ".replaceMatches('^.*/', '')%.*s",
-                        STR_FMT(str_slice(path, 0, at)), STR_FMT(type), STR_FMT(type), STR_FMT(rest));
-}
-
 static bool compile_path(struct compiler *compiler, const struct json *value, const struct fhirpath **path)
 {
     struct str text = json_text(compiler->arena, value);
     if (text.at == NULL) {
         return refuse(compiler, "a path must be a text");
     }
-    *path = fhirpath_compile(compiler->arena, replace_keys(compiler, text), compiler->error);
+    *path = fhirpath_compile(compiler->arena, text, compiler->error);
     if (*path == NULL) {
         compiler->error->kind = ERROR_STRUCTURE;
         return false;
