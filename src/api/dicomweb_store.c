@@ -17,6 +17,9 @@ enum reason {
     REASON_OTHER_CONTENT = 0xC111
 };
 
+/* A folder comes in several requests, one after the other: the study is at rest when no next one follows. */
+enum { STOW_REST_MS = 2500 };
+
 struct told {
     struct told *next;
     struct archive_result result;
@@ -121,7 +124,8 @@ static bool make_stow(struct http_request *request, struct error *error)
         (struct multipart_handler){ .data = stow, .begin = part_begin, .bytes = part_bytes, .end = part_end };
     const struct archive_batch_options options = { .organization = stow->call.session.organization,
                                                    .told = told,
-                                                   .context = stow };
+                                                   .context = stow,
+                                                   .rest_ms = STOW_REST_MS };
     struct str type = http_header(request, STR("Content-Type"));
     if (!dicomweb_path(request, &stow->path, error) ||
         !multipart_init(&stow->parser, type, &stow->handler, error) ||

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 
-enum { SILENCE_MS = 5000, RETRY_MS = 30000, BATCH_ARENA_BYTES = 16 << 20 };
+enum { SILENCE_MS = 5000, RETRY_MS = 30000, AWAKE_MS = 1000, BATCH_ARENA_BYTES = 16 << 20 };
 
 /* ---- recovery at start ---- */
 
@@ -211,6 +211,7 @@ struct archive_batch {
     struct archive_batch_options options;
     struct arena arena; /* of the facts; reset at each flush */
     size_t count;
+    int64_t awake_ms; /* when the index was last told that more is coming */
     size_t studies_count;
     char studies[ARCHIVE_BATCH_MAX][ARCHIVE_UID_BYTES]; /* touched since the last end */
     struct entry entries[ARCHIVE_BATCH_MAX];
@@ -328,6 +329,18 @@ static bool take_in(struct archive_batch *batch, const struct archive_incoming *
     return entry->is_appended;
 }
 
+/* What waits in a batch is not in the index yet: on a slow line the study would seem to be at rest meanwhile. */
+static void keep_awake(struct archive_batch *batch, const struct entry *entry)
+{
+    struct error ignored = { 0 }; /* then it is told once more than needed */
+    int64_t now_ms = clock_now_ms();
+    if (entry->is_appended && now_ms - batch->awake_ms >= AWAKE_MS) {
+        batch->awake_ms = now_ms;
+        (void)archive_index_set_due(batch->archive->index, str_from_cstr(entry->result.study),
+                                    now_ms + batch->archive->options.silence_ms, &ignored);
+    }
+}
+
 void archive_batch_add(struct archive_batch *batch, const struct archive_incoming *incoming)
 {
     if (batch->count == ARCHIVE_BATCH_MAX) {
@@ -336,6 +349,7 @@ void archive_batch_add(struct archive_batch *batch, const struct archive_incomin
     struct entry *entry = &batch->entries[batch->count++];
     *entry = (struct entry){ .result = { .data = incoming->data, .outcome = ARCHIVE_REFUSED } };
     (void)take_in(batch, incoming, entry, &entry->result.error);
+    keep_awake(batch, entry);
     /* What the facts of a large data set took is given back before the next one. */
     if (batch->arena.bytes_total > BATCH_ARENA_BYTES) {
         archive_batch_flush(batch);
@@ -415,9 +429,11 @@ void archive_batch_flush(struct archive_batch *batch)
 void archive_batch_end(struct archive_batch *batch)
 {
     struct error ignored = { 0 }; /* then the silence tells */
+    int64_t due_ms = batch->options.rest_ms == 0 ? 1 : clock_now_ms() + batch->options.rest_ms;
     archive_batch_flush(batch);
     for (size_t i = 0; i < batch->studies_count; i++) {
-        (void)archive_index_set_due(batch->archive->index, str_from_cstr(batch->studies[i]), 1, &ignored);
+        (void)archive_index_set_due(batch->archive->index, str_from_cstr(batch->studies[i]), due_ms,
+                                    &ignored);
     }
     if (batch->studies_count > 0) {
         wake_teller(batch->archive);

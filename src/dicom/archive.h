@@ -23,8 +23,8 @@ enum { ARCHIVE_UID_BYTES = DICOM_UID_BYTES_MAX + 1, ARCHIVE_PACK_BYTES = 33 };
 /* What the program fills in. */
 struct archive_host {
     void *context;
-    /* A study came to rest after a change: end of an association or STOW request, or options.silence_ms without a
-     * new instance. Runs on the archive's own thread. False: it is told again after 30 s. May be NULL. */
+    /* A study came to rest after a change: end of an association, a moment after the end of a STOW request, or
+     * options.silence_ms without a new instance. Runs on the archive's own thread. False: it is told again after 30 s. May be NULL. */
     bool (*study_changed)(void *context, struct str study_uid, struct error *error);
 };
 
@@ -74,6 +74,9 @@ struct archive_batch_options {
     struct str organization;
     void (*told)(void *context, const struct archive_result *result);
     void *context;
+    /* How long after archive_batch_end its studies wait for more before they count as at rest; 0: at once. A folder that
+     * comes in several requests is one change, not several. */
+    unsigned rest_ms;
 };
 bool archive_batch_create(struct arena *arena, struct archive *archive,
                           const struct archive_batch_options *options, struct archive_batch **batch,
@@ -85,8 +88,8 @@ void archive_batch_add(struct archive_batch *batch, const struct archive_incomin
 /* Syncs, enters into the index, tells. */
 void archive_batch_flush(struct archive_batch *batch);
 
-/* Flushes and marks the studies touched as at rest: study_changed follows at once. The batch may be used again;
- * its memory goes with archive_batch_destroy. */
+/* Flushes and marks the studies touched as at rest: study_changed follows at once, or after options.rest_ms without
+ * more of them. The batch may be used again; its memory goes with archive_batch_destroy. */
 void archive_batch_end(struct archive_batch *batch);
 void archive_batch_destroy(struct archive_batch *batch); /* without flush; NULL is allowed */
 

@@ -310,7 +310,7 @@ static bool add_measurement(struct imaging *imaging, struct change_set *set, str
         arena, "{\"task\":\"%.*s\",\"study\":\"%.*s\",\"series\":\"%.*s\",\"organization\":\"%.*s\"}",
         STR_FMT(ids->task), STR_FMT(study_uid), STR_FMT(study->chest_ct_series),
         STR_FMT(study->organization));
-    *job = (struct store_job_new){ .kind = STR("measure-ct"), .subject = ids->study, .input = input };
+    *job = (struct store_job_new){ .kind = STR(IMAGING_JOB_KIND), .subject = ids->study, .input = input };
     set->jobs = job;
     set->jobs_count = 1;
     return input.at != NULL || IMAGING_NO_MEMORY(error);
@@ -359,8 +359,13 @@ bool imaging_write_study(struct imaging *imaging, struct arena *arena, struct st
                                         .type = search.type,
                                         .id = id,
                                         .resource = resource };
-    if (study->chest_ct_series.len > 0 && grew(before, resource) &&
-        !add_measurement(imaging, &set, study_uid, study, &ids, error)) {
+    bool measured = study->chest_ct_series.len > 0 && grew(before, resource);
+    bool is_waiting = false;
+    if (measured && before != NULL &&
+        !imaging_supersede(imaging, arena, ids.study, study->organization, &is_waiting, error)) {
+        return false;
+    }
+    if (measured && !is_waiting && !add_measurement(imaging, &set, study_uid, study, &ids, error)) {
         return false;
     }
     return change_apply(imaging->options.change, &set, error);
@@ -520,7 +525,7 @@ struct archive *imaging_archive(struct imaging *imaging)
 
 struct job_kind imaging_job_kind(struct imaging *imaging)
 {
-    return (struct job_kind){ .name = "measure-ct",
+    return (struct job_kind){ .name = IMAGING_JOB_KIND,
                               .data = imaging,
                               .run = imaging_run_measurement,
                               .given_up = imaging_measurement_given_up,

@@ -32,7 +32,35 @@ bool imaging_write_study(struct imaging *imaging, struct arena *arena, struct st
                          struct str patient, const struct archive_study *study,
                          struct error *error) MUST_CHECK;
 
-/* imaging_measure.c */
+/* ---- imaging_steps.c ---- */
+
+#define IMAGING_JOB_KIND "measure-ct"
+
+/* Parameters of $transition with the step's name; *list takes the inputs. */
+struct json *imaging_step_parameters(struct arena *arena, struct str name, struct json **list);
+void imaging_step_add(struct arena *arena, struct json *list, struct str name, struct str member,
+                      struct json *value);
+
+struct imaging_step {
+    struct arena *arena;
+    const struct access_session *session;
+    struct str task; /* its id */
+    const struct json *parameters;
+};
+bool imaging_step_take(struct imaging *imaging, const struct imaging_step *step,
+                       struct error *error) MUST_CHECK;
+
+/* The state of a Task, absent when there is none. */
+bool imaging_task_state(struct imaging *imaging, struct arena *arena, struct str task, struct str *state,
+                        struct error *error) MUST_CHECK;
+
+/* The study ("ImagingStudy/…") grew: what is being measured or waits for its review is superseded; what was reviewed
+ * stays. *is_waiting: a measurement has not begun and will take all images, so no new one is needed. */
+bool imaging_supersede(struct imaging *imaging, struct arena *arena, struct str study,
+                       struct str organization, bool *is_waiting, struct error *error) MUST_CHECK;
+
+/* ---- imaging_measure.c ---- */
+
 bool imaging_run_measurement(void *data, struct arena *arena, const struct store_job *job, struct str *result,
                              struct error *error);
 void imaging_measurement_given_up(void *data, struct arena *arena, const struct store_job *job,

@@ -23,8 +23,11 @@
 enum {
     MEASURE_OUTPUT_BYTES_MAX = 64 * 1024 * 1024,
     MEASURE_TIMEOUT_MS = 5 * 60 * 1000,
+    WANTED_LOOK_MS = 500,
     MASK_PATH_BYTES = 1024
 };
+
+#define SUPERSEDED "superseded by a measurement of more images"
 
 struct measuring {
     struct imaging *imaging;
@@ -52,36 +55,39 @@ static bool begin_measuring(struct measuring *measuring, struct error *error)
                                   measuring->organization, &measuring->session, error);
 }
 
-/* ---- transitions ---- */
-
-static struct json *transition_parameters(struct arena *arena, struct str name, struct json **list)
-{
-    struct json *parameters = json_new(arena, JSON_OBJECT);
-    (void)json_add_text(arena, parameters, STR("resourceType"), STR("Parameters"));
-    *list = json_add(parameters, STR("parameter"), json_new(arena, JSON_ARRAY));
-    struct json *first = json_append(*list, json_new(arena, JSON_OBJECT));
-    (void)json_add_text(arena, first, STR("name"), STR("transition"));
-    (void)json_add_text(arena, first, STR("valueCode"), name);
-    return parameters;
-}
-
-static void add_parameter(struct arena *arena, struct json *list, struct str name, struct str member,
-                          struct json *value)
-{
-    struct json *parameter = json_append(list, json_new(arena, JSON_OBJECT));
-    (void)json_add_text(arena, parameter, STR("name"), name);
-    (void)json_add(parameter, member, value);
-}
-
 static bool take(struct measuring *measuring, const struct json *parameters, struct error *error)
 {
-    struct json *task = NULL;
-    struct outcome *outcome = NULL;
-    const struct change_transition request = { .arena = measuring->arena,
-                                               .session = &measuring->session,
-                                               .task_id = measuring->task,
-                                               .parameters = parameters };
-    return change_take(measuring->imaging->options.change, &request, &task, &outcome, error);
+    const struct imaging_step step = { .arena = measuring->arena,
+                                       .session = &measuring->session,
+                                       .task = measuring->task,
+                                       .parameters = parameters };
+    return imaging_step_take(measuring->imaging, &step, error);
+}
+
+/* False when another measurement has taken this one's place: its study grew. Not knowing is no reason to stop. */
+static bool is_wanted(const struct measuring *measuring)
+{
+    struct arena arena = { .bytes_max = LIMIT_RESOURCE_BYTES };
+    struct str state = STR_NONE;
+    struct error ignored = { 0 };
+    bool wanted = !imaging_task_state(measuring->imaging, &arena, measuring->task, &state, &ignored) ||
+                  !str_equal(state, STR("superseded"));
+    arena_deinit(&arena);
+    return wanted;
+}
+
+/* Images may have come since it was queued: the best series is chosen among all of them. */
+static bool choose_series(struct measuring *measuring, struct error *error)
+{
+    struct archive_study study = { 0 };
+    if (!archive_imaging_study(measuring->imaging->archive, measuring->arena, measuring->study, &study,
+                               error)) {
+        return false;
+    }
+    if (study.chest_ct_series.len > 0) {
+        measuring->series = study.chest_ct_series;
+    }
+    return true;
 }
 
 /* ---- the worker ---- */
@@ -180,8 +186,15 @@ static bool read_output(struct measuring *measuring, const struct worker *worker
     unsigned told = 0;
     for (;;) {
         int64_t left_ms = (until_us - clock_monotonic_us()) / 1000;
+        int64_t look_ms = left_ms < WANTED_LOOK_MS ? left_ms : WANTED_LOOK_MS;
         struct pollfd wait = { .fd = worker->out, .events = POLLIN };
-        int ready = left_ms <= 0 ? 0 : poll(&wait, 1, (int)left_ms);
+        int ready = left_ms <= 0 ? 0 : poll(&wait, 1, (int)look_ms);
+        if (ready == 0 && left_ms > WANTED_LOOK_MS) {
+            if (is_wanted(measuring)) {
+                continue;
+            }
+            return FAIL(error, ERROR_RULE, "the study grew: another measurement takes this one's place");
+        }
         if (ready == 0) {
             return FAIL(error, ERROR_TOO_COSTLY, "the measurement took longer than %d s",
                         MEASURE_TIMEOUT_MS / 1000);
@@ -315,14 +328,15 @@ static bool finish(struct measuring *measuring, const struct json *result, struc
         !ensure_device(measuring, made.device, error)) {
         return false;
     }
-    struct json *parameters = transition_parameters(arena, STR("finish"), &list);
+    struct json *parameters = imaging_step_parameters(arena, STR("finish"), &list);
     JSON_EACH(observation, made.observations) {
-        add_parameter(arena, list, STR("observation"), STR("resource"), json_copy(arena, observation, false));
+        imaging_step_add(arena, list, STR("observation"), STR("resource"),
+                         json_copy(arena, observation, false));
     }
     struct str device = arena_printf(arena, "Device/%.*s", STR_FMT(JSON_TEXT(arena, made.device, "id")));
-    add_parameter(arena, list, STR("device"), STR("valueReference"), imaging_reference(arena, device));
-    add_parameter(arena, list, STR("conclusion"), STR("valueString"),
-                  json_new_string(arena, made.conclusion));
+    imaging_step_add(arena, list, STR("device"), STR("valueReference"), imaging_reference(arena, device));
+    imaging_step_add(arena, list, STR("conclusion"), STR("valueString"),
+                     json_new_string(arena, made.conclusion));
     return take(measuring, parameters, error);
 }
 
@@ -330,9 +344,9 @@ static bool mark_unfit(struct measuring *measuring, const struct json *result, s
 {
     struct arena *arena = measuring->arena;
     struct json *list = NULL;
-    struct json *parameters = transition_parameters(arena, STR("mark-unfit"), &list);
+    struct json *parameters = imaging_step_parameters(arena, STR("mark-unfit"), &list);
     JSON_EACH(reason, lung_report_reasons(arena, result, LUNG_CHINESE)) {
-        add_parameter(arena, list, STR("reason"), STR("valueString"), json_copy(arena, reason, false));
+        imaging_step_add(arena, list, STR("reason"), STR("valueString"), json_copy(arena, reason, false));
     }
     return take(measuring, parameters, error);
 }
@@ -365,14 +379,25 @@ bool imaging_run_measurement(void *data, struct arena *arena, const struct store
     struct buf output = { .bytes_max = MEASURE_OUTPUT_BYTES_MAX };
     struct json *list = NULL;
     int status = 0;
-    (void)result;
-    bool ok = begin_measuring(&measuring, error) &&
-              take(&measuring, transition_parameters(arena, STR("run"), &list), error) &&
+    if (!begin_measuring(&measuring, error)) {
+        return false;
+    }
+    if (!is_wanted(&measuring)) {
+        *result = STR(SUPERSEDED);
+        return true;
+    }
+    bool ok = choose_series(&measuring, error) &&
+              take(&measuring, imaging_step_parameters(arena, STR("run"), &list), error) &&
               sources_text(&measuring, &sources, error) &&
               run_worker(&measuring, buf_str(&sources), &output, &status, error) &&
               use_output(&measuring, buf_str(&output), status, error);
     buf_deinit(&sources);
     buf_deinit(&output);
+    if (!ok && error->kind == ERROR_RULE && !is_wanted(&measuring)) {
+        *error = (struct error){ 0 };
+        *result = STR(SUPERSEDED);
+        return true; /* nothing failed: the rules refused numbers that nobody wants any more */
+    }
     return ok;
 }
 
@@ -385,9 +410,9 @@ void imaging_measurement_given_up(void *data, struct arena *arena, const struct 
     if (!begin_measuring(&measuring, &ignored)) {
         return;
     }
-    struct json *parameters = transition_parameters(arena, STR("fail"), &list);
-    add_parameter(arena, list, STR("reason"), STR("valueString"),
-                  json_new_string(arena, arena_dup(arena, str_from_cstr(error->text))));
+    struct json *parameters = imaging_step_parameters(arena, STR("fail"), &list);
+    imaging_step_add(arena, list, STR("reason"), STR("valueString"),
+                     json_new_string(arena, arena_dup(arena, str_from_cstr(error->text))));
     if (!take(&measuring, parameters, &ignored)) {
         return;
     }

@@ -51,4 +51,19 @@ export function makePhantom(folder, ...options) {
   return folder;
 }
 
+// One STOW-RS request with these Part 10 files: {status, json}
+export async function stow(person, files) {
+  const boundary = 'shanhai-test-stow';
+  const parts = files.flatMap((file) => [Buffer.from(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`), file, Buffer.from('\r\n')]);
+  const response = await fetch(`${person.base}/dicom-web/studies`, {
+    method: 'POST',
+    body: Buffer.concat([...parts, Buffer.from(`--${boundary}--\r\n`)]),
+    headers: {
+      Cookie: person.cookie, Origin: person.base, 'X-CSRF-Token': person.csrf, Accept: 'application/dicom+json',
+      'Content-Type': `multipart/related; type="application/dicom"; boundary=${boundary}`,
+    },
+  });
+  return { status: response.status, json: await response.json().catch(() => undefined) };
+}
+
 export const issuesOf = (answer) => (answer.json?.issue ?? []).map((i) => i.details?.text ?? i.diagnostics ?? '');

@@ -80,7 +80,7 @@ function MeasurementReport({ report, onSlice }: { report: DiagnosticReport; onSl
       <header>
         <h2><ExperimentOutlined aria-hidden /> {t('measurement.title')}</h2>
         <span className={`badge badge-${report.status === 'final' || report.status === 'amended' ? 'done' : report.status === 'cancelled' ? 'off' : 'act'}`}>
-          {t(`measurement.status.${report.status}`, { defaultValue: state })}
+          {state === 'superseded' ? t('measurement.state.superseded') : t(`measurement.status.${report.status}`, { defaultValue: state })}
         </span>
       </header>
       <p className="hint">{t('measurement.notDiagnosis')}</p>

@@ -1,0 +1,98 @@
+// A study that comes in pieces is measured once, with all its slices; what grew is measured anew, what a doctor reviewed
+// stays.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { stateOf } from '../../scenarios/client.mjs';
+import { makePhantom, startWorld, stow, waitFor } from './support.mjs';
+
+const SLICES = 60;
+let w;
+let folder;
+let files;
+
+before(async () => {
+  w = await startWorld();
+  folder = mkdtempSync(join(tmpdir(), 'shanhai-measure-'));
+  makePhantom(folder, '--slices', String(SLICES), '--size', '96', '--noise', '5');
+  files = readdirSync(folder).filter((name) => name.endsWith('.dcm')).sort().map((name) => readFileSync(join(folder, name)));
+});
+after(async () => {
+  rmSync(folder, { recursive: true, force: true });
+  await w?.stop();
+});
+
+const LIVE = ['queued', 'running', 'done'];
+const tasks = () => w.doctor.search('Task', { code: 'urn:shanhai:codes:workflow|ct-measurement', _sort: 'authored-on', _count: '50' });
+const reportOf = (task) => w.doctor.read(task.focus.reference);
+const theStudy = async () => (await w.doctor.search('ImagingStudy', {}))[0];
+
+// The one live measurement once it is done, with all others over.
+async function measured(instances, but = []) {
+  return waitFor(`a measurement of ${instances} images`, async () => {
+    const study = await theStudy();
+    const live = (await tasks()).filter((task) => LIVE.includes(stateOf(task)) && !but.includes(task.id));
+    return study?.numberOfInstances === instances && live.length === 1 && stateOf(live[0]) === 'done' ? live[0] : undefined;
+  }, 60);
+}
+
+// The worker says how many slices it measured in the mask it left, from feet to head.
+function slicesOfMask() {
+  const [name] = readdirSync(join(w.data, 'masks')).filter((one) => one.endsWith('.mask'));
+  return readFileSync(join(w.data, 'masks', name)).readUInt16LE(10);
+}
+
+describe('a study in pieces', () => {
+  let first;
+
+  test('four requests make one live measurement, of all slices', async () => {
+    for (let i = 0; i < 4; i++) {
+      assert.equal((await stow(w.doctor, files.slice(i * 13, (i + 1) * 13))).status, 200);
+    }
+    first = await measured(52);
+    assert.equal(slicesOfMask(), 52);
+    const all = await tasks();
+    assert.ok(all.filter((task) => task.id !== first.id).every((task) => stateOf(task) === 'superseded'), all.map(stateOf).join());
+    assert.equal((await reportOf(first)).status, 'preliminary');
+  });
+
+  test('more images: the measurement that nobody reviewed is superseded, with the reason', async () => {
+    assert.equal((await stow(w.doctor, files.slice(52, 56))).status, 200);
+    const second = await measured(56);
+    assert.notEqual(second.id, first.id);
+    const old = await w.doctor.read(`Task/${first.id}`);
+    assert.deepEqual([stateOf(old), old.status], ['superseded', 'cancelled']);
+    assert.match(old.statusReason.text, /新的影像/);
+    const report = await reportOf(old);
+    assert.equal(report.status, 'cancelled');
+    const values = await w.doctor.search('Observation', { _id: report.result.map((one) => one.reference.split('/')[1]).join(), _count: '100' });
+    assert.ok(values.length > 0 && values.every((one) => one.status === 'cancelled'));
+    assert.equal((await w.doctor.takeAnswer(old.id, 'agree')).status, 422);
+    first = second;
+  });
+
+  test('what a doctor reviewed stays beside the new one', async () => {
+    await w.doctor.take(first.id, 'agree');
+    assert.equal((await stow(w.doctor, files.slice(56))).status, 200);
+    const third = await measured(SLICES, [first.id]);
+    assert.equal(slicesOfMask(), SLICES);
+    assert.equal(stateOf(await w.doctor.read(`Task/${first.id}`)), 'reviewed');
+    assert.equal((await reportOf(first)).status, 'final');
+    assert.notEqual(third.focus.reference, first.focus.reference);
+  });
+
+  test('the same images again change nothing', async () => {
+    const states = (await tasks()).map(stateOf);
+    assert.equal((await stow(w.doctor, files.slice(0, 5))).status, 200);
+    assert.deepEqual((await tasks()).map(stateOf), states);
+  });
+
+  test('no client supersedes a measurement', async () => {
+    const live = (await tasks()).find((task) => stateOf(task) === 'done');
+    const answer = await w.doctor.takeAnswer(live.id, 'supersede', { reason: [{ valueString: 'mine' }] });
+    assert.ok([403, 422].includes(answer.status));
+    assert.equal(stateOf(await w.doctor.read(`Task/${live.id}`)), 'done');
+  });
+});
