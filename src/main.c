@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/cli_fhirpath.h"
 #include "cli/cli_measure.h"
+#include "cli/cli_view.h"
 #include "dicom/worker.h"
 
 static int run_worker(int argc, char **argv)
@@ -32,6 +33,7 @@ static const struct {
     { "check", cli_check, "verify the store, the images and the audit chain" },
     { "measure-ct", cli_measure_ct, "measure the chest CT in a folder, as JSON" },
     { "fhirpath", cli_fhirpath, "evaluate a FHIRPath expression on a file" },
+    { "view", cli_view, "rows of a SQL-on-FHIR view over NDJSON, as JSON" },
     { "worker", run_worker, NULL },
 };
 

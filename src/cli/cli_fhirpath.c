@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-#include "base/file.h"
 #include "base/limits.h"
+#include "cli/input.h"
 #include "fhirpath/fhirpath.h"
 
 enum { EXIT_FINE = 0, EXIT_FILE = 1, EXIT_SYNTAX = 2, EXIT_EVALUATION = 3 };
@@ -60,7 +60,7 @@ static int run(struct arena *arena, const char *expression, const char *file)
     if (path == NULL) {
         return fail(error.kind == ERROR_STRUCTURE ? EXIT_SYNTAX : EXIT_EVALUATION, &error);
     }
-    if (file != NULL && (!file_read_whole(arena, file, LIMIT_BUNDLE_BYTES, &text, &error) ||
+    if (file != NULL && (!input_read_whole(arena, file, LIMIT_BUNDLE_BYTES, &text, &error) ||
                          !json_read(arena, text, &resource, &error))) {
         return fail(EXIT_FILE, &error);
     }
@@ -76,11 +76,13 @@ static int run(struct arena *arena, const char *expression, const char *file)
 
 int cli_fhirpath(int argc, char **argv)
 {
-    bool asked = argc == 2 && strcmp(argv[1], "--help") == 0;
+    bool asked = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
     if (argc < 2 || argc > 3 || asked) {
         (void)fputs(
             "usage: shanhai fhirpath EXPRESSION [FILE]\n"
-            "prints what the expression gives on the resource in FILE (JSON) as [{\"type\":…,\"value\":…}]\n",
+            "prints what the expression gives on the resource in FILE (JSON, '-' is standard input) as\n"
+            "[{\"type\":…,\"value\":…}]\n"
+            "exit 1: the file cannot be read, 2: syntax error, 3: semantic or execution error\n",
             asked ? stdout : stderr);
         return asked ? EXIT_FINE : EXIT_SYNTAX;
     }

@@ -4,6 +4,7 @@
 #include "view/view.h"
 
 #include "base/limits.h"
+#include "model/model.h"
 
 enum { VIEW_COLUMNS_MAX = 128, VIEW_DEPTH_MAX = 16 };
 
@@ -188,7 +189,7 @@ static bool compile_repeat(struct compiler *compiler, const struct json *repeat,
         return true;
     }
     select->repeat = ARENA_ARRAY(compiler->arena, const struct fhirpath *, repeat->count + 1);
-    if (select->repeat == NULL || repeat->kind != JSON_ARRAY) {
+    if (select->repeat == NULL || repeat->kind != JSON_ARRAY || repeat->count == 0) {
         return refuse(compiler, "repeat must be a list of paths");
     }
     JSON_EACH(path, repeat) {
@@ -294,6 +295,9 @@ bool view_compile(struct arena *arena, const struct json *definition, struct vie
     if (compiler.view->resource.at == NULL || JSON_GET(definition, "select") == NULL) {
         return refuse(&compiler, "resource and select are required");
     }
+    if (model_resource_find(compiler.view->resource) == NULL) {
+        return refuse(&compiler, "resource must be a resource type of R4");
+    }
     bool ok = compile_constants(&compiler, JSON_GET(definition, "constant")) &&
               compile_where(&compiler, JSON_GET(definition, "where")) &&
               compile_selects(&compiler, JSON_GET(definition, "select"), &compiler.view->root.selects,
@@ -328,7 +332,22 @@ struct evaluator {
     struct fhirpath_context context;
     struct error *error;
     size_t rows_made;
+    uint32_t steps_left; /* of LIMIT_VIEW_STEPS, for all paths together */
 };
+
+static bool evaluate_path(struct evaluator *evaluator, const struct fhirpath *path,
+                          const struct fhirpath_item *item, struct fhirpath_collection *values)
+{
+    bool enough = evaluator->steps_left > 0;
+    evaluator->context.steps_max =
+        evaluator->steps_left < LIMIT_FHIRPATH_STEPS ? evaluator->steps_left : LIMIT_FHIRPATH_STEPS;
+    bool ok = enough ? fhirpath_evaluate(path, &evaluator->context, item, values, evaluator->error)
+                     : FAIL(evaluator->error, ERROR_TOO_COSTLY,
+                            "a view takes more than %d steps for one resource", LIMIT_VIEW_STEPS);
+    uint32_t spent = evaluator->context.steps + 1;
+    evaluator->steps_left = spent < evaluator->steps_left ? evaluator->steps_left - spent : 0;
+    return ok;
+}
 
 static struct view_row *new_row(struct evaluator *evaluator)
 {
@@ -386,7 +405,7 @@ static bool column_values(struct evaluator *evaluator, const struct view_select 
     for (size_t i = 0; i < select->columns_count; i++) {
         struct fhirpath_collection *value = &row->values[select->first_column + i];
         const struct view_column *column = &evaluator->view->columns[select->first_column + i];
-        if (!fhirpath_evaluate(select->paths[i], &evaluator->context, node, value, evaluator->error)) {
+        if (!evaluate_path(evaluator, select->paths[i], node, value)) {
             return false;
         }
         if (value->count > 1 && !column->collection) {
@@ -461,7 +480,7 @@ static bool repeat_rows(struct evaluator *evaluator, const struct view_select *s
     }
     for (size_t i = 0; i < select->repeat_count; i++) {
         struct fhirpath_collection nodes = { 0 };
-        if (!fhirpath_evaluate(select->repeat[i], &evaluator->context, element, &nodes, evaluator->error)) {
+        if (!evaluate_path(evaluator, select->repeat[i], element, &nodes)) {
             return false;
         }
         for (size_t k = 0; k < nodes.count; k++) {
@@ -485,7 +504,7 @@ static bool select_rows(struct evaluator *evaluator, const struct view_select *s
     if (select->for_each == NULL) {
         return node_rows(evaluator, select, element, rows);
     }
-    if (!fhirpath_evaluate(select->for_each, &evaluator->context, element, &nodes, evaluator->error)) {
+    if (!evaluate_path(evaluator, select->for_each, element, &nodes)) {
         return false;
     }
     if (nodes.count == 0 && select->or_null) {
@@ -504,8 +523,7 @@ static bool passes_where(struct evaluator *evaluator, const struct fhirpath_item
     *passes = true;
     for (size_t i = 0; *passes && i < evaluator->view->where_count; i++) {
         struct fhirpath_collection result = { 0 };
-        if (!fhirpath_evaluate(evaluator->view->where[i], &evaluator->context, root, &result,
-                               evaluator->error)) {
+        if (!evaluate_path(evaluator, evaluator->view->where[i], root, &result)) {
             return false;
         }
         struct fhirpath_item value = result.count == 1
@@ -526,7 +544,10 @@ bool view_evaluate(const struct view *view, struct arena *arena, const struct vi
     struct fhirpath_variable row_index = { .next = view->constants,
                                            .name = STR("rowIndex"),
                                            .value = { .items = &zero, .count = 1 } };
-    struct evaluator evaluator = { .view = view, .arena = arena, .error = error };
+    struct error unused = { 0 };
+    struct evaluator evaluator = {
+        .view = view, .arena = arena, .error = error != NULL ? error : &unused, .steps_left = LIMIT_VIEW_STEPS
+    };
     evaluator.context = (struct fhirpath_context){
         .arena = arena,
         .resource = input->resource,

@@ -13,7 +13,8 @@
 #include "view/view.h"
 
 /* What has been reached of 92; it may only grow. Each failing case is named in the output. The two left want join() of
- * nothing to be an empty text, where FHIRPath's own cases want nothing. */
+ * nothing to be an empty text. FHIRPath says that it is nothing, and the suite's authors have taken the two back since
+ * (HL7/sql-on-fhir issue 292, pull request 349); tests/api/cli.test.mjs asks them as mended. */
 enum { CASES_REACHED = 90 };
 
 struct counts {
@@ -153,6 +154,8 @@ static void what_a_view_refuses(void **state)
 {
     (void)state;
     refuses("{\"select\":[{\"column\":[]}]}", "resource");
+    refuses("{\"resource\":\"Nobody\",\"select\":[{\"column\":[]}]}", "type of R4");
+    refuses("{\"resource\":\"Patient\",\"select\":[{\"repeat\":[],\"column\":[]}]}", "repeat");
     refuses("{\"resource\":\"Patient\",\"select\":[{\"column\":[{\"name\":\"1x\",\"path\":\"id\"}]}]}",
             "name");
     refuses("{\"resource\":\"Patient\",\"select\":[{\"column\":[{\"name\":\"a\",\"path\":\"id\"},{\"name\":"
@@ -165,11 +168,49 @@ static void what_a_view_refuses(void **state)
             "");
 }
 
+/* Rows and steps of all paths together have an end, however the view is nested. */
+static void a_costly_view_ends(void **state)
+{
+    (void)state;
+    static const char *const views[] = {
+        "{\"resource\":\"Patient\",\"select\":[{\"repeat\":[\"$this\",\"$this\"],\"column\":[{\"name\":\"a\","
+        "\"path\":\"id\"}]}]}",
+        "{\"resource\":\"Patient\",\"select\":[{\"forEach\":\"descendants()\",\"column\":[{\"name\":\"a\","
+        "\"path\":"
+        "\"%resource.descendants().select(%resource.descendants().select(%resource.descendants())).count()\"}"
+        "]}]}",
+    };
+    struct buf text = { .bytes_max = 1u << 20 };
+    buf_add(&text, STR("{\"resourceType\":\"Patient\",\"id\":\"p\",\"name\":["));
+    for (int i = 0; i < 50; i++) {
+        buf_add(&text, i == 0 ? STR("{\"family\":\"a\",\"given\":[\"b\",\"c\"]}")
+                              : STR(",{\"family\":\"a\",\"given\":[\"b\",\"c\"]}"));
+    }
+    buf_add(&text, STR("]}"));
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+        struct arena arena = { .bytes_max = 512u << 20 };
+        struct json *definition = NULL;
+        struct json *resource = NULL;
+        struct view *view = NULL;
+        struct view_rows rows = { 0 };
+        struct error error = { 0 };
+        assert_true(json_read(&arena, str_from_cstr(views[i]), &definition, &error));
+        assert_true(json_read(&arena, buf_str(&text), &resource, &error));
+        assert_true(view_compile(&arena, definition, &view, &error));
+        const struct view_input input = { .resource = resource };
+        assert_false(view_evaluate(view, &arena, &input, &rows, &error));
+        assert_int_equal(error.kind, ERROR_TOO_COSTLY);
+        arena_deinit(&arena);
+    }
+    buf_deinit(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(public_view_cases),
         cmocka_unit_test(what_a_view_refuses),
+        cmocka_unit_test(a_costly_view_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
