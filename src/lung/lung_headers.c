@@ -88,6 +88,7 @@ static void header_fill(struct arena *arena, const struct dicom_dataset *dataset
     uint16_t rows = 0;
     uint16_t columns = 0;
     double frames = 1;
+    double number = 0;
     struct str type = dicom_text(arena, dataset, TAG_IMAGE_TYPE);
     copy_text(header->uid, sizeof header->uid, dicom_uid(dataset, TAG_SOP_INSTANCE_UID));
     copy_text(series->study_uid, sizeof series->study_uid, dicom_uid(dataset, TAG_STUDY_INSTANCE_UID));
@@ -109,6 +110,8 @@ static void header_fill(struct arena *arena, const struct dicom_dataset *dataset
     (void)dicom_number(dataset, TAG_SLICE_THICKNESS, &series->thickness_mm);
     (void)dicom_number(dataset, TAG_GANTRY_TILT, &header->tilt_degrees);
     (void)dicom_number(dataset, TAG_NUMBER_OF_FRAMES, &frames);
+    (void)dicom_number(dataset, TAG_INSTANCE_NUMBER, &number);
+    header->number = number >= 1 && number <= INT32_MAX ? (int64_t)number : 0;
     header->frames_count = frames >= 1 && frames <= 1e6 ? (uint32_t)frames : 1;
     series->rows = rows;
     series->columns = columns;

@@ -14,6 +14,7 @@ struct lung_header {
     double along; /* position along the normal, from feet to head */
     double tilt_degrees;
     uint32_t frames_count;
+    int64_t number; /* Instance Number; 0: not said */
     bool is_ct;
     bool is_localizer;
     bool has_geometry;

@@ -109,7 +109,7 @@ static void add_notes(struct arena *arena, struct json *parent, const struct lun
         add_text(arena, item, "code", row->code);
         add_text(arena, item, "kind", note->code <= LUNG_UNFIT_LAST ? "unfit" : "warning");
         if (row->unit[0] != '\0') {
-            add_decimal(arena, item, "value", note->value, 1);
+            add_decimal(arena, item, "value", note->value, row->unit[0] == 's' ? 0 : 1); /* slices, series */
             add_text(arena, item, "unit", row->unit);
         }
         add_text(arena, item, "zh", row->text_zh);
@@ -220,6 +220,10 @@ struct json *lung_measurement_json(struct arena *arena, const struct lung_measur
     add_series(arena, add_object(arena, root, "series"), &ct->series);
     add_integer(arena, root, "slices_joined", (int64_t)ct->slices_joined);
     add_integer(arena, root, "unreadable_files_count", (int64_t)ct->unreadable_count);
+    struct json *damaged = json_add(root, STR("damaged_slices"), json_new(arena, JSON_ARRAY));
+    for (size_t i = 0; i < ct->damaged_count && i < LUNG_DAMAGED_LISTED_MAX; i++) {
+        (void)json_append(damaged, json_new_integer(arena, ct->damaged[i]));
+    }
     struct json *others = json_add(root, STR("other_series"), json_new(arena, JSON_ARRAY));
     for (size_t i = 0; i + 1 < ct->series_count; i++) {
         struct json *other = json_append(others, json_new(arena, JSON_OBJECT));

@@ -412,6 +412,26 @@ static void add_line(struct arena *arena, struct json *lines, struct str text)
     (void)json_append(lines, json_new_string(arena, text));
 }
 
+/* "第 12、40 层": which images a note about damage means. */
+static struct str damaged_text(struct arena *arena, const struct json *result, enum lung_language language)
+{
+    struct str text = STR("");
+    JSON_EACH(number, JSON_GET(result, "damaged_slices")) {
+        struct str between = text.len == 0 ? STR("") : language == LUNG_CHINESE ? STR("、") : STR(", ");
+        text = arena_concat(arena, arena_concat(arena, text, between), number->raw);
+    }
+    return language == LUNG_CHINESE ? arena_printf(arena, "第 %.*s 层", STR_FMT(text))
+                                    : arena_printf(arena, "images %.*s", STR_FMT(text));
+}
+
+static struct str unit_text(struct str unit, enum lung_language language)
+{
+    if (language == LUNG_CHINESE && str_equal(unit, STR("slices"))) {
+        return STR("层");
+    }
+    return language == LUNG_CHINESE && str_equal(unit, STR("series")) ? STR("套") : unit;
+}
+
 static void add_note_lines(struct arena *arena, const struct json *result, const char *kind,
                            enum lung_language language, struct json *lines)
 {
@@ -423,9 +443,14 @@ static void add_note_lines(struct arena *arena, const struct json *result, const
             language == LUNG_CHINESE ? JSON_TEXT(arena, note, "zh") : JSON_TEXT(arena, note, "en");
         const struct json *value = JSON_GET(note, "value");
         if (value != NULL && value->kind == JSON_NUMBER) {
-            struct str unit = JSON_TEXT(arena, note, "unit");
+            struct str unit = unit_text(JSON_TEXT(arena, note, "unit"), language);
             text = arena_printf(arena, language == LUNG_CHINESE ? "%.*s（%.*s %.*s）" : "%.*s (%.*s %.*s)",
                                 STR_FMT(text), STR_FMT(value->raw), STR_FMT(unit));
+        }
+        if (str_ends_with(JSON_TEXT(arena, note, "code"), STR("damaged-slices")) ||
+            str_equal(JSON_TEXT(arena, note, "code"), STR("too-many-damaged"))) {
+            text = arena_concat(arena, text, language == LUNG_CHINESE ? STR("：") : STR(": "));
+            text = arena_concat(arena, text, damaged_text(arena, result, language));
         }
         add_line(arena, lines, text);
     }

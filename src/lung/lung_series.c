@@ -19,6 +19,8 @@ enum {
     SIDE_MAX = LUNG_COLUMNS_MAX
 };
 
+static const double GAP_MM_MAX = 10; /* between whole slices: a lobe's lesion must not vanish in it */
+
 /* ---- headers of all sources ---- */
 
 struct headers {
@@ -110,9 +112,9 @@ struct decode {
     const struct lung_source *sources;
     const struct choice *choice;
     struct lung_ct *ct;
-    struct error first_error;
+    bool *damaged;            /* by instance, from feet to head */
+    struct error first_error; /* of the first damaged one that was found */
     atomic_flag has_error;
-    atomic_bool failed;
 };
 
 static bool decode_instance(const struct lung_source *source, const struct lung_volume *volume, int16_t *hu,
@@ -163,55 +165,124 @@ LUNG_HOT static void clamp_row(int16_t *hu, size_t count)
     }
 }
 
-/* One slice of the volume: one instance, or the mean of several neighbours. */
-static bool decode_joined(const struct decode *decode, size_t slice, int16_t *out, struct error *error)
+static bool decode_one(struct decode *decode, size_t index, int16_t *hu)
+{
+    const struct lung_volume *volume = &decode->ct->volume;
+    const struct lung_source *source = &decode->sources[decode->choice->headers[index].source];
+    struct error error = { 0 };
+    if (decode_instance(source, volume, hu, &error)) {
+        clamp_row(hu, volume->rows * volume->columns);
+        return true;
+    }
+    decode->damaged[index] = true;
+    if (!atomic_flag_test_and_set(&decode->has_error)) {
+        decode->first_error = error;
+    }
+    return false;
+}
+
+/* The mean of those instances of a slice that can be decoded. */
+static void decode_joined(struct decode *decode, size_t slice, int16_t *out)
 {
     const struct lung_volume *volume = &decode->ct->volume;
     size_t plane = volume->rows * volume->columns;
     size_t joined = decode->ct->slices_joined;
-    const struct lung_header *headers = decode->choice->headers + slice * joined;
-    if (!decode_instance(&decode->sources[headers[0].source], volume, out, error)) {
-        return false;
-    }
-    clamp_row(out, plane);
-    if (joined == 1) {
-        return true;
-    }
     struct arena arena = { .bytes_max = SLICE_ARENA_BYTES };
-    int16_t *next = arena_alloc(&arena, plane * sizeof *next);
     int32_t *sums = arena_calloc(&arena, plane, sizeof *sums);
-    bool ok = (next != NULL && sums != NULL) || FAIL(error, ERROR_TOO_LARGE, "no memory to decode a slice");
-    for (size_t i = 0; ok && i < plane; i++) {
-        sums[i] = out[i];
-    }
-    for (size_t k = 1; ok && k < joined; k++) {
-        ok = decode_instance(&decode->sources[headers[k].source], volume, next, error);
-        clamp_row(next, ok ? plane : 0);
-        for (size_t i = 0; ok && i < plane; i++) {
-            sums[i] += next[i];
+    int32_t whole = 0;
+    for (size_t k = 0; k < joined; k++) {
+        if (sums == NULL) {
+            decode->damaged[slice * joined + k] = true;
+        } else if (decode_one(decode, slice * joined + k, out)) {
+            whole++;
+            for (size_t i = 0; i < plane; i++) {
+                sums[i] += out[i];
+            }
         }
     }
-    for (size_t i = 0; ok && i < plane; i++) {
-        out[i] = (int16_t)(sums[i] / (int32_t)joined);
+    for (size_t i = 0; whole > 0 && i < plane; i++) {
+        out[i] = (int16_t)(sums[i] / whole);
     }
     arena_deinit(&arena);
-    return ok;
 }
 
 static void decode_slice(void *context, size_t index)
 {
     struct decode *decode = context;
-    if (atomic_load(&decode->failed)) {
-        return;
-    }
     const struct lung_volume *volume = &decode->ct->volume;
-    struct error error = { 0 };
-    if (!decode_joined(decode, index, volume->hu + index * volume->rows * volume->columns, &error)) {
-        if (!atomic_flag_test_and_set(&decode->has_error)) {
-            decode->first_error = error;
-        }
-        atomic_store(&decode->failed, true);
+    int16_t *out = volume->hu + index * volume->rows * volume->columns;
+    if (decode->ct->slices_joined == 1) {
+        (void)decode_one(decode, index, out);
+    } else {
+        decode_joined(decode, index, out);
     }
+}
+
+static bool slice_is_lost(const struct decode *decode, size_t slice)
+{
+    size_t joined = decode->ct->slices_joined;
+    for (size_t k = 0; k < joined; k++) {
+        if (!decode->damaged[slice * joined + k]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A lost slice gets what lies between its nearest whole neighbours; at an end, the neighbour's. */
+static void fill_slice(const struct decode *decode, size_t slice)
+{
+    const struct lung_volume *volume = &decode->ct->volume;
+    size_t plane = volume->rows * volume->columns;
+    size_t below = slice;
+    size_t above = slice;
+    while (below > 0 && slice_is_lost(decode, below)) {
+        below--;
+    }
+    while (above + 1 < volume->slices && slice_is_lost(decode, above)) {
+        above++;
+    }
+    below = slice_is_lost(decode, below) ? above : below;
+    above = slice_is_lost(decode, above) ? below : above;
+    double share = above == below ? 0 : (double)(slice - below) / (double)(above - below);
+    const int16_t *low = volume->hu + below * plane;
+    const int16_t *high = volume->hu + above * plane;
+    int16_t *out = volume->hu + slice * plane;
+    for (size_t i = 0; i < plane; i++) {
+        out[i] = (int16_t)lround(low[i] + share * (high[i] - low[i]));
+    }
+}
+
+/* Fills what is damaged and says so. False when there is too much of it: then nothing may be measured. */
+static bool mend_damage(const struct decode *decode)
+{
+    struct lung_ct *ct = decode->ct;
+    size_t count = decode->choice->count;
+    size_t run = 0;
+    size_t longest = 0;
+    for (size_t i = 0; i < count; i++) {
+        run = decode->damaged[i] ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+        if (decode->damaged[i]) {
+            int64_t number = decode->choice->headers[i].number;
+            if (ct->damaged_count < LUNG_DAMAGED_LISTED_MAX) {
+                ct->damaged[ct->damaged_count] = number > 0 ? number : (int64_t)i + 1;
+            }
+            ct->damaged_count++;
+        }
+    }
+    size_t allowed = count / 50 > 0 ? count / 50 : 1;
+    bool few = ct->damaged_count <= allowed && (double)(longest + 1) * ct->series.spacing_mm <= GAP_MM_MAX;
+    if (ct->damaged_count > 0) {
+        lung_notes_add(&ct->series.notes, few ? LUNG_WARN_DAMAGED_SLICES : LUNG_UNFIT_DAMAGED_SLICES,
+                       (double)ct->damaged_count);
+    }
+    for (size_t slice = 0; few && slice < ct->volume.slices; slice++) {
+        if (slice_is_lost(decode, slice)) {
+            fill_slice(decode, slice);
+        }
+    }
+    return few;
 }
 
 static bool decode_volume(struct lung_ct *ct, const struct lung_source *sources, const struct choice *choice,
@@ -229,12 +300,18 @@ static bool decode_volume(struct lung_ct *ct, const struct lung_source *sources,
                                        .slice_mm = series->spacing_mm * (double)joined,
                                        .left_at_high_columns = series->left_at_high_columns };
     ct->volume.hu = arena_alloc(&ct->arena, plane * ct->volume.slices * sizeof *ct->volume.hu);
-    if (ct->volume.hu == NULL) {
+    struct decode decode = { .sources = sources, .choice = choice, .ct = ct, .has_error = ATOMIC_FLAG_INIT };
+    decode.damaged = arena_calloc(&ct->arena, choice->count, sizeof *decode.damaged);
+    if (ct->volume.hu == NULL || decode.damaged == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "no memory for this CT");
     }
-    struct decode decode = { .sources = sources, .choice = choice, .ct = ct, .has_error = ATOMIC_FLAG_INIT };
     lung_parallel(lung_threads(options), ct->volume.slices, decode_slice, &decode);
-    if (atomic_load(&decode.failed)) {
+    if (!mend_damage(&decode)) {
+        ct->volume.hu = NULL;
+    }
+    /* Every one fails, or this program cannot read the kind: that is no damage. */
+    bool all_failed = ct->damaged_count >= ct->volume.slices * joined;
+    if (all_failed || decode.first_error.kind == ERROR_UNSUPPORTED) {
         ct->volume.hu = NULL;
         *error = decode.first_error;
         return false;

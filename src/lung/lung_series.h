@@ -8,6 +8,7 @@
 #include "lung/lung.h"
 
 enum { LUNG_SOURCES_MAX = 20000, LUNG_TEXT_BYTES = 65, LUNG_INSTANCE_BYTES_MAX = 64 * 1024 * 1024 };
+enum { LUNG_DAMAGED_LISTED_MAX = 20 };
 
 /* Where the bytes of one instance lie: a Part 10 file or data set at `offset` of the file at `path`. */
 struct lung_source {
@@ -41,13 +42,16 @@ struct lung_ct {
     char (*instance_uids)[LUNG_UID_BYTES]; /* SOP Instance UIDs from feet to head, series.instances of them */
     size_t series_count;                   /* found among the sources */
     size_t unreadable_count;               /* sources that are no DICOM image */
-    struct lung_series *others;            /* the series not chosen, series_count - 1 of them */
+    size_t damaged_count;                  /* instances of the chosen series whose pixels cannot be decoded */
+    int64_t
+        damaged[LUNG_DAMAGED_LISTED_MAX]; /* the first of them: Instance Number, else place from the feet */
+    struct lung_series *others;           /* the series not chosen, series_count - 1 of them */
     struct arena arena;
 };
 
-/* Reads, chooses, decodes. False when nothing could be read or a slice of the chosen series cannot be decoded;
- * a series that must not be measured is true with lung_notes_unfit(&ct->series.notes). lung_ct_deinit in both
- * cases. */
+/* Reads, chooses, decodes. False when nothing could be read or no slice of the chosen series can be decoded;
+ * a series that must not be measured is true with lung_notes_unfit(&ct->series.notes). A few damaged slices are told
+ * (damaged, LUNG_WARN_DAMAGED_SLICES) and filled from their neighbours. lung_ct_deinit in both cases. */
 bool lung_ct_load(const struct lung_source *sources, size_t count, const struct lung_options *options,
                   struct lung_ct *ct, struct error *error) MUST_CHECK;
 void lung_ct_deinit(struct lung_ct *ct);

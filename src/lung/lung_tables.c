@@ -38,6 +38,8 @@ const struct lung_note_row lung_notes[LUNG_NOTES_COUNT] = {
     [LUNG_UNFIT_TOO_LARGE] = { "too-large", "图像过大，超出测量限度", "Larger than this method measures",
                                "" },
     [LUNG_UNFIT_NO_LUNG] = { "no-lung", "未找到肺", "No lung found", "" },
+    [LUNG_UNFIT_DAMAGED_SLICES] = { "too-many-damaged", "图像损坏过多，不予测量",
+                                    "Too many images are damaged", "slices" },
     [LUNG_WARN_THICK_SLICES] = { "thick-slices", "层厚较大，小病灶和边缘不准",
                                  "Thick slices: small lesions and borders are inaccurate", "mm" },
     [LUNG_WARN_SHARP_KERNEL] = { "sharp-kernel", "锐利重建核，低密度区偏高",
@@ -70,6 +72,9 @@ const struct lung_note_row lung_notes[LUNG_NOTES_COUNT] = {
                                  "Other series exist; the most suitable one was measured", "series" },
     [LUNG_WARN_SMALL_LUNG] = { "small-lung", "肺容积很小（儿童、呼气或未包全）",
                                "Very small lung (child, expiration or incomplete)", "ml" },
+    [LUNG_WARN_DAMAGED_SLICES] = { "damaged-slices", "图像损坏，该处按相邻层推算",
+                                   "Damaged images: their place was filled from the slices beside",
+                                   "slices" },
 };
 
 void lung_notes_add(struct lung_notes_list *notes, enum lung_note_code code, double value)

@@ -209,7 +209,7 @@ static void test_missing_slices_are_told(void **state)
     assert_null(JSON_GET(json, "regions"));
     struct json *reasons = lung_report_reasons(&arena, json, LUNG_CHINESE);
     assert_int_equal(reasons->count, 1);
-    assert_true(json_equals_text(json_at(reasons, 0), STR("中间缺层，不予测量（2.0 slices）")));
+    assert_true(json_equals_text(json_at(reasons, 0), STR("中间缺层，不予测量（2 层）")));
     struct lung_report report;
     const struct lung_report_context context = { .patient = STR("Patient/1") };
     assert_false(lung_report_build(&arena, json, &context, &report, &error));
@@ -279,15 +279,64 @@ static void test_warnings_come_from_the_header(void **state)
     folder_free(folder);
 }
 
-static void test_cut_file_is_refused(void **state)
+static void cut_slice(struct folder *folder, size_t index)
+{
+    /* The header is whole, the pixels are not. */
+    assert_int_equal(truncate(folder->sources[index].path, 3000), 0);
+}
+
+static void test_damaged_slice_is_told_and_filled(void **state)
 {
     (void)state;
-    struct folder *folder = folder_make(64, 40, (struct phantom_options){ 0 });
+    struct folder *folder = folder_make(64, 60, (struct phantom_options){ 0 });
     folder_fill(folder);
-    assert_int_equal(truncate(folder->sources[10].path, 3000),
-                     0); /* the header is whole, the pixels are not */
+    cut_slice(folder, 10);
     struct lung_ct ct;
+    load(folder, &ct);
+    assert_true(told(&ct, LUNG_WARN_DAMAGED_SLICES));
+    assert_false(lung_notes_unfit(&ct.series.notes));
+    assert_int_equal(ct.damaged_count, 1);
+    assert_int_equal(ct.damaged[0], 11); /* its Instance Number */
+    assert_int_equal(ct.volume.slices, 60);
+    size_t plane = 64 * 64;
+    for (size_t i = 0; i < plane; i++) {
+        int below = ct.volume.hu[9 * plane + i];
+        int above = ct.volume.hu[11 * plane + i];
+        assert_true(abs(2 * ct.volume.hu[10 * plane + i] - below - above) <= 1);
+    }
+    lung_ct_deinit(&ct);
+    /* And in words, with its number. */
+    struct lung_measurement measurement;
     struct error error = { 0 };
+    assert_true(lung_measure_series(folder->sources, folder->count, NULL, &measurement, &error));
+    struct json *json = lung_measurement_json(&folder->arena, &measurement);
+    bool said = false;
+    JSON_EACH(line, lung_report_lines(&folder->arena, json, LUNG_CHINESE)) {
+        said = said || str_ends_with(json_text(&folder->arena, line), STR("（1 层）：第 11 层"));
+    }
+    assert_true(said);
+    lung_measurement_deinit(&measurement);
+    folder_free(folder);
+}
+
+static void test_too_many_damaged_slices_are_not_measured(void **state)
+{
+    (void)state;
+    struct folder *folder = folder_make(64, 60, (struct phantom_options){ 0 });
+    folder_fill(folder);
+    cut_slice(folder, 0);
+    cut_slice(folder, 20);
+    struct lung_ct ct;
+    load(folder, &ct);
+    assert_true(told(&ct, LUNG_UNFIT_DAMAGED_SLICES));
+    assert_null(ct.volume.hu);
+    assert_int_equal(ct.damaged_count, 2);
+    lung_ct_deinit(&ct);
+    /* None can be decoded: that is an error of its own. */
+    struct error error = { 0 };
+    for (size_t i = 0; i < folder->count; i++) {
+        cut_slice(folder, i);
+    }
     assert_false(lung_ct_load(folder->sources, folder->count, NULL, &ct, &error));
     assert_int_equal(error.kind, ERROR_STRUCTURE);
     lung_ct_deinit(&ct);
@@ -630,7 +679,8 @@ int main(void)
         cmocka_unit_test(test_mixed_series_are_told),
         cmocka_unit_test(test_soft_series_is_chosen),
         cmocka_unit_test(test_warnings_come_from_the_header),
-        cmocka_unit_test(test_cut_file_is_refused),
+        cmocka_unit_test(test_damaged_slice_is_told_and_filled),
+        cmocka_unit_test(test_too_many_damaged_slices_are_not_measured),
         cmocka_unit_test(test_foreign_files_are_counted_and_nothing_is_an_error),
         cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_files_to_report),
