@@ -7,6 +7,7 @@
 #include "cli/cli_fhirpath.h"
 #include "cli/cli_measure.h"
 #include "cli/cli_view.h"
+#include "cli/cli_validate.h"
 #include "dicom/worker.h"
 
 static int run_worker(int argc, char **argv)
@@ -34,6 +35,7 @@ static const struct {
     { "measure-ct", cli_measure_ct, "measure the chest CT in a folder, as JSON" },
     { "fhirpath", cli_fhirpath, "evaluate a FHIRPath expression on a file" },
     { "view", cli_view, "rows of a SQL-on-FHIR view over NDJSON, as JSON" },
+    { "validate", cli_validate, "validate FHIR resources in files" },
     { "worker", run_worker, NULL },
 };
 

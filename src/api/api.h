@@ -19,7 +19,9 @@ struct decode_pool;
 struct feed;
 struct imaging;
 struct indicator_set;
+struct profile_source;
 struct store;
+struct validator;
 
 /* Made and filled in main.c (cli/serve.c); constant while the server runs. */
 struct api {
@@ -32,10 +34,12 @@ struct api {
     struct imaging *imaging;      /* studies, held ones, measurements; NULL: /dicom-web answers 404 */
     struct archive *archive;      /* imaging's instances */
     struct decode_pool *decoders; /* of strangers' pixels */
-    struct str base_url;          /* "https://host/fhir"; absent: relative links */
-    struct str version;           /* of the program */
-    int offset_minutes;           /* site.timezone */
-    bool tls;                     /* a trusted proxy in front speaks TLS */
+    const struct validator *validator;
+    const struct profile_source *profiles; /* StructureDefinitions for $validate; NULL: none */
+    struct str base_url;                   /* "https://host/fhir"; absent: relative links */
+    struct str version;                    /* of the program */
+    int offset_minutes;                    /* site.timezone */
+    bool tls;                              /* a trusted proxy in front speaks TLS */
 };
 
 /* All rows, for http_options.routes. */

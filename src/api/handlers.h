@@ -13,6 +13,9 @@ enum http_verdict fhir_create(struct http_request *request);
 enum http_verdict fhir_update(struct http_request *request);
 enum http_verdict fhir_delete(struct http_request *request);
 
+/* fhir_validate.c (pool) */
+enum http_verdict fhir_validate(struct http_request *request);
+
 /* fhir_search.c (pool) */
 enum http_verdict fhir_search(struct http_request *request);
 

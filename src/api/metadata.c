@@ -66,27 +66,37 @@ static void add_interactions(struct arena *arena, struct json *parent, bool of_t
     }
 }
 
+/* One entry a name: GET and POST, type and instance are rows of the same operation. */
+static void add_operation(struct arena *arena, struct json *owner, const struct api_row *row)
+{
+    struct json *list = JSON_GET(owner, "operation");
+    struct str name = str_skip(str_from_cstr(row->name), 1);
+    if (list == NULL) {
+        list = add_array(arena, owner, STR("operation"));
+    }
+    JSON_EACH(operation, list) {
+        if (json_equals_text(JSON_GET(operation, "name"), name)) {
+            return;
+        }
+    }
+    struct json *operation = json_append(list, json_new(arena, JSON_OBJECT));
+    (void)json_add_text(arena, operation, STR("name"), name);
+    (void)json_add_text(arena, operation, STR("definition"), str_from_cstr(row->metadata));
+}
+
+/* Rows of the type itself ("/fhir/Task/…") and of every type ("/fhir/{type}/…"). */
 static void add_operations(struct arena *arena, struct json *resource, struct str type)
 {
     size_t count = 0;
     const struct http_route *routes = api_routes(&count);
-    struct json *list = NULL;
+    struct str own = arena_printf(arena, "/fhir/%.*s/", STR_FMT(type));
     for (size_t i = 0; i < count; i++) {
         const struct api_row *row = routes[i].data;
         struct str template = str_from_cstr(routes[i].template);
-        struct str prefix = arena_printf(arena, "/fhir/%.*s/", STR_FMT(type));
-        if (row == NULL || row->interaction != ACCESS_OPERATION || !str_starts_with(template, prefix)) {
-            continue;
+        bool about = str_starts_with(template, own) || str_starts_with(template, STR("/fhir/{type}/"));
+        if (row != NULL && row->interaction == ACCESS_OPERATION && row->metadata != NULL && about) {
+            add_operation(arena, resource, row);
         }
-        if (list == NULL) {
-            list = add_array(arena, resource, STR("operation"));
-        }
-        struct json *operation = json_append(list, json_new(arena, JSON_OBJECT));
-        struct str name = str_skip(str_from_cstr(row->name), 1);
-        (void)json_add_text(arena, operation, STR("name"), name);
-        (void)json_add_text(
-            arena, operation, STR("definition"),
-            arena_printf(arena, "urn:shanhai:operation:%.*s-%.*s", STR_FMT(type), STR_FMT(name)));
     }
 }
 

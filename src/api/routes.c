@@ -16,7 +16,11 @@ enum { SMALL_BODY_BYTES = 64 * 1024 };
 #define RIGHT(right) ROW(.need = API_RIGHT, .name = (right))
 /* An interaction on the type in the path, and its code in /metadata (R4 value set restful-interaction). */
 #define TYPE(act, code) ROW(.need = API_TYPE, .interaction = (act), .metadata = (code))
-#define OPERATION(title) ROW(.need = API_TYPE, .interaction = ACCESS_OPERATION, .name = (title))
+/* An operation and the canonical URL of its definition for /metadata. */
+#define OPERATION(title, definition)                                                                         \
+    ROW(.need = API_TYPE, .interaction = ACCESS_OPERATION, .name = (title), .metadata = (definition))
+#define HL7_OPERATION(title, definition)                                                                     \
+    OPERATION(title, "http://hl7.org/fhir/OperationDefinition/" definition)
 
 #define FIGURES ROW(.need = API_RIGHT, .name = "figures", .any_format = true)
 #define IMAGES(right) ROW(.need = API_RIGHT, .name = (right), .any_format = true)
@@ -67,10 +71,21 @@ static const struct http_route routes[] = {
     { HTTP_GET, "/fhir/metadata", fhir_metadata, PUBLIC, .flags = HTTP_ROUTE_POOL,
       .begin = api_begin_public },
 
-    /* the workflow of a Task */
-    { HTTP_GET, "/fhir/Task/{id}/$transitions", fhir_transitions, OPERATION("$transitions"),
+    /* operations on any type */
+    { HTTP_POST, "/fhir/{type}/$validate", fhir_validate, HL7_OPERATION("$validate", "Resource-validate"),
+      .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/{type}/{id}/$validate", fhir_validate, HL7_OPERATION("$validate", "Resource-validate"),
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_POST, "/fhir/Task/{id}/$transition", fhir_transition, OPERATION("$transition"),
+    { HTTP_POST, "/fhir/{type}/{id}/$validate", fhir_validate,
+      HL7_OPERATION("$validate", "Resource-validate"), .body_bytes_max = LIMIT_RESOURCE_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+
+    /* the workflow of a Task */
+    { HTTP_GET, "/fhir/Task/{id}/$transitions", fhir_transitions,
+      OPERATION("$transitions", "urn:shanhai:operation:Task-transitions"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_POST, "/fhir/Task/{id}/$transition", fhir_transition,
+      OPERATION("$transition", "urn:shanhai:operation:Task-transition"),
       .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_GET, "/fhir/{rest*}", api_nothing_here, PUBLIC, .flags = 0 },
 

@@ -15,6 +15,7 @@
 #include "fhir/index.h"
 #include "fhir/search_query.h"
 #include "fhir/validate.h"
+#include "fhir/validation.h"
 #include "model/model.h"
 #include "store/body.h"
 #include "store/search.h"
@@ -104,11 +105,17 @@ static bool is_id(struct str id)
 
 static bool validate_entry(const struct preparing *at, const struct change_entry *entry, struct error *error)
 {
+    const struct change_options *change = &at->change->options;
     struct validate_options options = { .type = entry->type };
+    const struct validation_options full = { .type = entry->type };
     if (entry->resource == NULL) {
         return entry->kind == CHANGE_DELETE || FAIL(error, ERROR_STRUCTURE, "a resource was expected");
     }
-    if (!validate_resource(entry->resource, &options, at->set->outcome)) {
+    bool in_full = change->validator != NULL && !at->set->by_workflow &&
+                   (change->validate_full || validation_has_claim(entry->resource));
+    bool valid = in_full ? validation_check(change->validator, entry->resource, &full, at->set->outcome)
+                         : validate_resource(entry->resource, &options, at->set->outcome);
+    if (!valid) {
         return FAIL(error, ERROR_STRUCTURE, "the resource is not valid R4");
     }
     struct str own_id = JSON_TEXT(at->set->arena, entry->resource, "id");

@@ -21,6 +21,7 @@ struct change; /* the module, made in main.c */
 struct fhir_index;
 struct outcome;
 struct signer;
+struct validator;
 struct view_set;
 struct workflow_set;
 
@@ -30,9 +31,11 @@ struct change_options {
     struct fhir_index *index;
     const struct view_set *views; /* NULL: none */
     const struct workflow_set *workflows;
-    struct signer *signer; /* NULL: nothing can be signed */
-    struct str locks;      /* text of definitions/locks.json; absent: none */
-    int offset_minutes;    /* site.timezone */
+    struct signer *signer;             /* NULL: nothing can be signed */
+    const struct validator *validator; /* NULL: structure only */
+    bool validate_full; /* invariants for every write, not only where meta.profile claims a profile */
+    struct str locks;   /* text of definitions/locks.json; absent: none */
+    int offset_minutes; /* site.timezone */
 };
 
 /* Lives in the arena; what the options point to must outlive it. */

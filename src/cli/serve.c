@@ -65,6 +65,8 @@ static bool read_options(struct serve_options *options, int argc, char **argv, b
           "TITLE: our AE title (any called one is fine without)" },
         { "dicom-peer", OPTION_LIST, &options->dicom_peers, 0, 0,
           "AE@ADDRESS=Organization/ID who may send, for whom (repeats)" },
+        { "validate-full", OPTION_FLAG, &options->server.validate_full, 0, 0,
+          "every write is checked against R4's invariants, not only what claims a profile" },
         { "quiet", OPTION_FLAG, &options->quiet, 0, 0, "no line a request" },
     };
     int minutes = 0;

@@ -12,6 +12,7 @@
 #include "cli/definitions.h"
 #include "dicom/worker.h"
 #include "fhir/index.h"
+#include "fhir/validation.h"
 #include "imaging/imaging.h"
 #include "store/rows.h"
 #include "store/search.h"
@@ -154,7 +155,12 @@ static bool open_change(struct server *server, struct error *error)
                                       .views = server->views,
                                       .workflows = &server->workflows,
                                       .signer = &server->signer,
+                                      .validate_full = server->options.validate_full,
                                       .offset_minutes = server->options.offset_minutes };
+    if (!validator_create(&server->validator, error)) {
+        return false;
+    }
+    options.validator = server->validator;
     return definitions_read(&server->arena, server->options.definitions_folder, "locks.json", &options.locks,
                             error) &&
            change_open(&server->arena, &options, &server->change, error);
@@ -217,6 +223,7 @@ static void fill_api(struct server *server)
         .access = server->access,
         .audit = server->audit,
         .change = server->change,
+        .validator = server->validator,
         .feed = server->feed,
         .indicators = &server->indicators,
         .imaging = server->imaging,
@@ -253,6 +260,7 @@ void server_close(struct server *server)
         store_close(server->store);
     }
     audit_close(server->audit);
+    validator_destroy(server->validator);
     fhir_index_destroy(server->index);
     arena_deinit(&server->arena);
 }

@@ -13,6 +13,7 @@
 #include "workflow/workflow.h"
 
 struct imaging;
+struct validator;
 struct view_set;
 
 struct server_options {
@@ -21,6 +22,7 @@ struct server_options {
     int offset_minutes;             /* site.timezone; 480 is +08:00 */
     const char *base_url;           /* NULL: relative links */
     bool tls;                       /* a trusted proxy in front speaks TLS */
+    bool validate_full;             /* every write is asked for invariants too */
     bool offline;                   /* a command, not the server: no feed, no jobs, no images */
 };
 
@@ -36,6 +38,7 @@ struct server {
     struct view_set *views;
     struct workflow_set workflows;
     struct indicator_set indicators;
+    struct validator *validator;
     struct change *change;
     struct imaging *imaging;
     struct decode_pool *decoders;

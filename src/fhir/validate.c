@@ -19,6 +19,7 @@ struct run {
     struct outcome *outcome;
     struct arena *arena;
     const struct json *root; /* resource whose `contained` a "#id" looks into */
+    bool extensible;         /* warn of codes outside an extensible binding */
 };
 
 struct issue_text {
@@ -205,30 +206,53 @@ static bool coding_fits(struct run *run, const struct model_value_set *set, cons
     return model_value_set_has(set, system.at == NULL ? STR("") : system, code);
 }
 
+static bool fits_binding(struct run *run, const struct json *value, const struct model_element *element)
+{
+    const struct model_value_set *set = element->value_set;
+    if (str_equal(element->type->name, STR("Coding"))) {
+        return JSON_GET(value, "code") == NULL || coding_fits(run, set, value);
+    }
+    if (!str_equal(element->type->name, STR("CodeableConcept"))) {
+        return true;
+    }
+    const struct json *codings = JSON_GET(value, "coding");
+    bool fits = codings == NULL;
+    JSON_EACH(coding, codings) {
+        fits = fits || coding_fits(run, set, coding);
+    }
+    return fits;
+}
+
 static void check_binding(struct run *run, const struct json *value, const struct model_element *element,
                           const struct place *place)
 {
-    const struct model_value_set *set = element->value_set;
-    bool fits = true;
-    if (str_equal(element->type->name, STR("Coding"))) {
-        fits = JSON_GET(value, "code") == NULL || coding_fits(run, set, value);
-    } else if (str_equal(element->type->name, STR("CodeableConcept"))) {
-        const struct json *codings = JSON_GET(value, "coding");
-        fits = codings == NULL;
-        JSON_EACH(coding, codings) {
-            fits = fits || coding_fits(run, set, coding);
-        }
+    struct str url = element->value_set->url;
+    if (fits_binding(run, value, element)) {
+        return;
     }
-    if (!fits) {
+    if (element->strength == MODEL_BINDING_REQUIRED) {
         tell(run, place,
              (struct issue_text){
                  .code = "code-invalid",
                  .text = arena_printf(run->arena,
                                       "no code of the required value set %.*s is given (system and code)",
-                                      STR_FMT(set->url)),
+                                      STR_FMT(url)),
                  .chinese = arena_printf(run->arena, "没有给出必须使用的值集 %.*s 中的代码（系统和代码）",
-                                         STR_FMT(set->url)) });
+                                         STR_FMT(url)) });
+        return;
     }
+    /* R4 4.1.5.3: another code is right where the set has none for the concept, which only a person can say. */
+    const struct outcome_issue issue = {
+        .severity = OUTCOME_WARNING,
+        .code = "code-invalid",
+        .path = path_text(run->arena, place),
+        .text =
+            arena_printf(run->arena, "no code of the extensible value set %.*s is given; use one if it fits",
+                         STR_FMT(url)),
+        .chinese =
+            arena_printf(run->arena, "没有给出可扩展值集 %.*s 中的代码；如有合适代码应当使用", STR_FMT(url)),
+    };
+    outcome_add(run->outcome, issue);
 }
 
 static bool list_has_word(struct str words, struct str word)
@@ -353,7 +377,9 @@ static void validate_item(struct run *run, const struct json *value, const struc
     if (value->kind != JSON_OBJECT) {
         return;
     }
-    if (element->strength == MODEL_BINDING_REQUIRED && element->value_set != NULL) {
+    bool bound = element->strength == MODEL_BINDING_REQUIRED ||
+                 (element->strength == MODEL_BINDING_EXTENSIBLE && run->extensible);
+    if (bound && element->value_set != NULL) {
         check_binding(run, value, element, place);
     }
     if (str_equal(type->name, STR("Reference"))) {
@@ -632,7 +658,9 @@ static void validate_nested_resource(struct run *run, const struct json *value, 
     }
     bool contained = str_equal(place->name, STR("contained"));
     if (!contained) {
-        struct run inner = { .outcome = run->outcome, .arena = run->arena, .root = value };
+        struct run inner = {
+            .outcome = run->outcome, .arena = run->arena, .root = value, .extensible = run->extensible
+        };
         validate_whole(&inner, value, type, place);
         return;
     }
@@ -657,6 +685,7 @@ bool validate_resource(const struct json *resource, const struct validate_option
     assert(resource != NULL);
     size_t errors_before = outcome->errors_count;
     struct run run = { .outcome = outcome, .arena = outcome->arena, .root = resource };
+    run.extensible = options != NULL && options->extensible;
     struct place place = { .name = STR("Resource"), .index = -1 };
     const struct model_type *type = type_of_resource(&run, resource, &place);
     if (type != NULL) {

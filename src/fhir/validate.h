@@ -11,6 +11,7 @@
 
 struct validate_options {
     struct str type; /* the type the route asks for ("PUT /Patient/1"); absent: any */
+    bool extensible; /* also warn of codes outside an extensible binding (R4 4.1.5.3) */
 };
 
 /* Adds what is wrong to the outcome; true when nothing of severity error or fatal was added. */

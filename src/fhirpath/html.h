@@ -1,4 +1,4 @@
-/* html.h — inside of src/fhirpath: what R4 allows in a narrative (narrative.html 2.4.0.1, txt-1, txt-2). */
+/* html.h — of src/fhirpath and the rules of src/fhir: what R4 allows in a narrative (narrative.html 2.4.0.1, txt-1, txt-2). */
 #ifndef SHANHAI_FHIRPATH_HTML_H
 #define SHANHAI_FHIRPATH_HTML_H
 

@@ -1,0 +1,112 @@
+#include "cli/cli_validate.h"
+
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "fhir/validation.h"
+
+enum { EXIT_VALID = 0, EXIT_INVALID = 1, EXIT_USAGE = 2 };
+
+static const char help[] =
+    "usage: shanhai validate [--chinese] [--profile URL]... FILE...\n"
+    "prints one OperationOutcome (JSON) a file, each on a line of its own, in the order of the files\n"
+    "  --profile URL   a profile to be met beside those in meta.profile\n"
+    "  --chinese       tells what is wrong in Chinese\n"
+    "exit status: 0 all are valid, 1 one has an error, 2 wrong use or a file that cannot be read\n";
+
+struct asked {
+    const struct validator *validator;
+    struct validation_options options;
+    enum outcome_language language;
+};
+
+static bool print_outcome(const struct outcome *outcome, enum outcome_language language)
+{
+    struct buf buf = { .bytes_max = LIMIT_BUNDLE_BYTES };
+    const struct json *resource = outcome_to_json(outcome, language);
+    if (resource != NULL) {
+        json_write(&buf, resource);
+    }
+    buf_add_char(&buf, '\n');
+    bool ok = resource != NULL && !buf.failed && fwrite(buf.at, 1, buf.len, stdout) == buf.len;
+    buf_deinit(&buf);
+    return ok;
+}
+
+/* The worst exit status so far; each file has an arena of its own, so that a thousand files are no more than one. */
+static int validate_file(const struct asked *asked, const char *path)
+{
+    struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
+    struct outcome outcome = outcome_in(&arena);
+    struct error error = { 0 };
+    struct str text = STR_NONE;
+    struct json *resource = NULL;
+    int code = EXIT_VALID;
+    if (!file_read_whole(&arena, path, LIMIT_BUNDLE_BYTES, &text, &error)) {
+        (void)fprintf(stderr, "shanhai validate: %s: %s\n", path, error.text);
+        outcome_add_error(&outcome, &error);
+        code = EXIT_USAGE;
+    } else if (!json_read(&arena, text, &resource, &error)) {
+        outcome_add_error(&outcome, &error);
+        code = EXIT_INVALID;
+    } else if (!validation_check(asked->validator, resource, &asked->options, &outcome)) {
+        code = EXIT_INVALID;
+    }
+    if (!print_outcome(&outcome, asked->language)) {
+        (void)fprintf(stderr, "shanhai validate: %s: the outcome could not be written\n", path);
+        code = EXIT_USAGE;
+    }
+    arena_deinit(&arena);
+    return code;
+}
+
+/* Options stand before the files. The number of arguments read, or -1. */
+static int read_options(int argc, char **argv, struct asked *asked, struct str *profiles)
+{
+    int at = 1;
+    asked->options.profiles = profiles;
+    while (at < argc && strncmp(argv[at], "--", 2) == 0) {
+        if (strcmp(argv[at], "--chinese") == 0) {
+            asked->language = OUTCOME_CHINESE;
+            at++;
+        } else if (strcmp(argv[at], "--profile") == 0 && at + 1 < argc) {
+            profiles[asked->options.profiles_count++] = str_from_cstr(argv[at + 1]);
+            at += 2;
+        } else {
+            return -1;
+        }
+    }
+    return at < argc ? at : -1;
+}
+
+int cli_validate(int argc, char **argv)
+{
+    struct arena arena = { .bytes_max = LIMIT_RESOURCE_BYTES };
+    struct error error = { 0 };
+    struct validator *validator = NULL;
+    struct asked asked = { .language = OUTCOME_ENGLISH };
+    int code = EXIT_VALID;
+    bool help_asked = argc == 2 && strcmp(argv[1], "--help") == 0;
+    struct str *profiles = ARENA_ARRAY(&arena, struct str, (size_t)argc);
+    int first = help_asked || profiles == NULL ? -1 : read_options(argc, argv, &asked, profiles);
+    if (first < 0) {
+        (void)fputs(help, help_asked ? stdout : stderr);
+        code = help_asked ? EXIT_VALID : EXIT_USAGE;
+        goto done;
+    }
+    if (!validator_create(&validator, &error)) {
+        (void)fprintf(stderr, "shanhai validate: %s\n", error.text);
+        code = EXIT_USAGE;
+        goto done;
+    }
+    asked.validator = validator;
+    for (int i = first; i < argc; i++) {
+        int worst = validate_file(&asked, argv[i]);
+        code = worst > code ? worst : code;
+    }
+done:
+    validator_destroy(validator);
+    arena_deinit(&arena);
+    return code;
+}
