@@ -23,7 +23,9 @@ def main():
               for number, path in enumerate(files)]
     lines += ['};', f'const size_t definition_files_count = {len(files)};', '']
     output.write_text('\n'.join(lines))
-    depfile.write_text(f'{output}: ' + ' '.join(str(p) for p in files) + '\n')
+    # The folders too: a file that is new or gone changes them.
+    folders = [p for p in (folder, *(folder / name for name in FOLDERS)) if p.is_dir()]
+    depfile.write_text(f'{output}: ' + ' '.join(str(p) for p in [*folders, *files]) + '\n')
 
 
 if __name__ == '__main__':

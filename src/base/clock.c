@@ -1,16 +1,29 @@
 #include "base/clock.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
 
 enum { MS_PER_MINUTE = 60 * 1000 };
 static const int64_t ms_per_day = 24LL * 60 * MS_PER_MINUTE;
+
+static _Atomic int64_t clock_ahead_ms; /* docs/globals.md */
 
 int64_t clock_now_ms(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + atomic_load(&clock_ahead_ms);
+}
+
+void clock_set_ahead(int64_t ahead_ms)
+{
+    atomic_store(&clock_ahead_ms, ahead_ms);
+}
+
+struct timespec clock_deadline(int64_t until_ms)
+{
+    int64_t real_ms = until_ms - atomic_load(&clock_ahead_ms);
+    return (struct timespec){ .tv_sec = real_ms / 1000, .tv_nsec = real_ms % 1000 * 1000000 };
 }
 
 int64_t clock_monotonic_us(void)

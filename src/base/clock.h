@@ -5,6 +5,7 @@
 #define SHANHAI_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/str.h"
@@ -12,6 +13,12 @@
 /* Wall clock (may jump) and monotonic clock (for durations). */
 int64_t clock_now_ms(void);
 int64_t clock_monotonic_us(void);
+
+/* Trial runs: from now on clock_now_ms is this much ahead of the machine's clock (`serve --clock-ahead`). */
+void clock_set_ahead(int64_t ahead_ms);
+
+/* A time of clock_now_ms as the machine's clock has it: for waiting. */
+struct timespec clock_deadline(int64_t until_ms);
 
 enum date_precision { DATE_YEAR, DATE_MONTH, DATE_DAY, DATE_MINUTE, DATE_SECOND, DATE_MILLISECOND };
 

@@ -131,4 +131,8 @@ bool change_transitions(struct change *change, const struct change_transition *r
 bool change_take(struct change *change, const struct change_transition *request, struct json **task,
                  struct outcome **outcome, struct error *error) MUST_CHECK;
 
+/* Takes every timed step whose time has come (change_timer.c), for the program's own chore. One that is refused is
+ * logged and looked at again the next time. */
+bool change_take_due(struct change *change, struct error *error) MUST_CHECK;
+
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "cli/cli.h"
@@ -14,7 +15,7 @@
 #include "http/http.h"
 #include "imaging/imaging.h"
 
-enum { STOP_GRACE_MS = 10000, PEERS_MAX = OPTION_LIST_MAX };
+enum { STOP_GRACE_MS = 10000, PEERS_MAX = OPTION_LIST_MAX, CLOCK_AHEAD_MINUTES_MAX = 366 * 24 * 60 };
 
 struct serve_options {
     struct server_options server;
@@ -26,6 +27,7 @@ struct serve_options {
     struct option_list dicom_peers;
     long port;
     long dicom_port;
+    long clock_ahead_minutes;
     bool quiet;
 };
 
@@ -67,6 +69,8 @@ static bool read_options(struct serve_options *options, int argc, char **argv, b
           "AE@ADDRESS=Organization/ID who may send, for whom (repeats)" },
         { "validate-full", OPTION_FLAG, &options->server.validate_full, 0, 0,
           "every write is checked against R4's invariants, not only what claims a profile" },
+        { "clock-ahead", OPTION_NUMBER, &options->clock_ahead_minutes, 0, CLOCK_AHEAD_MINUTES_MAX,
+          "MINUTES: trial runs only; everything is recorded as if it were that much later" },
         { "quiet", OPTION_FLAG, &options->quiet, 0, 0, "no line a request" },
     };
     int minutes = 0;
@@ -170,6 +174,11 @@ int cli_serve(int argc, char **argv)
     struct dimse_server *dimse = NULL;
     struct error error = { 0 };
     block_signals();
+    if (options.clock_ahead_minutes > 0) {
+        clock_set_ahead((int64_t)options.clock_ahead_minutes * 60 * 1000);
+        LOG_WARNING("the clock is put %ld minutes ahead: for trial runs, never for patients",
+                    options.clock_ahead_minutes);
+    }
     bool ok = server != NULL && server_open(&options.server, server, &error);
     bool opened = ok;
     ok = ok && start_dicom(server, &options, &dimse, &error) && start_http(server, &options, &http, &error);

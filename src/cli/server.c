@@ -18,7 +18,12 @@
 #include "store/search.h"
 #include "view/view_set.h"
 
-enum { SERVER_ARENA_BYTES = 256 * 1024 * 1024, ACCESS_TICK_MS = 60 * 1000, FILL_EVERY_MS = 60 * 1000 };
+enum {
+    SERVER_ARENA_BYTES = 256 * 1024 * 1024,
+    ACCESS_TICK_MS = 60 * 1000,
+    FILL_EVERY_MS = 60 * 1000,
+    TIMERS_EVERY_MS = 10 * 1000
+};
 
 static const char *path_in(struct server *server, const char *name)
 {
@@ -186,6 +191,13 @@ static bool chore_fill(void *data, bool *again, struct error *error)
     return true;
 }
 
+static bool chore_timers(void *data, bool *again, struct error *error)
+{
+    struct server *server = data;
+    *again = false;
+    return change_take_due(server->change, error);
+}
+
 static bool open_work(struct server *server, struct error *error)
 {
     struct imaging_options imaging = { .store = server->store,
@@ -196,7 +208,7 @@ static bool open_work(struct server *server, struct error *error)
                                        .offset_minutes = server->options.offset_minutes };
     const struct decode_pool_options decoders = { 0 };
     struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 1);
-    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 2);
+    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 3);
     if (kinds == NULL || chores == NULL) {
         return FAIL(error, ERROR_INTERNAL, "no memory to start");
     }
@@ -210,8 +222,11 @@ static bool open_work(struct server *server, struct error *error)
     };
     chores[1] =
         (struct feed_chore){ .name = "views", .data = server, .every_ms = FILL_EVERY_MS, .run = chore_fill };
+    chores[2] = (struct feed_chore){
+        .name = "timers", .data = server, .every_ms = TIMERS_EVERY_MS, .run = chore_timers
+    };
     const struct feed_options feed = {
-        .store = server->store, .kinds = kinds, .kinds_count = 1, .chores = chores, .chores_count = 2
+        .store = server->store, .kinds = kinds, .kinds_count = 1, .chores = chores, .chores_count = 3
     };
     return feed_open(&server->arena, &feed, &server->feed, error);
 }

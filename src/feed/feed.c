@@ -21,7 +21,7 @@ static void feed_on_commit(void *data, uint64_t seq_last)
 
 void feed_wait(struct feed *feed, int64_t until_ms)
 {
-    struct timespec until = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
+    struct timespec until = clock_deadline(until_ms);
     (void)pthread_cond_timedwait(&feed->signal, &feed->lock, &until);
 }
 

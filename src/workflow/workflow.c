@@ -318,6 +318,7 @@ static bool needs_signature(const struct json *transition)
 static bool apply_transition(struct workflow_run *run, const struct json *transition, struct error *error)
 {
     struct str state = STR_NONE;
+    struct str before = workflow_state_of(run->request->task);
     if (!next_state(run, transition, &state, error)) {
         return false;
     }
@@ -326,7 +327,8 @@ static bool apply_transition(struct workflow_run *run, const struct json *transi
             return false;
         }
     }
-    return set_state(run, state, error) && add_provenance(run, transition, error);
+    return set_state(run, state, error) && workflow_set_timer(run, transition, before, error) &&
+           add_provenance(run, transition, error);
 }
 
 static const struct json *find_transition(const struct workflow_run *run, struct str name, struct str state)
@@ -393,37 +395,4 @@ bool workflow_take(const struct workflow_request *request, struct arena *arena, 
     }
     plan->writes = run.resources;
     return true;
-}
-
-/* "P7D", "PT30M": days, hours and minutes are enough for timers. */
-static int64_t duration_ms(struct str text)
-{
-    int64_t total = 0;
-    uint64_t number = 0;
-    size_t from = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.at[i];
-        if (c >= '0' && c <= '9') {
-            continue;
-        }
-        if (parse_uint64(str_slice(text, from, i), 100000, &number)) {
-            int64_t unit = c == 'D' ? 86400000 : c == 'H' ? 3600000 : c == 'M' ? 60000 : 0;
-            total += (int64_t)number * unit;
-        }
-        from = i + 1;
-    }
-    return total;
-}
-
-struct str workflow_timer(const struct workflow_machine *machine, const struct json *task, int64_t *after_ms)
-{
-    struct str state = workflow_state_of(task);
-    JSON_EACH(transition, machine->transitions) {
-        const struct json *after = JSON_GET(transition, "after");
-        if (after != NULL && list_has_text(JSON_GET(transition, "from"), state)) {
-            *after_ms = duration_ms(after->raw);
-            return JSON_GET(transition, "name")->raw;
-        }
-    }
-    return STR_NONE;
 }

@@ -138,8 +138,8 @@ bool workflow_transitions(const struct workflow_request *request, struct arena *
 bool workflow_take(const struct workflow_request *request, struct arena *arena, struct workflow_plan *plan,
                    struct workflow_refusal *refusal, struct error *error) MUST_CHECK;
 
-/* Transitions that the program itself takes when a time has passed (`after`): name and duration in ms of the
- * present state's first one, or STR_NONE. */
-struct str workflow_timer(const struct workflow_machine *machine, const struct json *task, int64_t *after_ms);
+/* The step that the program itself takes in this Task, and when ("…T…+08:00"), as written into it when its state
+ * began; STR_NONE without one. */
+struct str workflow_timer(struct arena *arena, const struct json *task, struct str *due);
 
 #endif

@@ -104,6 +104,17 @@ bool workflow_refuse(struct arena *arena, struct workflow_refusal *refusal, enum
 bool workflow_may(struct workflow_run *run, const struct json *transition, bool *may,
                   struct workflow_refusal *refusal, struct error *error) MUST_CHECK;
 
+/* ---- workflow_timer.c ---- */
+
+/* "P7D", "PT10M", "P1DT12H": days, hours and minutes are enough for timers. False for anything else. */
+bool workflow_duration(struct str text, int64_t *duration_ms) MUST_CHECK;
+
+/* Writes the timer of the Task's new state, or takes the old one off; `before`: the state that was. */
+bool workflow_set_timer(struct workflow_run *run, const struct json *transition, struct str before,
+                        struct error *error) MUST_CHECK;
+
+bool workflow_timer_equal(const struct json *previous, const struct json *task);
+
 #define WORKFLOW_NO_MEMORY(error)                                                                            \
     FAIL((error), ERROR_TOO_LARGE, "the transition needs more memory than a request may use")
 

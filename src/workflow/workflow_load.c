@@ -28,9 +28,10 @@ static bool compile_expression(struct workflow_set *set, struct workflow_machine
 /* Names whose string is an expression; in templates every string that begins with '=' is one. */
 static bool is_expression_name(struct str name)
 {
-    static const char *const names[] = { "when", "unless", "where", "expression", "read",    "value",
-                                         "at",   "$each",  "grant", "to",         "revoke",  "share",
-                                         "like", "patch",  "sign",  "document",   "include", "reason" };
+    static const char *const names[] = { "when",     "unless",  "where",  "expression", "read",
+                                         "value",    "at",      "$each",  "grant",      "to",
+                                         "revoke",   "share",   "like",   "patch",      "sign",
+                                         "document", "include", "reason", "since" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (str_equal_cstr(name, names[i])) {
             return true;
@@ -162,6 +163,13 @@ static bool check_transition(const struct workflow_machine *machine, struct aren
             }
         }
     }
+    int64_t after_ms = 0;
+    const struct json *after = JSON_GET(transition, "after");
+    if (after != NULL && !workflow_duration(json_text(arena, after), &after_ms)) {
+        return FAIL(error, ERROR_STRUCTURE,
+                    "workflow %.*s: 'after' wants days, hours and minutes, like P7D or PT10M",
+                    STR_FMT(machine->code));
+    }
     static const char *const kinds[] = { "create", "patch", "grant", "revoke", "share", "sign", "document" };
     JSON_EACH(effect, JSON_GET(transition, "effects")) {
         size_t known = 0;
@@ -278,6 +286,9 @@ bool workflow_check_new(const struct workflow_machine *machine, const struct jso
         return FAIL(error, ERROR_RULE, "a %.*s begins in state %.*s with status %.*s", STR_FMT(machine->code),
                     STR_FMT(machine->initial), STR_FMT(initial->task_status));
     }
+    if (!workflow_timer_equal(NULL, task)) {
+        return FAIL(error, ERROR_RULE, "only the program sets the timer of a %.*s", STR_FMT(machine->code));
+    }
     if (JSON_GET(JSON_GET(task, "focus"), "reference") == NULL ||
         JSON_GET(JSON_GET(task, "for"), "reference") == NULL) {
         return FAIL(error, ERROR_RULE, "a %.*s needs focus and for", STR_FMT(machine->code));
@@ -297,5 +308,6 @@ bool workflow_check_update(const struct workflow_machine *machine, const struct 
                         STR_FMT(machine->code));
         }
     }
-    return true;
+    return workflow_timer_equal(previous, task) ||
+           FAIL(error, ERROR_RULE, "only the program sets the timer of a %.*s", STR_FMT(machine->code));
 }
