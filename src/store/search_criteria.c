@@ -10,7 +10,9 @@ static void add_missing_test(struct builder *b, unsigned alias, const struct sea
     };
     if (criterion->rows == INDEX_KEY) {
         add_sql(b, "+");
-        add_column(b, alias, ".seq NOT IN (SELECT seq FROM index_key WHERE parameter = ");
+        add_column(b, alias, ".seq NOT IN (SELECT seq FROM ");
+        add_index(b, INDEX_KEY);
+        add_sql(b, " WHERE parameter = ");
         add_integer(b, criterion->parameter);
     } else {
         add_sql(b, "NOT EXISTS(SELECT 1 FROM ");
@@ -93,8 +95,9 @@ static void add_chain_test(struct builder *b, unsigned alias, const struct searc
 static void add_chain_found(struct builder *b, const struct search_criteria *criterion)
 {
     for (size_t i = 0; i < criterion->links_count; i++) {
-        add_sql(b, i == 0 ? "SELECT seq FROM index_key WHERE parameter = "
-                          : " UNION ALL SELECT seq FROM index_key WHERE parameter = ");
+        add_sql(b, i == 0 ? "SELECT seq FROM " : " UNION ALL SELECT seq FROM ");
+        add_index(b, INDEX_KEY);
+        add_sql(b, " WHERE parameter = ");
         add_integer(b, criterion->parameter);
         add_sql(b, " AND value IN (");
         add_link_select(b, &criterion->links[i], ".resource");
@@ -111,7 +114,9 @@ static void add_has_test(struct builder *b, unsigned alias, const struct search_
     assert(criterion->links_count == 1);
     const struct search_link *link = criterion->links;
     unsigned source = new_alias(b);
-    add_sql(b, "EXISTS(SELECT 1 FROM index_key k CROSS JOIN version ");
+    add_sql(b, "EXISTS(SELECT 1 FROM ");
+    add_index(b, INDEX_KEY);
+    add_sql(b, " k CROSS JOIN version ");
     add_alias(b, source);
     add_sql(b, " ON ");
     add_column(b, source, ".seq = k.seq WHERE k.parameter = ");
@@ -142,7 +147,9 @@ static void add_list_test(struct builder *b, unsigned alias, const struct search
     add_sql(b, "EXISTS(SELECT 1 FROM resource r CROSS JOIN version ");
     add_alias(b, list);
     add_sql(b, " ON ");
-    add_column(b, list, ".seq = r.seq CROSS JOIN index_key k ON k.parameter = ");
+    add_column(b, list, ".seq = r.seq CROSS JOIN ");
+    add_index(b, INDEX_KEY);
+    add_sql(b, " k ON k.parameter = ");
     add_integer(b, criterion->parameter);
     add_sql(b, " AND k.value = ");
     add_column(b, alias, ".resource AND k.seq = r.seq WHERE r.key = ");

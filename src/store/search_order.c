@@ -42,7 +42,8 @@ static void add_driver(struct search_run *run, struct builder *b, unsigned alias
         return;
     }
     if (is_single_key(driver)) { /* its rows lie in the order of the sequence: the page ends the look-up */
-        add_sql(b, "index_key k CROSS JOIN version ");
+        add_index(b, INDEX_KEY);
+        add_sql(b, " k CROSS JOIN version ");
         add_alias(b, alias);
         add_sql(b, " ON ");
         add_alias(b, alias);
@@ -97,8 +98,10 @@ static void add_matches_in_sequence(struct search_run *run, struct builder *b, u
         run->query->type.at != NULL) {
         run->driver = NULL;
     }
-    (void)add_matches(run, b, "SELECT v0.seq FROM ", last_seq, ascending);
     run->sequence_column = sequence_column(run);
+    bool by_key = driver != NULL && run->driver == driver && is_single_key(driver);
+    (void)add_matches(run, b, by_key ? "SELECT v0.seq, k.seq FROM " : "SELECT v0.seq FROM ", last_seq,
+                      ascending);
     run->driver = driver;
 }
 
@@ -325,7 +328,6 @@ bool search_page_memory(struct search_run *run, struct error *error)
 /* ---- along the index of the sort parameter ---- */
 
 struct sort_index { /* its columns, for SQL */
-    const char *table;
     const char *by_version;
     const char *columns; /* of the value */
     const char *ordered; /* the same with the table's name */
@@ -333,10 +335,9 @@ struct sort_index { /* its columns, for SQL */
 };
 
 static const struct sort_index sort_indexes[] = {
-    [INDEX_TEXT] = { "index_text", "text_of", "value", "s.value", "s.value DESC" },
-    [INDEX_DATE] = { "index_date", "date_of", "from_ms, to_ms", "s.from_ms, s.to_ms",
-                     "s.from_ms DESC, s.to_ms DESC" },
-    [INDEX_NUMBER] = { "index_number", "number_of", "low, high", "s.low, s.high", "s.low DESC, s.high DESC" },
+    [INDEX_TEXT] = { "text_of", "value", "s.value", "s.value DESC" },
+    [INDEX_DATE] = { "date_of", "from_ms, to_ms", "s.from_ms, s.to_ms", "s.from_ms DESC, s.to_ms DESC" },
+    [INDEX_NUMBER] = { "number_of", "low, high", "s.low, s.high", "s.low DESC, s.high DESC" },
 };
 
 /* " AND (value, seq) > (value of the last hit, its seq)": read from the rows by version, so that no value of a
@@ -381,8 +382,10 @@ static bool page_sorted(struct search_run *run, const struct search_sort *sort, 
         return false;
     }
     unsigned alias = new_alias(&b);
-    add_sql(&b, "SELECT v0.seq FROM ");
-    add_sql(&b, index->table);
+    add_sql(&b, "SELECT v0.seq, s.seq, ");
+    add_sql(&b, index->ordered);
+    add_sql(&b, " FROM ");
+    add_index(&b, sort->rows);
     add_sql(&b, " s CROSS JOIN version v0 ON v0.seq = s.seq WHERE s.parameter = ");
     add_integer(&b, sort->parameter);
     add_sql(&b, sort->rows == INDEX_NUMBER ? " AND s.unit = 0" : "");

@@ -87,6 +87,15 @@ unsigned new_alias(struct builder *b)
     return b->aliases++;
 }
 
+void add_index(struct builder *b, enum index_kind kind)
+{
+    static const char *const tables[] = { [INDEX_KEY] = "index_key",
+                                          [INDEX_TEXT] = "index_text",
+                                          [INDEX_DATE] = "index_date",
+                                          [INDEX_NUMBER] = "index_number" };
+    add_sql(b, tables[kind]);
+}
+
 void add_column(struct builder *b, unsigned alias, const char *column)
 {
     add_alias(b, alias);
@@ -260,7 +269,9 @@ static void add_rule_found(struct builder *b, const struct store_rule *rule)
             add_sql(b, ")");
         }
     } else if (rule->granted_through != 0) {
-        add_sql(b, " UNION ALL SELECT seq FROM index_key WHERE parameter = ");
+        add_sql(b, " UNION ALL SELECT seq FROM ");
+        add_index(b, INDEX_KEY);
+        add_sql(b, " WHERE parameter = ");
         add_integer(b, rule->granted_through);
         add_sql(b, " AND value IN (SELECT g.resource FROM grants g WHERE ");
         add_posts(b);

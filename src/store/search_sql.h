@@ -37,6 +37,11 @@ void add_alias(struct builder *b, unsigned alias); /* "v3" */
 void add_column(struct builder *b, unsigned alias,
                 const char *column); /* "v3.seq"; the column with its dot */
 unsigned new_alias(struct builder *b);
+/* The index rows of a kind by value, as what stands after FROM: KEY (parameter, value, seq), TEXT (parameter, value,
+ * seq), DATE (parameter, from_ms, to_ms, seq), NUMBER (parameter, unit, low, high, seq). No other place names where
+ * these rows lie (some wait in memory, docs/modules/store.md), and each comes once. To stream them in an order, the
+ * columns of the ORDER BY must be among those that the SELECT gives: only then the engine merges instead of sorting. */
+void add_index(struct builder *b, enum index_kind kind);
 
 /* " AND …" over an alias: was current, is of the type (types: any of them; both absent: every type), may be seen,
  * fits all criteria but `without`. */

@@ -158,12 +158,12 @@ static void add_row_test(struct builder *b, const struct search_value *value)
     }
 }
 
-static const char *table_by_value(enum search_test test)
+static enum index_kind rows_kind(enum search_test test)
 {
     if (test == SEARCH_TEST_DATE) {
-        return "index_date";
+        return INDEX_DATE;
     }
-    return test == SEARCH_TEST_NUMBER ? "index_number" : "index_text";
+    return test == SEARCH_TEST_NUMBER ? INDEX_NUMBER : INDEX_TEXT;
 }
 
 static const char *table_by_version(enum search_test test)
@@ -216,7 +216,8 @@ void add_values_test(struct builder *b, unsigned alias, const struct search_crit
         }
         add_sql(b, " OR EXISTS(SELECT 1 FROM ");
         if (value->test == SEARCH_TEST_KEY) {
-            add_sql(b, "index_key WHERE ");
+            add_index(b, INDEX_KEY);
+            add_sql(b, " WHERE ");
             add_keys(b, criterion, i);
             add_sql(b, " AND seq = ");
         } else {
@@ -240,7 +241,7 @@ void add_range_rows(struct builder *b, const struct search_value *value)
 {
     bool date = value->test == SEARCH_TEST_DATE;
     add_sql(b, "SELECT 1 FROM ");
-    add_sql(b, table_by_value(value->test));
+    add_index(b, rows_kind(value->test));
     add_sql(b, " WHERE ");
     add_row_test(b, value);
     if (is_open_above(value->prefix)) {
@@ -260,10 +261,11 @@ void add_values_found(struct builder *b, const struct search_criteria *criterion
         add_sql(b, any ? " UNION ALL SELECT seq FROM " : "SELECT seq FROM ");
         any = true;
         if (value->test == SEARCH_TEST_KEY) {
-            add_sql(b, "index_key WHERE ");
+            add_index(b, INDEX_KEY);
+            add_sql(b, " WHERE ");
             add_keys(b, criterion, i);
         } else {
-            add_sql(b, table_by_value(value->test));
+            add_index(b, rows_kind(value->test));
             add_sql(b, " WHERE ");
             add_row_test(b, value);
         }
