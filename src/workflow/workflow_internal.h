@@ -24,10 +24,10 @@ struct workflow_machine {
     struct str focus; /* resource type */
     struct str initial;
     const struct json *created_by;
-    const struct json *context;     /* name → {read | search | value, where} */
-    const struct json *transitions; /* array, as in the file; checked at load */
-    struct table states;            /* code → struct workflow_state */
-    struct table expressions;       /* text → struct fhirpath */
+    struct json *context;     /* name → {read | search | value, where} */
+    struct json *transitions; /* array, as in the files; checked at load */
+    struct table states;      /* code → struct workflow_state */
+    struct table expressions; /* text → struct fhirpath */
 };
 
 /* One run: the variables and the resources it has touched. */

@@ -189,12 +189,101 @@ static bool check_transition(const struct workflow_machine *machine, struct aren
                       STR_FMT(machine->code));
 }
 
+/* Every transition and every expression of one file. */
+static bool check_file(struct workflow_set *set, struct workflow_machine *machine, const struct json *root,
+                       struct error *error)
+{
+    JSON_EACH(transition, JSON_GET(root, "transitions")) {
+        if (!check_transition(machine, set->arena, transition, error)) {
+            return false;
+        }
+    }
+    JSON_EACH(member, root) {
+        if (member->kind >= JSON_ARRAY && !compile_rules(set, machine, member, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool append_all(struct arena *arena, struct json *list, const struct json *more, struct error *error)
+{
+    JSON_EACH(item, more) {
+        if (json_append(list, json_copy(arena, item, true)) == NULL) {
+            return WORKFLOW_NO_MEMORY(error);
+        }
+    }
+    return true;
+}
+
+static struct json *transition_named(const struct workflow_machine *machine, struct str name)
+{
+    JSON_EACH(transition, machine->transitions) {
+        if (json_equals_text(JSON_GET(transition, "name"), name)) {
+            return transition;
+        }
+    }
+    return NULL;
+}
+
+/* "also": guards and effects that are added to a transition of the machine that is extended. */
+static bool extend_transitions(struct workflow_set *set, struct workflow_machine *machine,
+                               const struct json *also, struct error *error)
+{
+    JSON_EACH(addition, also) {
+        struct json *transition = transition_named(machine, addition->name);
+        struct json *guards = transition == NULL ? NULL : JSON_GET(transition, "guards");
+        struct json *effects = transition == NULL ? NULL : JSON_GET(transition, "effects");
+        if (guards == NULL || effects == NULL) {
+            return FAIL(error, ERROR_STRUCTURE, "workflow %.*s: an extension names no transition: '%.*s'",
+                        STR_FMT(machine->code), STR_FMT(addition->name));
+        }
+        if (!append_all(set->arena, guards, JSON_GET(addition, "guards"), error) ||
+            !append_all(set->arena, effects, JSON_GET(addition, "effects"), error) ||
+            !check_transition(machine, set->arena, transition, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A file that adds to a machine read before it: a feature of the consult stands in a file of its own. */
+static bool load_extension(struct workflow_set *set, struct str code, const struct json *root,
+                           struct error *error)
+{
+    struct workflow_machine *machine =
+        set->machines.arena == NULL ? NULL : (struct workflow_machine *)table_get(&set->machines, code);
+    if (machine == NULL) {
+        return FAIL(error, ERROR_STRUCTURE, "an extension needs the workflow '%.*s' before it",
+                    STR_FMT(code));
+    }
+    JSON_EACH(entry, JSON_GET(root, "context")) {
+        bool known = json_member(machine->context, entry->name) != NULL;
+        if (known || json_add(machine->context, entry->name, json_copy(set->arena, entry, true)) == NULL) {
+            return FAIL(error, ERROR_STRUCTURE, "workflow %.*s: context '%.*s' is there already",
+                        STR_FMT(code), STR_FMT(entry->name));
+        }
+    }
+    JSON_EACH(transition, JSON_GET(root, "transitions")) {
+        if (transition_named(machine, JSON_TEXT(set->arena, transition, "name")) != NULL) {
+            return FAIL(error, ERROR_STRUCTURE, "workflow %.*s: a transition is there twice", STR_FMT(code));
+        }
+    }
+    return append_all(set->arena, machine->transitions, JSON_GET(root, "transitions"), error) &&
+           extend_transitions(set, machine, JSON_GET(root, "also"), error) &&
+           check_file(set, machine, root, error);
+}
+
 bool workflow_load(struct workflow_set *set, struct str text, struct error *error)
 {
     struct json *root = NULL;
     struct str kept = arena_dup(set->arena, text);
     if (!json_read(set->arena, kept, &root, error)) {
         return false;
+    }
+    struct str extends = JSON_TEXT(set->arena, root, "extends");
+    if (extends.at != NULL) {
+        return load_extension(set, extends, root, error);
     }
     struct workflow_machine *machine = ARENA_NEW(set->arena, struct workflow_machine);
     if (machine == NULL) {
@@ -221,17 +310,7 @@ bool workflow_load(struct workflow_set *set, struct str text, struct error *erro
         return FAIL(error, ERROR_STRUCTURE, "workflow %.*s: the initial state is unknown",
                     STR_FMT(machine->code));
     }
-    JSON_EACH(transition, machine->transitions) {
-        if (!check_transition(machine, set->arena, transition, error)) {
-            return false;
-        }
-    }
-    JSON_EACH(member, root) {
-        if (member->kind >= JSON_ARRAY && !compile_rules(set, machine, member, error)) {
-            return false;
-        }
-    }
-    if (!compile_expression(set, machine, STR("now()"), error) ||
+    if (!check_file(set, machine, root, error) || !compile_expression(set, machine, STR("now()"), error) ||
         !compile_expression(set, machine, STR("%input.reason"), error)) {
         return false;
     }

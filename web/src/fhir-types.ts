@@ -171,7 +171,9 @@ export interface ClinicalImpression extends Resource {
   subject: Reference;
   encounter?: Reference;
   assessor?: Reference;
+  effectiveDateTime?: string;
   date?: string;
+  previous?: Reference;
   summary?: string;
   finding?: { itemCodeableConcept?: CodeableConcept; basis?: string }[];
   note?: Annotation[];

@@ -12,6 +12,7 @@ import { useTakeTransition, useTransitions, type Transition } from './transition
 /** Steps that are taken inside a tab of the consult room, where their text is written. */
 export const STEPS_OF_TABS: Record<string, string> = {
   'sign-opinion': 'opinion', dissent: 'joint', sign: 'joint', decide: 'decision', feedback: 'feedback', addendum: 'joint',
+  'record-verbal': 'opinion', 'confirm-verbal': 'opinion', 'write-up-verbal': 'opinion',
 };
 
 /** Steps that end the consult: last in the row and quiet. */

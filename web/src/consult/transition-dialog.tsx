@@ -7,18 +7,20 @@ import { useSession } from '../session';
 import type { Consult } from './data';
 import { PatientLine } from './patient-line';
 import { formToValues, knownValues, TransitionFields } from './transition-form';
-import { useTakeTransition, type Transition } from './transitions';
+import { useTakeTransition, type InputValue, type Transition } from './transitions';
 
-const FINAL = new Set(['sign-opinion', 'sign', 'decide', 'dissent', 'addendum', 'cancel', 'refuse', 'feedback', 'submit']);
+const FINAL = new Set(['sign-opinion', 'sign', 'decide', 'dissent', 'addendum', 'cancel', 'refuse', 'feedback', 'submit', 'record-verbal', 'write-up-verbal']);
 
 interface DialogProps {
   transition: Transition | undefined;
   consult: Consult;
+  /** What the screen has chosen already: not asked again. */
+  preset?: Record<string, InputValue>;
   onClose: () => void;
   onDone?: () => void;
 }
 
-export function TransitionDialog({ transition, consult, onClose, onDone }: DialogProps) {
+export function TransitionDialog({ transition, consult, preset, onClose, onDone }: DialogProps) {
   const { t } = useTranslation();
   const { message } = App.useApp();
   const { post } = useSession();
@@ -31,7 +33,7 @@ export function TransitionDialog({ transition, consult, onClose, onDone }: Dialo
 
   const run = (fields: Record<string, unknown>) =>
     take.mutate(
-      { transition: current, values: { ...knownValues(current, consult, post.id), ...formToValues(current, fields) } },
+      { transition: current, values: { ...knownValues(current, consult, post.id), ...formToValues(current, fields), ...preset } },
       {
         onSuccess: () => {
           void message.success(t('transition.done', { what: current.title }));
@@ -61,7 +63,7 @@ export function TransitionDialog({ transition, consult, onClose, onDone }: Dialo
         <p className="hint">{t(`transitionHelp.${current.name}`)}</p>
       ) : null}
       <Form form={form} layout="vertical" preserve={false} requiredMark="optional" onFinish={run}>
-        <TransitionFields transition={current} consult={consult} />
+        <TransitionFields transition={current} consult={consult} preset={preset} />
       </Form>
       {take.error ? <Problem error={take.error} /> : null}
     </Modal>

@@ -13,6 +13,9 @@ import type { InputValue, Transition, TransitionInput } from './transitions';
 
 const IDENTITY_KINDS = ['name', 'inpatient-no', 'birth-date', 'id-number'];
 const IDENTITIES_NEEDED = 2;
+/** When something was done, not when it will be. */
+const PAST_TIMES = new Set(['heard', 'called']);
+const ONE_LINE = new Set(['phone', 'person', 'amount']);
 const MAY_BE_EMPTY = new Set(['gap', 'fault']);
 
 type FormValues = Record<string, unknown>;
@@ -26,7 +29,7 @@ export function knownValues(transition: Transition, consult: Consult, ownPost: s
   for (const input of transition.inputs) {
     if (input.type !== 'Reference') continue;
     const target = targetOf(input);
-    if (target === 'ClinicalImpression' || input.name === 'opinion') {
+    if (input.name === 'opinion') {
       const own = consult.impressions.find(
         (impression) => impression.status === 'in-progress' && idOf(impression.assessor?.reference) === ownPost,
       );
@@ -54,9 +57,11 @@ export function formToValues(transition: Transition, form: FormValues): Record<s
   return values;
 }
 
-export function TransitionFields({ transition, consult }: { transition: Transition; consult: Consult }) {
+interface FieldsProps { transition: Transition; consult: Consult; preset?: Record<string, InputValue> }
+
+export function TransitionFields({ transition, consult, preset }: FieldsProps) {
   const { post } = useSession();
-  const known = knownValues(transition, consult, post.id);
+  const known = { ...knownValues(transition, consult, post.id), ...preset };
   return (
     <>
       {transition.inputs
@@ -70,6 +75,7 @@ function InputField({ input, consult }: { input: TransitionInput; consult: Consu
   const { t } = useTranslation();
   if (input.type === 'identity') return <IdentityFields input={input} />;
   const initial =
+    PAST_TIMES.has(input.name) ? siteWallClock(Date.now()) :
     input.type === 'dateTime' ? siteWallClock(consult.request?.occurrenceDateTime ?? Date.now()) :
     input.name === 'minutes' ? 30 :
     input.name === 'study' && consult.studies.length === 1 ? `ImagingStudy/${consult.studies[0]?.id ?? ''}` : undefined;
@@ -102,6 +108,7 @@ function Control({ input, consult, ...field }: ControlProps) {
     case 'Reference':
       return <ReferenceControl input={input} consult={consult} field={props} />;
     default:
+      if (ONE_LINE.has(input.name)) return <Input {...props} inputMode={input.name === 'phone' ? 'tel' : undefined} autoComplete="off" />;
       return <Input.TextArea {...props} autoSize={{ minRows: input.name.includes('reason') ? 2 : 3, maxRows: 12 }} />;
   }
 }

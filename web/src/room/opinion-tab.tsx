@@ -17,6 +17,7 @@ import { useSession } from '../session';
 import { useAutosave } from './autosave';
 import { saveDraft } from './save-draft';
 import { SaveNote } from './save-state';
+import { isWritten, VerbalOpinions } from './verbal-opinions';
 
 export const NOTE_KINDS = ['advice', 'referral', 'follow-up'] as const;
 type OpinionText = { summary: string; basis: string } & Record<(typeof NOTE_KINDS)[number], string>;
@@ -51,7 +52,7 @@ export function OpinionTab({ consult }: { consult: Consult }) {
   const { t } = useTranslation();
   const { post } = useSession();
   const participant = consult.appointment?.participant.find((one) => idOf(one.actor?.reference) === post.id);
-  const own = consult.impressions.find((one) => idOf(one.assessor?.reference) === post.id && codeOf(one.code, 'opinion-kind') !== 'dissent');
+  const own = consult.impressions.find((one) => idOf(one.assessor?.reference) === post.id && codeOf(one.code, 'opinion-kind') !== 'dissent' && isWritten(one));
   const writing = consult.state === 'answering' || consult.state === 'in-session';
   const mayWrite = participant?.status === 'accepted' && writing && own?.status !== 'completed';
   return (
@@ -59,6 +60,7 @@ export function OpinionTab({ consult }: { consult: Consult }) {
       {mayWrite ? <OpinionEditor key={post.id} consult={consult} own={own} /> : null}
       {participant && !mayWrite && own?.status !== 'completed' ? <p className="hint">{t('opinion.notYet')}</p> : null}
       <OpinionList consult={consult} />
+      <VerbalOpinions consult={consult} />
     </div>
   );
 }
@@ -127,7 +129,7 @@ export function OpinionList({ consult }: { consult: Consult }) {
   const directory = useDirectory();
   const { post } = useSession();
   const participants = (consult.appointment?.participant ?? []).filter((one) => one.status !== 'declined');
-  const signed = consult.impressions.filter((one) => one.status === 'completed');
+  const signed = consult.impressions.filter((one) => one.status === 'completed' && isWritten(one));
   const signedAt = (postId: string | undefined) =>
     consult.provenances.find((one) => codeOf(one.activity, 'transition') === 'sign-opinion' && idOf(one.agent[0]?.who?.reference) === postId)?.recorded;
 
