@@ -23,8 +23,8 @@ export const hospitals = {
 };
 
 // Starts `shanhai serve` and waits for its "ready" line.
-export async function startServer(program, folder, options = []) {
-  const child = spawn(program, ['serve', '--data', folder, '--quiet', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+export async function startServer(program, folder, options = [], env = {}) {
+  const child = spawn(program, ['serve', '--data', folder, '--quiet', ...options], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   let out = '';
   let log = '';
   child.stderr.on('data', (data) => (log = (log + data).slice(-20000)));

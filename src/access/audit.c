@@ -28,6 +28,8 @@ enum {
     MERGE_MS = 60 * 1000,
     PENDING_BYTES_MAX = 256 * 1024, /* sealed before the second is over when there is more */
     GROUP_BYTES_MAX = 64 * 1024 * 1024,
+    FILE_READ_BYTES_MAX = 1024 * 1024 * 1024,
+    MEND_EVERY_US = 200 * 1000,
     RESERVE_BYTES = 4 * 1024 * 1024, /* of the disk, so that reads can still be logged when it is full */
     TIME_OFFSET = 1,                 /* of time_ms in a record's payload */
     COUNT_OFFSET = TIME_OFFSET + 8 + 1 + 1
@@ -59,7 +61,9 @@ struct audit {
     pthread_cond_t work;
     bool stop;
     bool dirty;
-    bool broken; /* a sync failed: what is on disk is not known any more */
+    bool broken;     /* a sync or a cut failed: what is on disk is not known until `mend` has looked */
+    int64_t mend_us; /* monotonic time of the last attempt */
+    uint64_t synced; /* bytes of the file known to be on disk */
     int fd;
     uint64_t number;
     uint64_t length;
@@ -106,29 +110,60 @@ bool audit_encode(struct arena *arena, const struct audit_record *record, struct
 
 /* ---- bytes into the file; `lock` is held ---- */
 
+static bool bytes_write(const struct audit *audit, struct str bytes, uint64_t at)
+{
+    for (size_t done = 0; done < bytes.len;) {
+        ssize_t count = pwrite(audit->fd, bytes.at + done, bytes.len - done, (off_t)(at + done));
+        if (count == 0) {
+            errno = ENOSPC;
+        }
+        if (count <= 0 && errno != EINTR) {
+            return false;
+        }
+        done += count < 0 ? 0 : (size_t)count;
+    }
+    return true;
+}
+
+/* After a failed sync the kernel counts the pages as clean, so that the next sync succeeds without writing them: the bytes
+ * since the last good sync are read, found whole, written again and synced. Tried five times a second. */
+static bool mend(struct audit *audit, struct error *error)
+{
+    struct arena arena = { .bytes_max = FILE_READ_BYTES_MAX + 1024u };
+    char path[AUDIT_PATH_BYTES];
+    struct str file = STR_NONE;
+    struct audit_tail tail = { 0 };
+    int64_t now_us = clock_monotonic_us();
+    bool due = audit->mend_us == 0 || now_us - audit->mend_us >= MEND_EVERY_US;
+    audit->mend_us = due ? now_us : audit->mend_us;
+    bool ok = due && ftruncate(audit->fd, (off_t)audit->length) == 0 &&
+              audit_file_path(audit->folder, audit->number, path) &&
+              file_read_whole(&arena, path, FILE_READ_BYTES_MAX, &file, NULL) &&
+              audit_tail_find(file, &tail, NULL) && tail.good == audit->length && file.len == audit->length &&
+              memcmp(tail.seal.seal, audit->last_seal, sizeof audit->last_seal) == 0 &&
+              bytes_write(audit, str_skip(file, (size_t)audit->synced), audit->synced) &&
+              fdatasync(audit->fd) == 0;
+    audit->synced = ok ? audit->length : audit->synced;
+    audit->broken = !ok;
+    arena_deinit(&arena);
+    return ok || FAIL(error, ERROR_BUSY, "the audit log cannot be written at present; try again in a moment");
+}
+
 /* All of `bytes` at the end, or nothing. */
 static bool file_add(struct audit *audit, struct str bytes, struct error *error)
 {
-    if (audit->broken) {
-        return FAIL(error, ERROR_INTERNAL,
-                    "the audit log could not be synced: restart after looking at the disk");
+    if (audit->broken && !mend(audit, error)) {
+        return false;
     }
     if (audit->length + bytes.len > audit->reserved) {
         audit->reserved = audit->length + bytes.len + RESERVE_BYTES;
         (void)fallocate(audit->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)audit->reserved); /* a courtesy: may fail */
     }
-    for (size_t done = 0; done < bytes.len;) {
-        ssize_t count = pwrite(audit->fd, bytes.at + done, bytes.len - done, (off_t)(audit->length + done));
-        if (count < 0 && errno == EINTR) {
-            continue;
-        }
-        if (count <= 0) {
-            int reason = count < 0 ? errno : ENOSPC;
-            audit->broken = ftruncate(audit->fd, (off_t)audit->length) != 0;
-            return error_set(error, error_kind_from_errno(reason), reason, __func__,
-                             "the audit log cannot be written");
-        }
-        done += (size_t)count;
+    if (!bytes_write(audit, bytes, audit->length)) {
+        int reason = errno;
+        audit->broken = ftruncate(audit->fd, (off_t)audit->length) != 0;
+        return error_set(error, error_kind_from_errno(reason), reason, __func__,
+                         "the audit log cannot be written");
     }
     audit->length += bytes.len;
     return true;
@@ -137,15 +172,17 @@ static bool file_add(struct audit *audit, struct str bytes, struct error *error)
 /* Frames of records: into the file, then into what waits for a seal. */
 static bool frames_add(struct audit *audit, struct str frames, uint32_t records, struct error *error)
 {
+    /* The room first: what stands in the file and not in `pending` could not be sealed any more. */
+    if (frames.len > 0 && buf_reserve(&audit->pending, frames.len) == NULL) {
+        audit->pending.failed = false; /* what it holds is whole */
+        return FAIL(error, ERROR_BUSY, "no memory to seal the audit log");
+    }
     if (!file_add(audit, frames, error)) {
         return false;
     }
     buf_add(&audit->pending, frames);
+    assert(!audit->pending.failed);
     audit->pending_records += records;
-    if (audit->pending.failed) { /* cannot seal what we no longer have */
-        audit->broken = true;
-        return FAIL(error, ERROR_BUSY, "no memory to seal the audit log");
-    }
     if (!audit->dirty) {
         audit->dirty = true;
         (void)pthread_cond_signal(&audit->work);
@@ -336,6 +373,7 @@ static bool file_begin(struct audit *audit, uint64_t number, struct error *error
     audit->fd = fd;
     audit->number = number;
     audit->length = header.len;
+    audit->synced = header.len;
     audit->reserved = header.len;
     ok = true;
 done:
@@ -353,7 +391,7 @@ static bool file_resume(struct audit *audit, uint64_t number, struct error *erro
     struct str file = STR_NONE;
     struct audit_tail tail = { 0 };
     bool ok = audit_path(audit, number, path, error) &&
-              file_read_whole(&arena, path, 1024u * 1024 * 1024, &file, error) &&
+              file_read_whole(&arena, path, FILE_READ_BYTES_MAX, &file, error) &&
               audit_tail_find(file, &tail, error);
     if (ok) {
         memcpy(audit->last_seal, tail.seal.seal, sizeof audit->last_seal);
@@ -375,6 +413,7 @@ static bool file_resume(struct audit *audit, uint64_t number, struct error *erro
         if (ok && fdatasync(audit->fd) != 0) {
             ok = FAIL_OS(error, ERROR_INTERNAL, "the audit log cannot be synced");
         }
+        audit->synced = audit->length;
     }
     arena_deinit(&arena);
     return ok;
@@ -386,18 +425,25 @@ static bool file_resume(struct audit *audit, uint64_t number, struct error *erro
 static bool audit_sync_locked(struct audit *audit, bool all, struct error *error)
 {
     int64_t now_ms = audit->now_ms(audit->now_context);
-    bool ok = merges_flush(audit, all ? INT64_MAX : now_ms - MERGE_MS, error) &&
+    bool ok = (!audit->broken || mend(audit, error)) &&
+              merges_flush(audit, all ? INT64_MAX : now_ms - MERGE_MS, error) &&
               (audit->pending_records == 0 || pending_seal(audit, error));
     uint64_t group = audit->last_group;
+    uint64_t length = audit->length;
     int fd = audit->fd;
-    audit->dirty = false;
+    audit->dirty = !ok; /* what did not succeed is tried again soon */
+    if (audit->broken) {
+        return false;
+    }
     (void)pthread_mutex_unlock(&audit->lock);
     bool synced = fdatasync(fd) == 0;
     (void)pthread_mutex_lock(&audit->lock);
     if (!synced) {
         audit->broken = true; /* the kernel may have dropped what it could not write */
+        audit->dirty = true;
         return FAIL(error, ERROR_INTERNAL, "the audit log cannot be synced");
     }
+    audit->synced = length;
     if (ok) {
         atomic_store(&audit->durable_group, group);
     }
@@ -431,7 +477,7 @@ static void *sync_loop(void *context)
         if (!audit->stop && audit->dirty) {
             wait_ms(audit, SYNC_MS);
         }
-        struct error ignored = { 0 }; /* `broken` tells the next caller */
+        struct error ignored = { 0 }; /* `dirty` lets it be tried again, `mend` tells the next caller */
         (void)audit_sync_locked(audit, false, &ignored);
     }
     (void)pthread_mutex_unlock(&audit->lock);

@@ -43,10 +43,13 @@ static bool check_audit(const char *folder, uint64_t *findings, struct error *er
     return true;
 }
 
-static bool check_images(struct server *server, const char *folder, uint64_t *findings, struct error *error)
+static bool check_images(struct server *server, bool forget_lost, uint64_t *findings, struct error *error)
 {
     struct archive *archive = NULL;
-    const struct archive_options options = { .folder = arena_printf(&server->arena, "%s/images", folder).at };
+    const struct archive_options options = {
+        .folder = arena_printf(&server->arena, "%s/images", server->options.data_folder).at,
+        .forget_lost = forget_lost,
+    };
     struct archive_check_report report = { .finding = print_finding, .data = (char[]){ "images" } };
     if (!archive_open(&server->arena, &options, &archive, error)) {
         return false;
@@ -63,24 +66,27 @@ static bool check_images(struct server *server, const char *folder, uint64_t *fi
 int cli_check(int argc, char **argv)
 {
     struct server_options options = { .data_folder = "data", .offset_minutes = 480, .offline = true };
+    bool forget_lost = false;
     const struct option table[] = {
         { "data", OPTION_TEXT, &options.data_folder, 0, 0,
           "FOLDER of all data (default: data); no server may have it open" },
+        { "forget-lost-images", OPTION_FLAG, &forget_lost, 0, 0,
+          "images whose pack file has lost them are forgotten, so that they can be sent again" },
     };
+    size_t count = sizeof table / sizeof *table;
     bool help = false;
-    if (!options_read(table, 1, argc, argv, NULL, &help)) {
+    if (!options_read(table, count, argc, argv, NULL, &help)) {
         return 2;
     }
     if (help) {
         return 0;
     }
     struct server *server = calloc(1, sizeof *server);
-    struct error error = { 0 };
+    struct error error = { .text = "no memory to start" };
     uint64_t findings = 0;
     bool ok = server != NULL && server_open(&options, server, &error);
     if (ok) {
-        ok = check_store(server, &findings, &error) &&
-             check_images(server, options.data_folder, &findings, &error) &&
+        ok = check_store(server, &findings, &error) && check_images(server, forget_lost, &findings, &error) &&
              check_audit(options.data_folder, &findings, &error);
         server_close(server);
     }

@@ -132,7 +132,7 @@ int cli_init(int argc, char **argv)
         return 2;
     }
     struct server *server = calloc(1, sizeof *server);
-    struct error error = { 0 };
+    struct error error = { .text = "no memory to start" };
     bool ok = server != NULL && server_open(&options.server, server, &error);
     if (ok) {
         ok = run_init(server, &options, &error);

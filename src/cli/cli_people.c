@@ -30,7 +30,7 @@ int cli_people(int argc, char **argv)
     struct server_options options = { .data_folder = "data", .offset_minutes = 480, .offline = true };
     int count = take_data(argc, argv, rest, &options.data_folder);
     struct server *server = calloc(1, sizeof *server);
-    struct error error = { 0 };
+    struct error error = { .text = "no memory to start" };
     if (server == NULL || !server_open(&options, server, &error)) {
         (void)fprintf(stderr, "shanhai %s: %s\n", argv[0], error.text);
         free(server);

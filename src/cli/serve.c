@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/server.h"
+#include "dicom/archive.h"
 #include "dicom/dimse_server.h"
 #include "http/http.h"
 #include "imaging/imaging.h"
@@ -154,6 +155,18 @@ static void block_signals(void)
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
+static void tell_damage(const struct server *server)
+{
+    const char *first = NULL;
+    size_t count = archive_damaged(imaging_archive(server->imaging), &first);
+    if (count > 0) {
+        LOG_ERROR("%zu pack files of images are missing or have lost their end, among them %s: stop the "
+                  "server, run "
+                  "`shanhai check` and restore them from a backup; their series take no images until then",
+                  count, first);
+    }
+}
+
 int cli_serve(int argc, char **argv)
 {
     struct serve_options options = { .server = { .data_folder = "data" },
@@ -172,7 +185,7 @@ int cli_serve(int argc, char **argv)
     struct server *server = calloc(1, sizeof *server);
     struct http_server *http = NULL;
     struct dimse_server *dimse = NULL;
-    struct error error = { 0 };
+    struct error error = { .text = "no memory to start" };
     block_signals();
     if (options.clock_ahead_minutes > 0) {
         clock_set_ahead((int64_t)options.clock_ahead_minutes * 60 * 1000);
@@ -181,6 +194,9 @@ int cli_serve(int argc, char **argv)
     }
     bool ok = server != NULL && server_open(&options.server, server, &error);
     bool opened = ok;
+    if (ok) {
+        tell_damage(server);
+    }
     ok = ok && start_dicom(server, &options, &dimse, &error) && start_http(server, &options, &http, &error);
     if (ok) {
         /* Programs that start us read this line. */

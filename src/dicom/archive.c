@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -45,15 +46,8 @@ static bool recover_pack(void *data, const char *name, struct error *error)
         return false;
     }
     struct stat status;
-    if (stat(path, &status) != 0 || (uint64_t)status.st_size == known_end) {
+    if (stat(path, &status) != 0 || (uint64_t)status.st_size <= known_end) {
         return true;
-    }
-    if ((uint64_t)status.st_size < known_end) {
-        uint64_t lost = 0;
-        uint64_t end = 0;
-        return archive_index_forget(archive->index, name, (uint64_t)status.st_size, &lost, error) &&
-               archive_index_pack_end(archive->index, name, &end, error) &&
-               archive_pack_cut(archive, name, end < ARCHIVE_PACK_MAGIC_BYTES ? 0 : end, error);
     }
     struct archive_scan scan = { .record = recover_record, .data = recovery };
     if (!archive_pack_scan(archive, name, known_end, &scan, error)) {
@@ -63,10 +57,49 @@ static bool recover_pack(void *data, const char *name, struct error *error)
     return scan.valid_end == scan.file_bytes || archive_pack_cut(archive, name, scan.valid_end, error);
 }
 
+/* Acknowledged instances that no file has any more: told, and only forgotten when somebody asked for it (or when they were
+ * acknowledged before the sync, and a power cut took them). */
+static bool look_for_lost(struct archive *archive, struct arena *arena, struct error *error)
+{
+    struct archive_pack_row *rows = NULL;
+    size_t count = 0;
+    bool forget = archive->options.forget_lost || archive->options.ack_written;
+    bool ok = archive_index_packs(archive->index, arena, &rows, &count, error);
+    for (size_t i = 0; ok && i < count; i++) {
+        char path[1200];
+        struct stat status = { 0 };
+        uint64_t lost = 0;
+        uint64_t end = 0;
+        ok = archive_pack_path(archive, rows[i].name, ".pack", path, sizeof path, error);
+        bool is_there = ok && stat(path, &status) == 0;
+        if (!ok || (is_there && (uint64_t)status.st_size >= rows[i].end)) {
+            continue;
+        }
+        if (!forget) {
+            archive->damaged_count++;
+            memcpy(archive->damaged, rows[i].name, sizeof archive->damaged);
+            continue;
+        }
+        ok = archive_index_forget(archive->index, rows[i].name, (uint64_t)status.st_size, &lost, error) &&
+             archive_index_pack_end(archive->index, rows[i].name, &end, error) &&
+             (!is_there ||
+              archive_pack_cut(archive, rows[i].name, end < ARCHIVE_PACK_MAGIC_BYTES ? 0 : end, error));
+    }
+    return ok;
+}
+
+size_t archive_damaged(const struct archive *archive, const char **first)
+{
+    *first = archive->damaged;
+    return archive->damaged_count;
+}
+
 static bool recover(struct archive *archive, struct error *error)
 {
     struct recovery recovery = { .archive = archive, .arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES } };
-    bool ok = archive_packs_each(archive, recover_pack, &recovery, error);
+    bool ok = look_for_lost(archive, &recovery.arena, error);
+    arena_reset(&recovery.arena);
+    ok = ok && archive_packs_each(archive, recover_pack, &recovery, error);
     arena_deinit(&recovery.arena);
     return ok;
 }
@@ -386,6 +419,7 @@ static void enter_index(struct archive_batch *batch)
         struct archive_result *result = &entries[i]->result;
         if (!ok) {
             result->error = error;
+            archive_pack_distrust(entries[i]->pack);
         } else if (known[i] == ARCHIVE_OTHER) {
             (void)FAIL(&result->error, ERROR_CONFLICT,
                        "an instance with this UID and other content is stored already");
@@ -532,5 +566,17 @@ static bool check_pack(void *data, const char *name, struct error *error)
 bool archive_check(struct archive *archive, struct archive_check_report *report, struct error *error)
 {
     struct check check = { .archive = archive, .report = report };
-    return archive_packs_each(archive, check_pack, &check, error);
+    struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
+    struct archive_pack_row *rows = NULL;
+    size_t count = 0;
+    bool ok = archive_index_packs(archive->index, &arena, &rows, &count, error);
+    for (size_t i = 0; ok && i < count; i++) {
+        char path[1200];
+        ok = archive_pack_path(archive, rows[i].name, ".pack", path, sizeof path, error);
+        if (ok && rows[i].end > 0 && access(path, F_OK) != 0) {
+            find_fault(report, rows[i].name, "is missing");
+        }
+    }
+    arena_deinit(&arena);
+    return ok && archive_packs_each(archive, check_pack, &check, error);
 }

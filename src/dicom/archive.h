@@ -35,14 +35,19 @@ struct archive_options {
     unsigned silence_ms;          /* 0: 5000 */
     int offset_minutes;           /* site.timezone, for times without zone */
     bool ack_written;             /* acknowledge when written, before the sync */
+    bool forget_lost;             /* what a pack file has lost is forgotten, so that it may be sent again */
     struct archive_host host;
 };
 
 /* Opens or makes the archive: pack files that are longer than the index knows are read again, a torn tail is cut,
- * a damaged or missing index is made anew. `arena` must outlive the archive. */
+ * a damaged or missing index is made anew. A pack file that is shorter than the index knows has lost acknowledged
+ * instances: it is left as it is, its series takes no more (archive_damaged). `arena` must outlive the archive. */
 bool archive_open(struct arena *arena, const struct archive_options *options, struct archive **archive,
                   struct error *error) MUST_CHECK;
 void archive_close(struct archive *archive); /* NULL is allowed */
+
+/* How many pack files had lost their end, or were missing, when the archive was opened; *first names one. */
+size_t archive_damaged(const struct archive *archive, const char **first);
 
 /* ---- storing ---- */
 

@@ -64,6 +64,8 @@ struct archive {
     pthread_cond_t teller_wake;
     pthread_t teller;
     bool has_teller;
+    size_t damaged_count; /* pack files that are shorter than the index says, or missing */
+    char damaged[ARCHIVE_PACK_BYTES];
     bool is_closing;
     bool has_news;
 };
@@ -95,6 +97,9 @@ void archive_pack_release(struct archive *archive, struct archive_pack *pack);
 /* Appends record header, prefix and bytes; sets facts->offset and facts->pack. On failure the pack is as before. */
 bool archive_pack_append(struct archive_pack *pack, struct archive_facts *facts, struct str prefix,
                          struct str bytes, struct error *error) MUST_CHECK;
+
+/* What was appended last could not be entered into the index: it is cut off before the pack is used again. */
+void archive_pack_distrust(struct archive_pack *pack);
 
 /* Returns when everything appended before the call is on disk; one thread syncs for all that wait. */
 bool archive_pack_sync(struct archive_pack *pack, struct error *error) MUST_CHECK;
@@ -140,6 +145,13 @@ bool archive_index_add(struct archive_index *index, struct archive_facts *const 
 /* How far the index knows a pack file. */
 bool archive_index_pack_end(struct archive_index *index, const char *pack, uint64_t *end,
                             struct error *error) MUST_CHECK;
+/* All packs that the index knows. */
+struct archive_pack_row {
+    char name[ARCHIVE_PACK_BYTES];
+    uint64_t end;
+};
+bool archive_index_packs(struct archive_index *index, struct arena *arena, struct archive_pack_row **rows,
+                         size_t *count, struct error *error) MUST_CHECK;
 /* Forgets what lies beyond the end of a pack file that lost its tail; *count instances. */
 bool archive_index_forget(struct archive_index *index, const char *pack, uint64_t end, uint64_t *count,
                           struct error *error) MUST_CHECK;

@@ -57,6 +57,41 @@ bool archive_index_pack_end(struct archive_index *index, const char *pack, uint6
     return ok;
 }
 
+bool archive_index_packs(struct archive_index *index, struct arena *arena, struct archive_pack_row **rows,
+                         size_t *count, struct error *error)
+{
+    struct reading reading;
+    size_t capacity = 0;
+    size_t found = 0;
+    struct archive_pack_row *list = NULL;
+    bool ok = true;
+    if (!begin_reading(index, ARCHIVE_SQL_LIST_PACKS, &reading, error)) {
+        return false;
+    }
+    int result = sqlite3_step(reading.statement);
+    for (; ok && result == SQLITE_ROW; result = sqlite3_step(reading.statement)) {
+        if (found == capacity) {
+            capacity = capacity == 0 ? 64 : capacity * 2;
+            struct archive_pack_row *grown = ARENA_ARRAY(arena, struct archive_pack_row, capacity);
+            if (grown == NULL) {
+                ok = FAIL(error, ERROR_TOO_LARGE, "no memory left to list pack files");
+                break;
+            }
+            if (found > 0) {
+                memcpy(grown, list, found * sizeof *list);
+            }
+            list = grown;
+        }
+        column_uid(reading.statement, 0, list[found].name, sizeof list[found].name);
+        list[found++].end = (uint64_t)sqlite3_column_int64(reading.statement, 1);
+    }
+    ok = ok && (result == SQLITE_DONE || archive_sql_fail(reading.connection->database, error));
+    end_reading(&reading);
+    *rows = list;
+    *count = found;
+    return ok;
+}
+
 bool archive_index_next_due(struct archive_index *index, char study[ARCHIVE_UID_BYTES], int64_t *due_ms,
                             int64_t *changes, struct error *error)
 {

@@ -164,6 +164,50 @@ static struct archive_pack *find_slot(struct archive *archive, const char *name)
     return best;
 }
 
+void archive_pack_distrust(struct archive_pack *pack)
+{
+    (void)pthread_mutex_lock(&pack->lock);
+    pack->is_broken = true;
+    (void)pthread_mutex_unlock(&pack->lock);
+}
+
+/* Opens the file for the slot. Behind what the index knows lies nothing that was acknowledged: a torn record, one whose
+ * sync failed, one that was not entered. It must go, because a record behind it could not be found without the index. */
+static bool open_slot(struct archive *archive, struct archive_pack *slot, const char *name,
+                      struct error *error)
+{
+    uint64_t known_end = 0;
+    struct stat status;
+    int fd = -1;
+    if (slot->fd >= 0) {
+        (void)close(slot->fd);
+        slot->fd = -1;
+    }
+    if (!archive_index_pack_end(archive->index, name, &known_end, error) ||
+        !make_pack(archive, name, &fd, error)) {
+        return false;
+    }
+    uint64_t end = known_end < ARCHIVE_PACK_MAGIC_BYTES ? ARCHIVE_PACK_MAGIC_BYTES : known_end;
+    if (fstat(fd, &status) != 0 || ((uint64_t)status.st_size > end && ftruncate(fd, (off_t)end) != 0)) {
+        (void)FAIL_OS(error, error_kind_from_errno(errno), "cannot prepare a pack file: %s", strerror(errno));
+        goto fail;
+    }
+    if ((uint64_t)status.st_size < end) {
+        (void)FAIL(error, ERROR_INTERNAL,
+                   "pack file %s of this series is damaged: run `shanhai check` and restore it", name);
+        goto fail;
+    }
+    slot->fd = fd;
+    slot->end = end;
+    slot->synced = 0; /* what a crashed writer left is synced with the first of ours */
+    slot->is_broken = false;
+    memcpy(slot->name, name, ARCHIVE_PACK_BYTES);
+    return true;
+fail:
+    (void)close(fd);
+    return false;
+}
+
 bool archive_pack_acquire(struct archive *archive, struct str series, struct archive_pack **pack,
                           struct error *error)
 {
@@ -177,22 +221,9 @@ bool archive_pack_acquire(struct archive *archive, struct str series, struct arc
         goto done;
     }
     bool is_open = slot->fd >= 0 && strcmp(slot->name, name) == 0;
-    if (!is_open || (slot->is_broken && slot->pins == 0)) {
-        int fd = -1;
-        off_t end = -1;
-        if (slot->fd >= 0) {
-            (void)close(slot->fd);
-            slot->fd = -1;
-        }
-        if (!make_pack(archive, name, &fd, error)) {
-            goto done;
-        }
-        end = lseek(fd, 0, SEEK_END);
-        slot->fd = fd;
-        slot->end = end < 0 ? ARCHIVE_PACK_MAGIC_BYTES : (uint64_t)end;
-        slot->synced = 0; /* what a crashed writer left is synced with the first of ours */
-        slot->is_broken = end < 0;
-        memcpy(slot->name, name, sizeof slot->name);
+    bool is_usable = is_open && !(slot->is_broken && slot->pins == 0);
+    if (!is_usable && !open_slot(archive, slot, name, error)) {
+        goto done;
     }
     slot->pins++;
     slot->used_number = ++archive->packs_used;

@@ -41,6 +41,7 @@ static const char *const statements[ARCHIVE_SQL_STATEMENTS_COUNT] = {
         "other_patients = other_patients + (patient_id IS NOT excluded.patient_id)",
     [ARCHIVE_SQL_FIND_HASH] = "SELECT hash FROM instance WHERE sop = ?1",
     [ARCHIVE_SQL_PACK_END] = "SELECT max(pack_end) FROM series WHERE pack = ?1",
+    [ARCHIVE_SQL_LIST_PACKS] = "SELECT pack, max(pack_end) FROM series GROUP BY pack",
     [ARCHIVE_SQL_FORGET_LIST] =
         "SELECT count(*) FROM instance i JOIN series s ON s.uid = i.series WHERE s.pack = ?1 AND "
         "i.offset + i.bytes > ?2",

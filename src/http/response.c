@@ -205,22 +205,31 @@ static bool has_header(const struct http_response *response, const char *name)
     return false;
 }
 
-static void add_headers(struct http_exchange *exchange, struct MHD_Response *out)
+/* libmicrohttpd refuses an empty value, which then simply stays out. */
+static bool add_header(struct MHD_Response *out, const char *name, const char *value)
+{
+    return value[0] == '\0' || MHD_add_response_header(out, name, value) == MHD_YES;
+}
+
+/* False when memory ran out: better no answer than one without a header. */
+static bool add_headers(struct http_exchange *exchange, struct MHD_Response *out)
 {
     struct http_response *response = &exchange->response;
-    for (size_t i = 0; i < DEFAULT_HEADERS_COUNT; i++) {
+    bool ok = add_header(out, "X-Request-Id", exchange->id);
+    for (size_t i = 0; ok && i < DEFAULT_HEADERS_COUNT; i++) {
         if (!default_headers[i].replaceable || !has_header(response, default_headers[i].name)) {
-            (void)MHD_add_response_header(out, default_headers[i].name, default_headers[i].value);
+            ok = add_header(out, default_headers[i].name, default_headers[i].value);
         }
     }
-    (void)MHD_add_response_header(out, "X-Request-Id", exchange->id);
-    if (response->content_type.at != NULL) {
+    if (ok && response->content_type.at != NULL) {
         const char *type = header_text(&exchange->request.arena, response->content_type);
-        (void)MHD_add_response_header(out, "Content-Type", type == NULL ? "application/octet-stream" : type);
+        ok = type != NULL && add_header(out, "Content-Type", type);
     }
-    for (const struct http_header_out *header = response->headers; header != NULL; header = header->next) {
-        (void)MHD_add_response_header(out, header->name, header->value);
+    for (const struct http_header_out *header = response->headers; ok && header != NULL;
+         header = header->next) {
+        ok = add_header(out, header->name, header->value);
     }
+    return ok;
 }
 
 enum MHD_Result response_queue(struct http_exchange *exchange)
@@ -231,9 +240,13 @@ enum MHD_Result response_queue(struct http_exchange *exchange)
     if (out == NULL) {
         return MHD_NO;
     }
-    add_headers(exchange, out);
-    enum MHD_Result queued = MHD_queue_response(exchange->connection, (unsigned)response->status, out);
+    enum MHD_Result queued = add_headers(exchange, out)
+                                 ? MHD_queue_response(exchange->connection, (unsigned)response->status, out)
+                                 : MHD_NO;
     MHD_destroy_response(out);
+    if (queued == MHD_NO) {
+        return MHD_NO;
+    }
     exchange->step = STEP_ANSWERED;
     return queued;
 }

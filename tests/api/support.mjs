@@ -11,12 +11,12 @@ export const shared = process.env.SHANHAI_SHARED ?? '../shared';
 export const hasShared = existsSync(join(shared, 'suites'));
 
 // {folder, data, base, dicomPort, doctor, …, patient, stop, restart}
-export async function startWorld({ people = true } = {}) {
+export async function startWorld({ people = true, env = {} } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'shanhai-test-'));
   const data = join(folder, 'data');
   const made = initHospitals(program, data);
   const options = ['--port', '0', '--dicom-port', '0', '--dicom-peer', `*@127.0.0.1=Organization/${made.county.organization}`];
-  const server = await startServer(program, data, options);
+  const server = await startServer(program, data, options, env);
   const world = { folder, data, made, server, base: server.base, dicomPort: server.dicomPort, options };
   try {
     if (people) {

@@ -395,10 +395,28 @@ static void a_torn_tail_and_a_lost_index_are_mended(void **state)
     archive_batch_end(fixture->batch);
     (void)find(fixture, query, 4);
     close_archive(fixture);
-    /* The pack lost its last record: the index forgets it, the rest stays. */
+    /* The pack lost its last record: told and left alone, until somebody wants it forgotten. */
     assert_int_equal(shell_run("cd '%s' && for p in */*.pack; do truncate -s -20 $p; done", fixture->folder),
                      0);
     open_archive(fixture);
+    const char *damaged = NULL;
+    assert_int_equal(archive_damaged(fixture->archive, &damaged), 1);
+    assert_int_equal(strlen(damaged), 32);
+    assert_true(archive_check(fixture->archive, &report, &fixture->error));
+    assert_int_equal(findings, 1);
+    findings = 0;
+    report.instances_count = 3;
+    (void)find(fixture, query, 4);
+    add_slice(fixture, 5, 0, false);
+    archive_batch_end(fixture->batch);
+    (void)find(fixture, query, 4); /* nothing is appended to a damaged pack */
+    const struct archive_result *refused = &fixture->results[fixture->results_count - 1];
+    assert_int_equal(refused->outcome, ARCHIVE_REFUSED);
+    assert_non_null(strstr(refused->error.text, "damaged"));
+    close_archive(fixture);
+    fixture->options.forget_lost = true;
+    open_archive(fixture);
+    fixture->options.forget_lost = false;
     (void)find(fixture, query, 3);
     add_slice(fixture, 5, 0, false);
     archive_batch_end(fixture->batch);
