@@ -220,14 +220,36 @@ bool api_session(struct http_request *request, struct access_session *session, s
     return session_of_request(api_of(request)->access, &request->arena, &asked, session, error);
 }
 
-/* One media range of Accept, without parameters: is it JSON of ours? */
+/* "q=0" refuses a type (RFC 9110 12.4.2); fhirVersion names another FHIR than R4 (R4 3.1.0.1.11). */
+static bool parameters_fit(struct str parameters)
+{
+    struct str parameter = STR_NONE;
+    while (parameters.len > 0 && str_split_next(&parameters, ';', &parameter)) {
+        parameter = str_trim(parameter);
+        struct str value = str_skip(parameter, str_find_char(parameter, '=') + 1);
+        bool never = str_starts_with(parameter, STR("q=0")) &&
+                     (value.len == 1 || str_equal(value, STR("0.0")) || str_equal(value, STR("0.00")) ||
+                      str_equal(value, STR("0.000")));
+        bool version = str_starts_with(parameter, STR("fhirVersion="));
+        if (never || (version && !str_starts_with(value, STR("4.0")))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One media range of Accept: is it JSON of ours? */
 static bool is_json_range(struct str range)
 {
     static const struct str known[] = {
         { "application/fhir+json", 21 }, { "application/json", 16 }, { "*/*", 3 },
         { "application/*", 13 },         { "text/json", 9 },         { "json", 4 },
     };
-    range = str_trim(str_slice(range, 0, str_find_char(range, ';')));
+    size_t end = str_find_char(range, ';');
+    if (!parameters_fit(str_skip(range, end + 1))) {
+        return false;
+    }
+    range = str_trim(str_slice(range, 0, end));
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (str_equal_ignore_case(range, known[i])) {
             return true;
@@ -345,6 +367,9 @@ bool api_read_json(struct http_request *request, struct json **value, struct err
         return FAIL(error, ERROR_MEDIA_TYPE, "Content-Type must be application/fhir+json");
     }
     struct str charset = http_header(request, STR("Content-Type"));
+    if (!parameters_fit(str_skip(charset, str_find_char(charset, ';') + 1))) {
+        return FAIL(error, ERROR_MEDIA_TYPE, "this server knows FHIR R4 (fhirVersion=4.0) only");
+    }
     size_t at = str_find(charset, STR("charset="));
     if (at < charset.len) {
         charset = str_skip(charset, at + 8);

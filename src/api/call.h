@@ -32,7 +32,8 @@ struct api_call {
     bool pretty;
     struct change_set set; /* of a write */
     struct change_entry entry;
-    struct error error; /* what `done` said */
+    struct change_entry asked; /* as it was before preparing, to do it again */
+    struct error error;        /* what `done` said */
     bool failed;
 };
 

@@ -1,4 +1,6 @@
 /* Reading one resource (R4 3.1.0.2, 3.1.0.3): by id and by version. */
+#include <time.h>
+
 #include "api/call.h"
 #include "api/handlers.h"
 #include "base/limits.h"
@@ -173,6 +175,21 @@ static bool etag_matches(struct str list, struct str etag)
     return false;
 }
 
+/* RFC 9110 13.1.3: only when there is no If-None-Match; a date that is none is ignored. Seconds are what it can say. */
+static bool is_unmodified(const struct http_request *request, int64_t updated_ms)
+{
+    struct str text = str_trim(http_header(request, STR("If-Modified-Since")));
+    char date[40];
+    struct tm utc = { 0 };
+    if (text.len == 0 || text.len >= sizeof date) {
+        return false;
+    }
+    memcpy(date, text.at, text.len);
+    date[text.len] = '\0';
+    const char *end = strptime(date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+    return end != NULL && *end == '\0' && updated_ms / 1000 <= (int64_t)timegm(&utc);
+}
+
 static bool answer_version(struct http_request *request, const struct store_version *version,
                            struct error *error)
 {
@@ -190,7 +207,9 @@ static bool answer_version(struct http_request *request, const struct store_vers
     if (!read_view(request, &view, error) || !api_audit_read(request, &call->session, &read, error)) {
         return false;
     }
-    bool unchanged = etag_matches(http_header(request, STR("If-None-Match")), etag);
+    struct str if_none_match = http_header(request, STR("If-None-Match"));
+    bool unchanged = if_none_match.at != NULL ? etag_matches(if_none_match, etag)
+                                              : is_unmodified(request, version->updated_ms);
     if (!unchanged && !fhir_text(&call->session, &request->arena, version, &view, &text, error)) {
         return false;
     }

@@ -11,6 +11,7 @@ enum http_verdict fhir_vread(struct http_request *request);
 /* fhir_write.c */
 enum http_verdict fhir_create(struct http_request *request);
 enum http_verdict fhir_update(struct http_request *request);
+enum http_verdict fhir_patch(struct http_request *request);
 enum http_verdict fhir_delete(struct http_request *request);
 
 /* fhir_validate.c (pool) */

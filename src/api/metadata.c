@@ -125,9 +125,9 @@ static void add_resource(struct arena *arena, struct json *list, struct str type
     (void)json_add(resource, STR("readHistory"), json_new_bool(arena, true));
     (void)json_add(resource, STR("updateCreate"), json_new_bool(arena, true));
     (void)json_add(resource, STR("conditionalCreate"), json_new_bool(arena, true));
-    (void)json_add_text(arena, resource, STR("conditionalRead"), STR("not-match"));
-    (void)json_add(resource, STR("conditionalUpdate"), json_new_bool(arena, false));
-    (void)json_add_text(arena, resource, STR("conditionalDelete"), STR("not-supported"));
+    (void)json_add_text(arena, resource, STR("conditionalRead"), STR("full-support"));
+    (void)json_add(resource, STR("conditionalUpdate"), json_new_bool(arena, true));
+    (void)json_add_text(arena, resource, STR("conditionalDelete"), STR("single"));
     struct json *parameters = add_array(arena, resource, STR("searchParam"));
     add_parameters(arena, parameters, STR("Resource"));
     add_parameters(arena, parameters, STR("DomainResource"));
@@ -167,6 +167,9 @@ enum http_verdict fhir_metadata(struct http_request *request)
     struct json *formats = add_array(arena, statement, STR("format"));
     (void)json_append(formats, json_new_string(arena, STR("application/fhir+json")));
     (void)json_append(formats, json_new_string(arena, STR("json")));
+    struct json *patches = add_array(arena, statement, STR("patchFormat"));
+    (void)json_append(patches, json_new_string(arena, STR("application/json-patch+json")));
+    (void)json_append(patches, json_new_string(arena, STR("application/fhir+json")));
     struct json *rest = json_append(add_array(arena, statement, STR("rest")), json_new(arena, JSON_OBJECT));
     (void)json_add_text(arena, rest, STR("mode"), STR("server"));
     add_security(arena, rest);

@@ -43,7 +43,14 @@ static const struct http_route routes[] = {
       .body_bytes_max = LIMIT_RESOURCE_BYTES, .begin = api_begin },
     { HTTP_PUT, "/fhir/{type}/{id}", fhir_update, TYPE(ACCESS_UPDATE, "update"),
       .body_bytes_max = LIMIT_RESOURCE_BYTES, .begin = api_begin },
+    { HTTP_PATCH, "/fhir/{type}/{id}", fhir_patch, TYPE(ACCESS_UPDATE, "patch"),
+      .body_bytes_max = LIMIT_RESOURCE_BYTES, .begin = api_begin },
     { HTTP_DELETE, "/fhir/{type}/{id}", fhir_delete, TYPE(ACCESS_DELETE, "delete"), .begin = api_begin },
+    { HTTP_PUT, "/fhir/{type}", fhir_update, TYPE(ACCESS_UPDATE, NULL),
+      .body_bytes_max = LIMIT_RESOURCE_BYTES, .begin = api_begin },
+    { HTTP_PATCH, "/fhir/{type}", fhir_patch, TYPE(ACCESS_UPDATE, NULL),
+      .body_bytes_max = LIMIT_RESOURCE_BYTES, .begin = api_begin },
+    { HTTP_DELETE, "/fhir/{type}", fhir_delete, TYPE(ACCESS_DELETE, NULL), .begin = api_begin },
 
     /* FHIR: many */
     { HTTP_GET, "/fhir/{type}", fhir_search, TYPE(ACCESS_SEARCH, "search-type"), .flags = HTTP_ROUTE_POOL,
@@ -68,6 +75,8 @@ static const struct http_route routes[] = {
       .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY, .begin = api_begin },
     { HTTP_POST, "/fhir", fhir_bundle, ROW(.need = API_SESSION, .metadata = "transaction batch"),
       .body_bytes_max = LIMIT_BUNDLE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/", fhir_bundle, SESSION, .body_bytes_max = LIMIT_BUNDLE_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin }, /* as some clients write it */
     { HTTP_GET, "/fhir/metadata", fhir_metadata, PUBLIC, .flags = HTTP_ROUTE_POOL,
       .begin = api_begin_public },
 

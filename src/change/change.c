@@ -13,7 +13,6 @@
 #include "base/uuid.h"
 #include "change/change_internal.h"
 #include "fhir/index.h"
-#include "fhir/search_query.h"
 #include "fhir/validate.h"
 #include "fhir/validation.h"
 #include "model/model.h"
@@ -119,7 +118,8 @@ static bool validate_entry(const struct preparing *at, const struct change_entry
         return FAIL(error, ERROR_STRUCTURE, "the resource is not valid R4");
     }
     struct str own_id = JSON_TEXT(at->set->arena, entry->resource, "id");
-    if (entry->kind == CHANGE_UPDATE && own_id.at != NULL && !str_equal(own_id, entry->id)) {
+    bool named = entry->kind == CHANGE_UPDATE && entry->id.at != NULL && own_id.at != NULL;
+    if (named && !str_equal(own_id, entry->id)) {
         return FAIL(error, ERROR_INPUT, "the id in the resource is not the id in the URL");
     }
     return true;
@@ -275,47 +275,114 @@ static bool fill_write(const struct preparing *at, struct change_entry *entry,
     return index_entry(at, entry, write, error);
 }
 
+static bool add_none_condition(struct preparing *at, const struct change_condition *condition)
+{
+    at->conditions[at->conditions_count++] = (struct store_condition){ .kind = STORE_CONDITION_QUERY,
+                                                                       .type = condition->type,
+                                                                       .query = condition->query };
+    return true;
+}
+
 /* If-None-Exist: one visible hit is the answer, several are 412, none is a condition for the writer. */
 static bool check_none_exists(struct preparing *at, struct change_entry *entry, bool *exists,
                               struct error *error)
 {
-    struct arena *arena = at->set->arena;
-    struct search_query *query = ARENA_NEW(arena, struct search_query);
-    struct store_hits hits = { 0 };
+    struct change_condition condition = {
+        .session = at->set->session, .type = entry->type, .text = entry->if_none_exist, .now_ms = at->now_ms
+    };
     *exists = false;
     if (entry->if_none_exist.at == NULL) {
         return true;
     }
-    struct search_options options = { .type = entry->type,
-                                      .offset_minutes = at->change->options.offset_minutes };
-    const struct access_act act = { .interaction = ACCESS_SEARCH, .type = entry->type };
-    struct store_search search = { .query = query, .now_ms = at->now_ms };
-    if (query == NULL) {
-        return CHANGE_NO_MEMORY(error);
-    }
-    if (!access_check(at->set->session, act, error) ||
-        !access_filter(at->set->session, act, arena, &search.filter, error) ||
-        !search_query_parse_text(arena, &options, entry->if_none_exist, query, error) ||
-        !access_query_allowed(at->set->session, query, error) ||
-        !store_search(at->reader, arena, &search, &hits, error)) {
+    if (!change_find(at->change, at->reader, at->set->arena, &condition, error)) {
         return false;
     }
-    if (hits.matches_count > 1) {
-        return FAIL(error, ERROR_PRECONDITION, "If-None-Exist has more than one hit");
+    if (condition.hit.type.at == NULL) {
+        return add_none_condition(at, &condition);
     }
-    if (hits.matches_count == 1) {
-        const struct store_version *hit = &hits.hits[0].version;
-        entry->result.id = hit->id;
-        entry->result.version = hit->version;
-        entry->result.updated_ms = hit->updated_ms;
-        entry->result.http_status = 200;
-        entry->result.body = hit->body;
-        *exists = true;
+    entry->result.id = condition.hit.id;
+    entry->result.version = condition.hit.version;
+    entry->result.updated_ms = condition.hit.updated_ms;
+    entry->result.http_status = 200;
+    entry->result.body = condition.hit.body;
+    *exists = true;
+    return true;
+}
+
+/* R4 3.1.0.4.3: a conditional update without a match makes the resource, under its own id if it has one; with a
+ * match it must not name another id. R4 3.1.0.7.1: a conditional delete of nothing is done. */
+static bool find_by_condition(struct preparing *at, struct change_entry *entry, bool *done,
+                              struct error *error)
+{
+    struct change_condition condition = {
+        .session = at->set->session, .type = entry->type, .text = entry->condition, .now_ms = at->now_ms
+    };
+    if (!change_find(at->change, at->reader, at->set->arena, &condition, error)) {
+        return false;
+    }
+    bool found = condition.hit.type.at != NULL;
+    struct str own_id = JSON_TEXT(at->set->arena, entry->resource, "id");
+    entry->id = found ? condition.hit.id : own_id;
+    if (entry->kind == CHANGE_DELETE) {
+        entry->result.http_status = found ? 0 : 204;
+        *done = !found;
         return true;
     }
-    at->conditions[at->conditions_count++] =
-        (struct store_condition){ .kind = STORE_CONDITION_QUERY, .type = entry->type, .query = query };
-    return true;
+    if (found) {
+        return own_id.at == NULL || str_equal(own_id, entry->id) ||
+               FAIL(error, ERROR_INPUT, "the resource has another id than the match of the condition");
+    }
+    return entry->patch == NULL ? add_none_condition(at, &condition)
+                                : FAIL(error, ERROR_NOT_FOUND, "the condition has no match");
+}
+
+static bool choose_id(const struct preparing *at, struct change_entry *entry, struct error *error)
+{
+    bool free_to_choose = entry->kind == CHANGE_CREATE || entry->condition.at != NULL;
+    if (entry->id.at == NULL && free_to_choose) {
+        char id[UUID_TEXT_BYTES];
+        if (!uuid_v7(at->now_ms, id, error)) {
+            return false;
+        }
+        entry->id = arena_dup(at->set->arena, str_from_cstr(id));
+    }
+    return is_id(entry->id) || FAIL(error, ERROR_INPUT, "an id has 1 to 64 letters, digits, '-' or '.'");
+}
+
+/* The patched resource takes the place of one that was sent. A role that sees something masked would learn it by the
+ * tests of a patch. */
+static bool patch_entry(const struct preparing *at, struct change_entry *entry, const struct json *stored,
+                        struct error *error)
+{
+    if (stored == NULL) {
+        return FAIL(error, ERROR_NOT_FOUND, "there is no such %.*s", STR_FMT(entry->type));
+    }
+    if (access_masks_type(at->set->session, entry->type)) {
+        return FAIL(error, ERROR_FORBIDDEN, "who sees a %.*s masked cannot change it", STR_FMT(entry->type));
+    }
+    return change_patch(at->set->arena, stored, entry->patch, &entry->resource, error) &&
+           validate_entry(at, entry, error);
+}
+
+/* Which resource is meant: its id, what is stored of it, and the content to be written. */
+static bool settle_entry(struct preparing *at, struct change_entry *entry, struct store_version *previous,
+                         struct json **tree, bool *done, struct error *error)
+{
+    bool patched = entry->patch != NULL;
+    if (!patched && !validate_entry(at, entry, error)) {
+        return false;
+    }
+    if (entry->condition.at != NULL && !find_by_condition(at, entry, done, error)) {
+        return false;
+    }
+    if (*done) {
+        return true;
+    }
+    if (!choose_id(at, entry, error) || !check_none_exists(at, entry, done, error)) {
+        return false;
+    }
+    return *done || (read_previous(at, entry, previous, tree, error) &&
+                     (!patched || patch_entry(at, entry, *tree, error)));
 }
 
 static bool prepare_entry(struct preparing *at, struct change_entry *entry, struct store_write *write,
@@ -323,7 +390,7 @@ static bool prepare_entry(struct preparing *at, struct change_entry *entry, stru
 {
     struct store_version previous = { 0 };
     struct json *tree = NULL;
-    bool exists = false;
+    bool done = false;
     const struct access_act act = { .interaction = interaction_of(entry->kind), .type = entry->type };
     *needed = false;
     if (model_resource_find(entry->type) == NULL) {
@@ -332,29 +399,16 @@ static bool prepare_entry(struct preparing *at, struct change_entry *entry, stru
     if (!at->set->by_workflow && !access_check(at->set->session, act, error)) {
         return false;
     }
-    if (!validate_entry(at, entry, error)) {
-        return false;
-    }
-    if (entry->kind == CHANGE_CREATE && entry->id.at == NULL) {
-        char id[UUID_TEXT_BYTES];
-        if (!uuid_v7(at->now_ms, id, error)) {
-            return false;
-        }
-        entry->id = arena_dup(at->set->arena, str_from_cstr(id));
-    }
-    if (!is_id(entry->id)) {
-        return FAIL(error, ERROR_INPUT, "an id has 1 to 64 letters, digits, '-' or '.'");
-    }
-    if (!check_none_exists(at, entry, &exists, error) || exists) {
-        return exists;
-    }
-    if (!read_previous(at, entry, &previous, &tree, error)) {
-        return false;
+    if (!settle_entry(at, entry, &previous, &tree, &done, error) || done) {
+        return done;
     }
     if (entry->kind == CHANGE_DELETE && tree == NULL) {
         entry->result.http_status = 204; /* R4 3.1.0.7: deleting what is not there is no error */
         entry->result.id = entry->id;
         return true;
+    }
+    if (entry->if_absent && tree != NULL) {
+        return FAIL(error, ERROR_PRECONDITION, "the resource exists already");
     }
     if (!check_workflow(at, entry, tree, error) || !check_rights(at, entry, &previous, tree, error)) {
         return false;
@@ -542,8 +596,9 @@ bool change_submit(struct change *change, struct change_set *set, struct error *
     return store_submit(change->options.store, &set->stored, error);
 }
 
-bool change_apply(struct change *change, struct change_set *set, struct error *error)
+static bool apply_once(struct change *change, struct change_set *set, bool *lost_race, struct error *error)
 {
+    *lost_race = false;
     if (!change_prepare(change, set, error)) {
         return false;
     }
@@ -555,7 +610,60 @@ bool change_apply(struct change *change, struct change_set *set, struct error *e
     if (store_write_and_wait(change->options.store, &set->stored, &cause)) {
         return true;
     }
+    *lost_race = cause.kind == ERROR_PRECONDITION;
     outcome_add_error(set->outcome, &cause);
+    *error = cause;
+    return false;
+}
+
+/* The entries as they were asked. Preparing gives a resource its id; one chosen by a search may get another id at the
+ * next attempt, so it is worked on in a copy. */
+static bool take_asked(struct change_set *set, const struct change_entry *asked)
+{
+    for (size_t i = 0; i < set->entries_count; i++) {
+        set->entries[i] = asked[i];
+        if (asked[i].condition.at != NULL && asked[i].resource != NULL) {
+            set->entries[i].resource = json_copy(set->arena, asked[i].resource, false);
+            if (set->entries[i].resource == NULL) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Whoever names a version wants to be told that it is gone; all others only want it done. */
+static bool may_try_again(const struct change_set *set)
+{
+    bool free_to_try = set->may_repeat && set->conditions_count == 0;
+    for (size_t i = 0; i < set->entries_count; i++) {
+        free_to_try = free_to_try && set->entries[i].if_match.at == NULL && !set->entries[i].if_absent;
+    }
+    return free_to_try;
+}
+
+bool change_apply(struct change *change, struct change_set *set, struct error *error)
+{
+    struct error cause = { 0 };
+    size_t bytes = set->entries_count * sizeof *set->entries;
+    struct change_entry *asked = arena_alloc(set->arena, bytes);
+    if (asked == NULL) {
+        return CHANGE_NO_MEMORY(error);
+    }
+    memcpy(asked, set->entries, bytes);
+    for (int attempt = 0; attempt < CHANGE_ATTEMPTS; attempt++) {
+        cause = (struct error){ 0 };
+        bool lost_race = false;
+        if (!take_asked(set, asked)) {
+            return CHANGE_NO_MEMORY(error);
+        }
+        if (apply_once(change, set, &lost_race, &cause)) {
+            return true;
+        }
+        if (!lost_race || !may_try_again(set)) {
+            break;
+        }
+    }
     if (error != NULL) {
         *error = cause;
     }

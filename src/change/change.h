@@ -47,9 +47,13 @@ enum change_kind { CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE };
 struct change_entry {
     enum change_kind kind;
     struct str type;
-    struct str id;            /* CREATE: absent (one is made), or already chosen for references to it */
-    struct json *resource;    /* NULL for a delete; the server's members of meta are ignored */
-    struct str if_match;      /* version number, absent = none (R4 3.1.0.1.5.1) */
+    struct str id;         /* CREATE: absent (one is made), or already chosen for references to it */
+    struct json *resource; /* NULL for a delete; the server's members of meta are ignored */
+    const struct json
+        *patch;           /* UPDATE, in place of resource: a JSON Patch array or FHIRPath Patch Parameters */
+    struct str condition; /* UPDATE, DELETE, in place of id: search text (R4 3.1.0.4.3, 3.1.0.7.1) */
+    struct str if_match;  /* version number, absent = none (R4 3.1.0.1.5.1) */
+    bool if_absent;       /* UPDATE: only when there is none (If-None-Match: *) */
     struct str if_none_exist; /* CREATE: search text; when it has one hit that is the answer (R4 3.1.0.8.1) */
 
     struct { /* filled in when done */
@@ -82,6 +86,7 @@ struct change_set {
     void *apply_data;
     const struct store_condition *conditions;
     size_t conditions_count;
+    bool may_repeat;  /* change_apply: nothing in the set depends on what the caller has read before */
     bool by_workflow; /* rights were decided by the workflow; states may change */
 
     struct store_set stored; /* the module's own */
@@ -95,7 +100,9 @@ bool change_prepare(struct change *change, struct change_set *set, struct error 
  * (If-None-Exist with a hit) `done` is called at once. */
 bool change_submit(struct change *change, struct change_set *set, struct error *error) MUST_CHECK;
 
-/* Prepares, writes and waits; done need not be set. For pool threads and jobs. */
+/* Prepares, writes and waits; done need not be set. What lost a race with another writer is made again up to
+ * CHANGE_ATTEMPTS times where the set says so and asks for no version (If-Match). For pool threads and jobs. */
+enum { CHANGE_ATTEMPTS = 4 };
 bool change_apply(struct change *change, struct change_set *set, struct error *error) MUST_CHECK;
 
 /* ---- bundles (change_bundle.c) ---- */

@@ -36,6 +36,23 @@ bool change_check_locks(const struct change *change, struct arena *arena, struct
                         const struct json *previous, const struct json *resource, struct outcome *outcome,
                         struct error *error) MUST_CHECK;
 
+/* A search that decides which resource is meant, as the session may search (R4 3.1.0.8.1). */
+struct change_condition {
+    const struct access_session *session;
+    struct str type;
+    struct str text;
+    int64_t now_ms;
+    /* Answers: the one visible match with its body; none (type absent); several are ERROR_PRECONDITION. */
+    struct store_version hit;
+    const struct search_query *query; /* for a store_condition: "still none" */
+};
+bool change_find(const struct change *change, struct store_reader *reader, struct arena *arena,
+                 struct change_condition *condition, struct error *error) MUST_CHECK;
+
+/* What a patch makes of the stored resource. */
+bool change_patch(struct arena *arena, const struct json *stored, const struct json *patch,
+                  struct json **patched, struct error *error) MUST_CHECK;
+
 #define CHANGE_NO_MEMORY(error)                                                                              \
     FAIL((error), ERROR_TOO_LARGE, "the request needs more memory than it may use")
 

@@ -39,7 +39,17 @@ const table = () => [
   ['/studies/held', '23233331'],
   ['/dicom-web/studies', '23222331'],
   ['/fhir/metadata', '22222222'],
+  // Writes that change nothing, and operations.
+  [`PATCH /fhir/Patient/${w.patient.id}`, '23333331'],
+  [`PATCH /fhir/Task/${consult.task}`, '23333331'],
+  ['PATCH /fhir/Patient?identifier=urn:none%7C1', '43333331'],
+  ['PUT /fhir/Patient?identifier=urn:none%7C1', '23333331'],
+  ['DELETE /fhir/Patient?identifier=urn:none%7C1', '33333331'],
+  ['DELETE /fhir/Task?identifier=urn:none%7C1', '23333331'],
+  ['DELETE /fhir/Location?identifier=urn:none%7C1', '33333321'],
+  [`/fhir/Patient/${w.patient.id}/$validate`, '23333331'],
 ];
+const bodies = { PATCH: ['[]', { 'Content-Type': 'application/json-patch+json' }], PUT: [{ resourceType: 'Patient' }, {}], POST: [{}, {}] };
 
 const digit = (status) => ({ 401: '1', 403: '3', 404: '4' })[status] ?? (status < 300 ? '2' : String(status));
 
@@ -49,8 +59,11 @@ describe('roles and routes', () => {
     const wrong = [];
     for (const [path, wanted] of table()) {
       let got = '';
+      const [method, address] = path.includes(' ') ? path.split(' ') : ['GET', path];
+      const [body, headers] = bodies[method] ?? [undefined, {}];
       for (const person of Object.values(roles)) {
-        got += digit((await person.request('GET', path, undefined, { Accept: path.startsWith('/dicom') ? 'application/dicom+json' : 'application/json' })).status);
+        const accept = { Accept: path.startsWith('/dicom') ? 'application/dicom+json' : 'application/json' };
+        got += digit((await person.request(method, address, body, { ...accept, ...headers })).status);
         asked += 1;
       }
       t.diagnostic(`${got} ${path.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, '{id}')}`);
