@@ -49,7 +49,7 @@ export function initHospitals(program, folder) {
   }));
 }
 
-async function addPerson(admin, organization, person) {
+export async function addPerson(admin, organization, person) {
   const practitioner = await admin.create({
     resourceType: 'Practitioner', active: true, name: [{ text: person.name }],
     telecom: [{ system: 'phone', value: person.phone, use: 'work' }],

@@ -173,26 +173,34 @@ static bool apply_grant(struct workflow_run *run, const struct json *effect, str
     return true;
 }
 
-static bool apply_revoke(struct workflow_run *run, const struct json *effect, struct error *error)
+static bool add_revoke(struct workflow_run *run, struct str principal, struct error *error)
 {
-    struct str what = JSON_TEXT(run->arena, effect, "revoke");
     struct workflow_revoke *revoke = ARENA_NEW(run->arena, struct workflow_revoke);
     if (revoke == NULL) {
         return WORKFLOW_NO_MEMORY(error);
     }
-    if (!str_equal(what, STR("all"))) {
-        struct fhirpath_collection principals = { 0 };
-        if (!workflow_evaluate(run, what, NULL, &principals, error)) {
+    *revoke = (struct workflow_revoke){ .next = run->plan->revokes, .principal = principal };
+    run->plan->revokes = revoke;
+    return true;
+}
+
+/* "all", or whom the expression names: nobody named, nothing may end by accident. */
+static bool apply_revoke(struct workflow_run *run, const struct json *effect, struct error *error)
+{
+    struct str what = JSON_TEXT(run->arena, effect, "revoke");
+    struct fhirpath_collection principals = { 0 };
+    if (str_equal(what, STR("all"))) {
+        return add_revoke(run, STR_NONE, error);
+    }
+    if (!workflow_evaluate(run, what, NULL, &principals, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < principals.count; i++) {
+        struct str principal = fhirpath_item_text(run->arena, &principals.items[i]);
+        if (principal.at != NULL && !add_revoke(run, principal, error)) {
             return false;
         }
-        revoke->principal =
-            principals.count == 0 ? STR_NONE : fhirpath_item_text(run->arena, &principals.items[0]);
-        if (revoke->principal.at == NULL) {
-            return true; /* nobody named: nothing may end by accident */
-        }
     }
-    revoke->next = run->plan->revokes;
-    run->plan->revokes = revoke;
     return true;
 }
 

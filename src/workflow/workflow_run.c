@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#include "http/query.h"
+
 enum { CONTEXT_DEPTH_MAX = 8 };
 
 static bool is_name_char(char c)
@@ -160,7 +162,7 @@ static bool load_by_reference(struct workflow_run *run, struct str expression, s
     return true;
 }
 
-/* "Type?a={expression}" with each expression replaced by its text. *complete is false when one is empty:
+/* "Type?a={expression}" with each expression replaced by its text, percent-encoded. *complete is false when one is empty:
  * then nothing can be found and the search is not asked. */
 static bool fill_query(struct workflow_run *run, struct str template, struct str *query, bool *complete,
                        struct error *error)
@@ -180,7 +182,7 @@ static bool fill_query(struct workflow_run *run, struct str template, struct str
         ok = workflow_evaluate(run, str_slice(rest, 0, close), NULL, &value, error);
         struct str text = ok && value.count > 0 ? fhirpath_item_text(run->arena, &value.items[0]) : STR_NONE;
         *complete = *complete && text.at != NULL;
-        buf_add(&buf, text);
+        percent_encode(&buf, text);
         rest = str_skip(rest, close + 1);
     }
     *query = ok ? arena_dup(run->arena, buf_str(&buf)) : STR_NONE;

@@ -1,7 +1,7 @@
 // Consults brought to a state over the public interfaces, and the program stopped and started with its clock ahead.
 import { once } from 'node:events';
-import { code, identity, reference, text, time } from '../../scenarios/client.mjs';
-import { draftConsult, PASSWORD, patientFacts, startServer } from '../../scenarios/world.mjs';
+import { code, identity, Person, reference, text, time } from '../../scenarios/client.mjs';
+import { addPerson, draftConsult, PASSWORD, patientFacts, startServer } from '../../scenarios/world.mjs';
 import { program } from './support.mjs';
 
 export const readBack = () => [identity('name', patientFacts.name), identity('id-number', patientFacts.national)];
@@ -79,3 +79,17 @@ export async function stepsOf(person, task) {
     .sort((a, b) => a.recorded.localeCompare(b.recorded));
 }
 export const stepNames = async (person, task) => (await stepsOf(person, task)).map((p) => p.activity.coding[0].code);
+
+// One more person with a post at the helping hospital, signed in.
+export async function hire(w, person) {
+  const organization = { reference: w.coordinator.organization, name: '聊城市示例医院' };
+  const { first } = await addPerson(w.admins.helper, organization, person);
+  const signedIn = await new Person(w.base, person.account).signIn(first);
+  await signedIn.changePassword(PASSWORD);
+  return signedIn;
+}
+
+// The duty list: one Schedule a shift, its actors in the order in which they are called.
+export const dutyList = (posts, hours = 48, from = Date.now()) => ({ resourceType: 'Schedule', active: true,
+  serviceType: [{ coding: [{ system: 'urn:shanhai:codes:duty', code: 'consult', display: '会诊值班' }] }], actor: posts.map((reference) => ({ reference })),
+  planningHorizon: { start: new Date(from - 3600e3).toISOString(), end: new Date(from + hours * 3600e3).toISOString() } });
