@@ -19,6 +19,7 @@ const RoomPage = lazy(() => import('./room/room-page'));
 const PrintPage = lazy(() => import('./print/print-page'));
 const ImagesPage = lazy(() => import('./images/images-page'));
 const StudyPage = lazy(() => import('./images/study-page'));
+const CriticalPage = lazy(() => import('./critical/critical-page'));
 const TodayPage = lazy(() => import('./today/today-page'));
 const DailyPage = lazy(() => import('./daily/daily-page'));
 const PeoplePage = lazy(() => import('./people/people-page'));
@@ -40,6 +41,7 @@ const inShell: RouteObject[] = [
   { path: 'consults/:taskId', element: <RoomPage /> },
   { path: 'images', element: <ImagesPage /> },
   { path: 'images/:studyId', element: <StudyPage /> },
+  { path: 'critical', element: <CriticalPage /> },
   { path: 'today', element: <TodayPage /> },
   { path: 'daily', element: <DailyPage /> },
   { path: 'people', element: <PeoplePage /> },

@@ -106,6 +106,8 @@ export interface Task extends Resource {
   encounter?: Reference;
   authoredOn?: string;
   lastModified?: string;
+  partOf?: Reference[];
+  reasonCode?: CodeableConcept;
   restriction?: { period?: Period };
   output?: { type: CodeableConcept; valueReference?: Reference }[];
 }
@@ -186,6 +188,9 @@ export interface Communication extends Resource {
   subject?: Reference;
   sender?: Reference;
   sent?: string;
+  received?: string;
+  category?: CodeableConcept[];
+  note?: Annotation[];
   payload?: { contentString?: string }[];
   about?: Reference[];
 }

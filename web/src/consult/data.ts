@@ -120,6 +120,11 @@ function assemble(task: Task, request: ServiceRequest | undefined, known: Resour
   };
 }
 
+/** For a dialog about a Task that is no consult: whose record it is, and nothing else of one. */
+export function bareConsult(task: Task, patient: Patient | undefined): Consult {
+  return assemble(task, undefined, patient ? [patient] : [], []);
+}
+
 const newestFirst = (a: Resource, b: Resource) => (b.meta?.lastUpdated ?? '').localeCompare(a.meta?.lastUpdated ?? '');
 
 export function useConsult(taskId: string | undefined) {

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { useParams } from 'react-router';
 import { usePatient } from '../consult/data';
 import { studyTitle } from '../consult/texts';
+import { ReportCritical } from '../critical/report-critical';
 import { read, resourcesOf, search } from '../fhir';
 import type { DiagnosticReport, ImagingStudy } from '../fhir-types';
 import { useLanguage } from '../i18n';
@@ -39,6 +40,7 @@ export default function StudyPage() {
   return (
     <Page title={studyTitle(study, language)} note={t('images.studyNote')}>
       <PatientLine consult={{ patient }} strong />
+      <ReportCritical study={study} patient={patient} />
       <div className="study-parts">
         <Viewer study={study} patient={patient} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} target={target} />
         <section className="panel" aria-label={t('measurement.title')}>

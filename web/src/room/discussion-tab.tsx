@@ -10,7 +10,7 @@ import { create } from '../fhir';
 import type { Communication, ImagingStudy } from '../fhir-types';
 import { formatTime } from '../format';
 import { useLanguage } from '../i18n';
-import { extensionOf, extensionUrl, idOf } from '../names';
+import { codeOf, extensionOf, extensionUrl, idOf } from '../names';
 import { Empty } from '../parts/empty';
 import { Problem } from '../parts/problem';
 import { useSession } from '../session';
@@ -32,6 +32,9 @@ function targetOf(communication: Communication): (SliceTarget & { number: string
   return studyId && seriesUid && sliceUid ? { studyId, seriesUid, sliceUid, number: number ?? '' } : undefined;
 }
 
+/** What people wrote to each other; notices and records that the workflow makes are shown where they belong. */
+export const isDiscussion = (communication: Communication) => codeOf(communication.category, 'communication') === undefined;
+
 export function DiscussionTab({ consult, study, place, onGo }: DiscussionProps) {
   const { t } = useTranslation();
   const language = useLanguage();
@@ -41,7 +44,7 @@ export function DiscussionTab({ consult, study, place, onGo }: DiscussionProps) 
   const [text, setText] = useState('');
   const [withSlice, setWithSlice] = useState(false);
   const end = useRef<HTMLDivElement>(null);
-  const count = consult.communications.length;
+  const count = consult.communications.filter(isDiscussion).length;
   const sentCount = useRef(count);
   useEffect(() => {
     if (count > sentCount.current) end.current?.scrollIntoView({ block: 'nearest' });
@@ -77,7 +80,7 @@ export function DiscussionTab({ consult, study, place, onGo }: DiscussionProps) 
     <div className="discussion">
       <div className="discussion-list" role="log" aria-label={t('room.tabs.discussion')} tabIndex={0}>
         {count === 0 ? <Empty title={t('discussion.empty')} help={t('discussion.emptyHelp')} /> : null}
-        {consult.communications.map((communication) => {
+        {consult.communications.filter(isDiscussion).map((communication) => {
           const own = idOf(communication.sender?.reference) === post.id;
           const target = targetOf(communication);
           return (

@@ -8,6 +8,7 @@ import { useConsult, type Consult } from '../consult/data';
 import { StatusLine } from '../consult/status-line';
 import { patientName } from '../consult/texts';
 import { TransitionButtons } from '../consult/transition-buttons';
+import { RoomCritical } from '../critical/room-critical';
 import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { usePageTitle } from '../parts/page';
@@ -18,7 +19,7 @@ import { useSession } from '../session';
 import { Viewer, type SliceAim, type SlicePlace } from '../viewer/viewer';
 import { Banner } from './banner';
 import { DecisionTab } from './decision-tab';
-import { DiscussionTab } from './discussion-tab';
+import { DiscussionTab, isDiscussion } from './discussion-tab';
 import { FeedbackTab } from './feedback-tab';
 import { History } from './history';
 import { JointTab } from './joint-tab';
@@ -63,7 +64,7 @@ function Room({ consult }: { consult: Consult }) {
   }, { replace: true });
   const onPlace = useCallback((next: SlicePlace) => setPlace(next), []);
   const hasOverlay = consult.reports.some((report) => report.imagingStudy?.some((one) => one.reference?.endsWith(`/${study?.id ?? ''}`)) && report.status !== 'cancelled');
-  const unread = consult.communications.length;
+  const unread = consult.communications.filter(isDiscussion).length;
 
   const tabs = [
     { key: 'measurement', label: t('room.tabs.measurement'), children: <MeasurementTab study={study} reports={consult.reports} overlay={overlay} onOverlay={setOverlay} hasOverlay={hasOverlay} onSlice={(sliceUid) => setTarget({ sliceUid })} /> },
@@ -78,6 +79,7 @@ function Room({ consult }: { consult: Consult }) {
   return (
     <div className="room">
       <Banner consult={consult} />
+      <RoomCritical consult={consult} />
       <div className="room-head">
         <Button type="text" size="small" icon={<ArrowLeftOutlined />} onClick={() => void navigate('/consults')}>{t('room.back')}</Button>
         <StatusLine consult={consult} full />

@@ -4,6 +4,7 @@ import { App, Button, Drawer, Dropdown, type MenuProps } from 'antd';
 import { Suspense, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { NavLink, useNavigate } from 'react-router';
+import { CriticalNotice } from '../critical/critical-notice';
 import { useEvents } from '../events';
 import { Loading } from '../parts/loading';
 import { problemText } from '../parts/problem';
@@ -14,10 +15,13 @@ import { PasswordDialog } from './password-dialog';
 
 const CLINICAL: Role[] = ['county-doctor', 'consult-coordinator', 'expert', 'radiologist', 'duty-head'];
 
+const CRITICAL: Role[] = ['county-doctor', 'duty-head', 'radiologist', 'expert'];
+
 function placesOf(session: Session): { to: string; key: string }[] {
   const role = session.post.role;
   const places = role === 'administrator' ? [] : [{ to: '/consults', key: 'nav.consults' }];
   if (CLINICAL.includes(role)) places.push({ to: '/images', key: 'nav.images' });
+  if (CRITICAL.includes(role)) places.push({ to: '/critical', key: 'nav.critical' });
   places.push({ to: '/today', key: 'nav.today' }, { to: '/daily', key: 'nav.daily' });
   if (role === 'administrator') places.unshift({ to: '/people', key: 'nav.people' });
   return places;
@@ -53,6 +57,7 @@ export function Layout({ children }: { children: ReactNode }) {
       <Drawer open={menuOpen} onClose={() => setMenuOpen(false)} placement="left" size={240} title={t('app.name')}>
         <nav className="nav-drawer" aria-label={t('nav.menu')}>{links}</nav>
       </Drawer>
+      <CriticalNotice />
       <main id="content" className="shell-body" tabIndex={-1}>
         <Suspense fallback={<Loading />}>{children}</Suspense>
       </main>
