@@ -22,12 +22,13 @@ export const hospitals = {
   helper: { name: '聊城市示例医院', admin: 'admin-liaocheng', adminName: '郑和', region: '371500' },
 };
 
-// Starts `shanhai serve` and waits for its "ready" line.
-export async function startServer(program, folder, options = [], env = {}) {
-  const child = spawn(program, ['serve', '--data', folder, '--quiet', ...options], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+// Starts `shanhai serve` and waits for its "ready" line. Without a line a request unless `requests` asks for them.
+export async function startServer(program, folder, options = [], { env = {}, requests = false } = {}) {
+  const child = spawn(program, ['serve', '--data', folder, ...(requests ? [] : ['--quiet']), ...options],
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   let out = '';
   let log = '';
-  child.stderr.on('data', (data) => (log = (log + data).slice(-20000)));
+  child.stderr.on('data', (data) => (log = requests ? log + data : (log + data).slice(-20000)));
   const ended = once(child, 'exit');
   const ready = new Promise((resolve, reject) => {
     child.stdout.on('data', (data) => {
@@ -42,11 +43,26 @@ export async function startServer(program, folder, options = [], env = {}) {
 }
 
 // First hospitals and administrators, with the folder closed. Gives {county: {organization, password …}, helper: …}.
-export function initHospitals(program, folder) {
-  return Object.fromEntries(Object.entries(hospitals).map(([key, h]) => {
+export function initHospitals(program, folder, those = hospitals) {
+  return Object.fromEntries(Object.entries(those).map(([key, h]) => {
     const out = execFileSync(program, ['init', '--data', folder, '--organization', h.name, '--account', h.admin, '--name', h.adminName]);
     return [key, JSON.parse(out)];
   }));
+}
+
+// The first administrator of a hospital, signed in with PASSWORD.
+export async function signInAdmin(base, hospital, password) {
+  const admin = await new Person(base, hospital.admin).signIn(password);
+  if (admin.session.mustChangePassword) await admin.changePassword(PASSWORD);
+  return admin;
+}
+
+// A new person with a post and an account there, signed in with PASSWORD.
+export async function addSignedIn(admin, organization, person) {
+  const { first } = await addPerson(admin, organization, person);
+  const signedIn = await new Person(admin.base, person.account).signIn(first);
+  await signedIn.changePassword(PASSWORD);
+  return signedIn;
 }
 
 export async function addPerson(admin, organization, person) {
@@ -71,17 +87,12 @@ export async function addPerson(admin, organization, person) {
 export async function peopleOf(base, made) {
   const world = { admins: {} };
   for (const [key, h] of Object.entries(hospitals)) {
-    const admin = await new Person(base, h.admin).signIn(made[key].password);
-    if (admin.session.mustChangePassword) await admin.changePassword(PASSWORD);
-    world.admins[key] = admin;
+    world.admins[key] = await signInAdmin(base, h, made[key].password);
   }
   for (const person of people) {
     const admin = world.admins[person.hospital];
     const organization = { reference: `Organization/${made[person.hospital].organization}`, name: hospitals[person.hospital].name };
-    const { first } = await addPerson(admin, organization, person);
-    const signedIn = await new Person(base, person.account).signIn(first);
-    await signedIn.changePassword(PASSWORD);
-    world[person.key] = signedIn;
+    world[person.key] = await addSignedIn(admin, organization, person);
   }
   await world.admins.helper.create({
     resourceType: 'OrganizationAffiliation', active: true, period: { start: '2026-01-01' },

@@ -125,8 +125,8 @@ static bool validate_entry(const struct preparing *at, const struct change_entry
     return true;
 }
 
-/* The stored version, for updates and deletes: unseen is absent (404 for a delete; a PUT then is a create, which the
- * writer refuses if the id is taken after all). */
+/* The stored version, for updates and deletes. Unseen is absent: a delete of it answers like one of what never was
+ * (R4 3.1.0.7) and does nothing. */
 static bool read_previous(const struct preparing *at, const struct change_entry *entry,
                           struct store_version *previous, struct json **tree, struct error *error)
 {
@@ -146,7 +146,8 @@ static bool read_previous(const struct preparing *at, const struct change_entry 
         return false;
     }
     if (!seen) {
-        return FAIL(error, ERROR_NOT_FOUND, "there is no such %.*s", STR_FMT(entry->type));
+        return entry->kind == CHANGE_DELETE ||
+               FAIL(error, ERROR_NOT_FOUND, "there is no such %.*s", STR_FMT(entry->type));
     }
     return change_read_tree(at->set->arena, previous, tree, error);
 }
@@ -279,7 +280,8 @@ static bool add_none_condition(struct preparing *at, const struct change_conditi
 {
     at->conditions[at->conditions_count++] = (struct store_condition){ .kind = STORE_CONDITION_QUERY,
                                                                        .type = condition->type,
-                                                                       .query = condition->query };
+                                                                       .query = condition->query,
+                                                                       .filter = condition->filter };
     return true;
 }
 

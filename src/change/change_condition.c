@@ -33,6 +33,7 @@ bool change_find(const struct change *change, struct store_reader *reader, struc
         return FAIL(error, ERROR_PRECONDITION, "the condition has more than one match: make it narrower");
     }
     condition->query = query;
+    condition->filter = search.filter;
     condition->hit = hits.matches_count == 1 ? hits.hits[0].version : (struct store_version){ 0 };
     return true;
 }

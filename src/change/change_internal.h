@@ -44,7 +44,8 @@ struct change_condition {
     int64_t now_ms;
     /* Answers: the one visible match with its body; none (type absent); several are ERROR_PRECONDITION. */
     struct store_version hit;
-    const struct search_query *query; /* for a store_condition: "still none" */
+    const struct search_query *query;  /* for a store_condition: "still none" … */
+    const struct store_filter *filter; /* … of what the person sees: else a 412 would tell what is hidden */
 };
 bool change_find(const struct change *change, struct store_reader *reader, struct arena *arena,
                  struct change_condition *condition, struct error *error) MUST_CHECK;

@@ -69,7 +69,9 @@ static bool write_check(const struct store_write *write, const struct head *head
 static bool query_check(struct store *store, const struct store_condition *condition, struct error *error)
 {
     struct arena arena = { .bytes_max = LIMIT_BUNDLE_BYTES };
-    struct store_search search = { .query = condition->query, .without_bodies = true };
+    struct store_search search = { .query = condition->query,
+                                   .filter = condition->filter,
+                                   .without_bodies = true };
     struct store_hits hits = { 0 };
     bool ok = store_search(&store->writer.transaction.reader, &arena, &search, &hits, error);
     if (ok) {

@@ -228,7 +228,11 @@ bool database_prepare(struct database *database, struct str sql, struct statemen
                                                       SQLITE_PREPARE_PERSISTENT, &statement->engine, &tail);
     if (code != SQLITE_OK) {
         memory_free(statement);
-        return fail_engine(database, code, error);
+        /* The engine's parser takes about a hundred open brackets; only a chain of chains under rights gets there. */
+        return code == SQLITE_ERROR && strcmp(sqlite3_errmsg(database->engine), "parser stack overflow") == 0
+                   ? FAIL(error, ERROR_TOO_COSTLY,
+                          "the search follows too many references at once: make it two")
+                   : fail_engine(database, code, error);
     }
     if (statement->engine == NULL || !str_is_empty(str_trim(str_skip(sql, (size_t)(tail - sql.at))))) {
         (void)sqlite3_finalize(statement->engine);

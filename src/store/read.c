@@ -182,7 +182,7 @@ static bool version_one(struct store_reader *reader, struct arena *arena, struct
 
 static bool not_found(struct error *error)
 {
-    return FAIL(error, ERROR_NOT_FOUND, "there is no such resource");
+    return FAIL(error, ERROR_NOT_FOUND, "there is no resource with that id");
 }
 
 /* ---- single reads ---- */

@@ -70,7 +70,8 @@ struct store_condition {
     struct str type;
     struct str id;    /* VERSION, ABSENT; QUERY: the only hit that is allowed, absent = none is allowed */
     uint64_t version; /* VERSION */
-    const struct search_query *query; /* QUERY: "this query has none, or exactly this hit" (R4 3.1.0.8.1) */
+    const struct search_query *query;  /* QUERY: "this query has none, or exactly this hit" (R4 3.1.0.8.1) */
+    const struct store_filter *filter; /* QUERY: whose hits count; NULL = everything there is */
 };
 
 /* Opens or ends what `post` may see of `resource` (a resource, or a patient whose record it opens). `basis` is

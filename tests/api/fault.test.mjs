@@ -138,7 +138,7 @@ async function look(told, marks) {
 async function checkClean() {
   assert.equal(await w.server.stop(), 0, w.server.log());
   const checked = spawnSync(program, ['check', '--data', w.data], { encoding: 'utf8' });
-  w.server = await startServer(program, w.data, w.options, faults.env);
+  w.server = await startServer(program, w.data, w.options, { env: faults.env });
   w.base = w.server.base;
   for (const person of [w.doctor, w.coordinator, w.lead, w.expert, w.duty]) person.base = w.base;
   assert.equal(checked.status, 0, checked.stdout + checked.stderr);
@@ -209,7 +209,7 @@ describe('the n-th call fails', () => {
   for (const [kind, setting] of [['write', { number: ERRNO.ENOSPC }], ['sync', {}], ['room', {}], ['name', {}], ['memory', { number: ERRNO.ENOMEM }]]) {
     test(`starting: ${kind}`, options, async (t) => {
       await w.server.stop();
-      const start = () => startServer(program, w.data, w.options, faults.env);
+      const start = () => startServer(program, w.data, w.options, { env: faults.env });
       const before = faults.calls(kind);
       await (await start()).stop();
       const calls = Math.max(faults.calls(kind) - before, 1);

@@ -3,20 +3,20 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createPatient, initHospitals, patientFacts, peopleOf, startServer } from '../../scenarios/world.mjs';
+import { createPatient, hospitals, initHospitals, patientFacts, peopleOf, startServer } from '../../scenarios/world.mjs';
 
 export const program = process.env.SHANHAI_PROGRAM ?? 'build/release/src/shanhai';
 export const phantomProgram = process.env.SHANHAI_PHANTOM ?? 'build/release/scenarios/shanhai-phantom';
 export const shared = process.env.SHANHAI_SHARED ?? '../shared';
 export const hasShared = existsSync(join(shared, 'suites'));
 
-// {folder, data, base, dicomPort, doctor, …, patient, stop, restart}
-export async function startWorld({ people = true, env = {} } = {}) {
+// {folder, data, base, dicomPort, doctor, …, patient, stop}. `more` are further hospitals: made[key] has their first administrator.
+export async function startWorld({ people = true, more = {}, env = {}, requests = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'shanhai-test-'));
   const data = join(folder, 'data');
-  const made = initHospitals(program, data);
+  const made = initHospitals(program, data, { ...hospitals, ...more });
   const options = ['--port', '0', '--dicom-port', '0', '--dicom-peer', `*@127.0.0.1=Organization/${made.county.organization}`];
-  const server = await startServer(program, data, options, env);
+  const server = await startServer(program, data, options, { env, requests });
   const world = { folder, data, made, server, base: server.base, dicomPort: server.dicomPort, options };
   try {
     if (people) {
