@@ -128,6 +128,11 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/studies/held/{study}/match", studies_match, RIGHT("studies-match"),
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
+    /* a folder or CD packed as a ZIP */
+    { HTTP_POST, "/studies/zip", studies_zip, RIGHT("dicom-send"),
+      .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_STREAM | HTTP_ROUTE_NO_DEADLINE, .begin = studies_zip_begin,
+      .on_data = studies_zip_data },
+
     /* images: STOW-RS, QIDO-RS, WADO-RS; each handler asks whether the session may see the study */
     { HTTP_POST, DICOM_WEB "/studies", dicomweb_store, IMAGES("dicom-send"), DICOM_STORE },
     { HTTP_POST, DICOM_STUDY, dicomweb_store, IMAGES("dicom-send"), DICOM_STORE },

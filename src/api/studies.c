@@ -32,7 +32,10 @@ enum http_verdict studies_match(struct http_request *request)
     }
     struct str patient = JSON_TEXT(&request->arena, body, "patient");
     struct str study = http_parameter(request, STR("study"));
-    if (!imaging_match(api_of(request)->imaging, &call_of(request)->session, &request->arena, study, patient,
+    const struct imaging_match match = { .study = study,
+                                         .patient = patient,
+                                         .is_confirmed = json_is_true(JSON_GET(body, "confirmed")) };
+    if (!imaging_match(api_of(request)->imaging, &call_of(request)->session, &request->arena, &match,
                        &error)) {
         return api_fail(request, &error);
     }

@@ -40,8 +40,8 @@ struct str imaging_study_query(struct arena *arena, struct str study_uid)
     return arena_printf(arena, "identifier=urn:dicom:uid%%7Curn:oid:%.*s", STR_FMT(study_uid));
 }
 
-bool imaging_find_one(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
-                      struct json **tree, size_t *count, struct error *error)
+bool imaging_find(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
+                  struct imaging_found *found, struct error *error)
 {
     struct search_query query = { 0 };
     struct store_hits hits = { 0 };
@@ -49,20 +49,34 @@ bool imaging_find_one(struct imaging *imaging, struct arena *arena, const struct
     const struct search_options options = { .type = search->type,
                                             .offset_minutes = imaging->options.offset_minutes };
     const struct store_search asked = { .query = &query, .filter = search->filter, .now_ms = clock_now_ms() };
-    *tree = NULL;
-    *count = 0;
+    *found = (struct imaging_found){ 0 };
     if (!search_query_parse_text(arena, &options, search->query, &query, error) ||
         !store_reader_begin(imaging->options.store, &reader, error)) {
         return false;
     }
     bool ok = store_search(reader, arena, &asked, &hits, error);
     store_reader_end(reader);
-    if (!ok || hits.matches_count == 0) {
-        return ok;
+    found->count = ok ? hits.matches_count : 0;
+    for (size_t i = 0; ok && i < found->count && i < IMAGING_FOUND_MAX; i++) {
+        struct str text = STR_NONE;
+        ok = store_body_text(arena, &hits.hits[i].version, &text, error) &&
+             json_read(arena, text, &found->trees[i], error);
     }
-    struct str text = STR_NONE;
-    *count = hits.matches_count;
-    return store_body_text(arena, &hits.hits[0].version, &text, error) && json_read(arena, text, tree, error);
+    return ok;
+}
+
+bool imaging_find_one(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
+                      struct json **tree, size_t *count, struct error *error)
+{
+    struct imaging_found found;
+    *tree = NULL;
+    *count = 0;
+    if (!imaging_find(imaging, arena, search, &found, error)) {
+        return false;
+    }
+    *tree = found.trees[0];
+    *count = found.count;
+    return true;
 }
 
 bool imaging_may_see(struct imaging *imaging, const struct access_session *session, struct arena *arena,
@@ -86,46 +100,20 @@ bool imaging_may_see(struct imaging *imaging, const struct access_session *sessi
 
 /* ---- whose study is it ---- */
 
-/* Percent-encodes all but letters, digits and '-', '.', '_' (RFC 3986 unreserved). */
-static struct str encode_value(struct arena *arena, struct str value)
+/* The number is unknown, the name is not: a person must look at both sides (domain b5). */
+static bool name_is_known(struct imaging *imaging, struct arena *arena, const struct store_filter *filter,
+                          const struct archive_patient *images, const char **reason, struct error *error)
 {
-    struct buf buf = { .bytes_max = value.len * 3 + 1 };
-    for (size_t i = 0; i < value.len; i++) {
-        char c = value.at[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                     c == '.' || c == '_';
-        if (plain) {
-            buf_add_char(&buf, c);
-        } else {
-            buf_printf(&buf, "%%%02X", (unsigned char)c);
-        }
+    struct imaging_found found = { 0 };
+    const struct imaging_search search = { .type = STR("Patient"),
+                                           .query =
+                                               imaging_query(arena, "name:exact", images->name_ideographic),
+                                           .filter = filter };
+    if (images->name_ideographic.len > 0 && !imaging_find(imaging, arena, &search, &found, error)) {
+        return false;
     }
-    struct str encoded = buf.failed ? STR_NONE : arena_dup(arena, buf_str(&buf));
-    buf_deinit(&buf);
-    return encoded;
-}
-
-/* A name that fits with another sex or birth date is asked, never attached (domain b5). */
-static const char *identity_problem(struct arena *arena, const struct json *patient,
-                                    const struct archive_patient *images)
-{
-    struct str birth_date = JSON_TEXT(arena, patient, "birthDate");
-    struct str gender = JSON_TEXT(arena, patient, "gender");
-    if (images->birth_date.len > 0 && birth_date.len > 0 && !str_equal(images->birth_date, birth_date)) {
-        return "birth-date-differs";
-    }
-    if (images->gender.len > 0 && gender.len > 0 && !str_equal(images->gender, gender)) {
-        return "sex-differs";
-    }
-    if (images->name_ideographic.len > 0) {
-        JSON_EACH(name, JSON_GET(patient, "name")) {
-            if (json_equals_text(JSON_GET(name, "text"), images->name_ideographic)) {
-                return NULL;
-            }
-        }
-        return "name-differs";
-    }
-    return NULL;
+    *reason = found.count > 0 ? "number-differs" : "no-patient";
+    return true;
 }
 
 /* *patient is "Patient/…" or absent with *reason why it is held. */
@@ -145,16 +133,19 @@ static bool match_patient(struct imaging *imaging, struct arena *arena, const st
         return true;
     }
     struct imaging_search search = { .type = rule.type, .filter = &filter };
-    search.query = arena_printf(arena, "identifier=%.*s", STR_FMT(encode_value(arena, study->patient.id)));
+    search.query = imaging_query(arena, "identifier", study->patient.id);
     if (!imaging_find_one(imaging, arena, &search, &tree, &count, error)) {
         return false;
     }
-    if (count != 1) {
-        *reason = count == 0 ? "no-patient" : "several-patients";
+    if (count == 0) {
+        return name_is_known(imaging, arena, &filter, &study->patient, reason, error);
+    }
+    if (count > 1) {
+        *reason = "several-patients";
         return true;
     }
-    *reason =
-        study->has_other_patients ? "other-patient-in-study" : identity_problem(arena, tree, &study->patient);
+    *reason = study->has_other_patients ? "other-patient-in-study"
+                                        : imaging_identity_problem(arena, tree, &study->patient);
     if (*reason == NULL) {
         *patient = arena_printf(arena, "Patient/%.*s", STR_FMT(JSON_TEXT(arena, tree, "id")));
     }
@@ -385,7 +376,10 @@ static bool study_changed(void *context, struct str study_uid, struct error *err
                                            .query = imaging_study_query(&arena, study_uid) };
     bool ok = archive_imaging_study(imaging->archive, &arena, study_uid, &study, error) &&
               imaging_find_one(imaging, &arena, &search, &known, &count, error);
-    if (ok && known != NULL) {
+    /* Images that name another patient came into a study that is somebody's: nothing is added to it unasked. */
+    if (ok && known != NULL && study.has_other_patients && grew(known, study.imaging_study)) {
+        reason = "other-patient-in-study";
+    } else if (ok && known != NULL) {
         patient = JSON_TEXT(&arena, JSON_GET(known, "subject"), "reference");
     } else if (ok) {
         ok = match_patient(imaging, &arena, &study, &patient, &reason, error);
@@ -398,96 +392,6 @@ static bool study_changed(void *context, struct str study_uid, struct error *err
     }
     arena_deinit(&arena);
     return ok;
-}
-
-/* ---- held studies and people ---- */
-
-static void add_member(struct arena *arena, struct json *object, const char *name,
-                       const struct store_value *value)
-{
-    if (value->kind == STORE_VALUE_TEXT) {
-        (void)json_add_text(arena, object, str_from_cstr(name), value->text);
-    } else if (value->kind == STORE_VALUE_INTEGER) {
-        (void)json_add(object, str_from_cstr(name), json_new_integer(arena, value->integer));
-    }
-}
-
-static bool held_rows(struct imaging *imaging, struct arena *arena, const struct store_where *where,
-                      size_t where_count, struct store_rows *rows, struct error *error)
-{
-    struct store_reader *reader = NULL;
-    const struct store_rows_query query = { .where = where,
-                                            .where_count = where_count,
-                                            .order = { "received_ms", NULL } };
-    if (!store_reader_begin(imaging->options.store, &reader, error)) {
-        return false;
-    }
-    bool ok = store_rows_find(reader, arena, &held_table, &query, rows, error);
-    store_reader_end(reader);
-    return ok;
-}
-
-bool imaging_held(struct imaging *imaging, const struct access_session *session, struct arena *arena,
-                  struct json **list, struct error *error)
-{
-    struct store_rows rows = { 0 };
-    const struct store_where where = { "organization", STORE_EQUAL, store_text(session->organization) };
-    struct json *made = json_new(arena, JSON_ARRAY);
-    if (!access_need_right(session, "studies-match", error) ||
-        !held_rows(imaging, arena, &where, 1, &rows, error)) {
-        return false;
-    }
-    for (size_t i = 0; i < rows.rows_count; i++) {
-        struct json *entry = json_append(made, json_new(arena, JSON_OBJECT));
-        add_member(arena, entry, "study", store_rows_value(&held_table, &rows, i, "study"));
-        add_member(arena, entry, "reason", store_rows_value(&held_table, &rows, i, "reason"));
-        char time[INSTANT_BYTES];
-        (void)instant_format(store_rows_value(&held_table, &rows, i, "received_ms")->integer,
-                             imaging->options.offset_minutes, time);
-        (void)json_add_text(arena, entry, STR("receivedAt"), arena_dup(arena, str_from_cstr(time)));
-        add_member(arena, entry, "modality", store_rows_value(&held_table, &rows, i, "modalities"));
-        add_member(arena, entry, "instances", store_rows_value(&held_table, &rows, i, "instances"));
-        struct json *patient = json_add(entry, STR("patient"), json_new(arena, JSON_OBJECT));
-        add_member(arena, patient, "id", store_rows_value(&held_table, &rows, i, "patient_id"));
-        add_member(arena, patient, "name", store_rows_value(&held_table, &rows, i, "patient_name"));
-        add_member(arena, patient, "birthDate", store_rows_value(&held_table, &rows, i, "birth_date"));
-        add_member(arena, patient, "gender", store_rows_value(&held_table, &rows, i, "gender"));
-    }
-    *list = made;
-    return made != NULL || IMAGING_NO_MEMORY(error);
-}
-
-bool imaging_match(struct imaging *imaging, const struct access_session *session, struct arena *arena,
-                   struct str study_uid, struct str patient, struct error *error)
-{
-    struct store_rows rows = { 0 };
-    struct json *tree = NULL;
-    size_t count = 0;
-    struct archive_study study = { 0 };
-    const struct store_where where[] = { { "organization", STORE_EQUAL, store_text(session->organization) },
-                                         { "study", STORE_EQUAL, store_text(study_uid) } };
-    if (!access_need_right(session, "studies-match", error) ||
-        !held_rows(imaging, arena, where, 2, &rows, error)) {
-        return false;
-    }
-    if (rows.rows_count == 0) {
-        return FAIL(error, ERROR_NOT_FOUND, "there is no such study waiting to be matched");
-    }
-    const struct access_act read = { .interaction = ACCESS_READ, .type = STR("Patient") };
-    struct imaging_search search = { .type = read.type };
-    if (!str_starts_with(patient, STR("Patient/"))) {
-        return FAIL(error, ERROR_INPUT, "patient must be \"Patient/…\"");
-    }
-    search.query = arena_printf(arena, "_id=%.*s", STR_FMT(encode_value(arena, str_skip(patient, 8))));
-    if (!access_filter(session, read, arena, &search.filter, error) ||
-        !imaging_find_one(imaging, arena, &search, &tree, &count, error)) {
-        return false;
-    }
-    if (tree == NULL) {
-        return FAIL(error, ERROR_NOT_FOUND, "there is no such patient");
-    }
-    return archive_imaging_study(imaging->archive, arena, study_uid, &study, error) &&
-           imaging_write_study(imaging, arena, study_uid, patient, &study, error);
 }
 
 /* ---- opening ---- */

@@ -42,14 +42,21 @@ const struct store_table *imaging_held_table(void);
 bool imaging_may_see(struct imaging *imaging, const struct access_session *session, struct arena *arena,
                      struct str study_uid, bool *may, struct error *error) MUST_CHECK;
 
-/* Array of {study, reason, receivedAt, modality, instances, patient: {id, name, birthDate, gender}} of the session's
- * tenant. Right "studies-match". */
+/* Array of {study, reason, receivedAt, modality, instances, patient: {id, name, birthDate, gender}, candidates: [{patient,
+ * differs: ["birthDate", "gender", "name"]}]} of the session's tenant: both sides, for a person to compare. Right
+ * "studies-match". */
 bool imaging_held(struct imaging *imaging, const struct access_session *session, struct arena *arena,
                   struct json **list, struct error *error) MUST_CHECK;
 
-/* A person says whose study it is ("Patient/…", readable by the session). */
+/* A person says whose study it is ("Patient/…", readable by the session). What contradicts must be confirmed by name:
+ * ERROR_RULE else. */
+struct imaging_match {
+    struct str study; /* its UID */
+    struct str patient;
+    bool is_confirmed; /* name, sex or birth date differ, and it is the same person nevertheless */
+};
 bool imaging_match(struct imaging *imaging, const struct access_session *session, struct arena *arena,
-                   struct str study_uid, struct str patient, struct error *error) MUST_CHECK;
+                   const struct imaging_match *match, struct error *error) MUST_CHECK;
 
 /* The mask of a series' measurement (lung/lung_mask.h), if there is one and the session may see the reviewed or
  * reviewable report; *mask stays absent otherwise. */

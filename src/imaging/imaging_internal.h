@@ -20,11 +20,30 @@ struct imaging_search {
     struct str query; /* "identifier=…", percent-encoded */
     const struct store_filter *filter;
 };
+enum { IMAGING_FOUND_MAX = 5 };
+struct imaging_found {
+    struct json *trees[IMAGING_FOUND_MAX]; /* the first hits */
+    size_t count;                          /* of all on the page */
+};
+bool imaging_find(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
+                  struct imaging_found *found, struct error *error) MUST_CHECK;
 bool imaging_find_one(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
                       struct json **tree, size_t *count, struct error *error) MUST_CHECK;
 
 /* "identifier=urn:dicom:uid|urn:oid:UID", encoded. */
 struct str imaging_study_query(struct arena *arena, struct str study_uid);
+
+/* ---- imaging_held.c ---- */
+
+/* "PARAMETER=value", the value percent-encoded. */
+struct str imaging_query(struct arena *arena, const char *parameter, struct str value);
+
+/* Why images may not be attached to this patient by themselves, as a code; NULL: nothing contradicts. A name that fits
+ * with another sex or birth date is asked, never attached (domain b5). */
+const char *imaging_identity_problem(struct arena *arena, const struct json *patient,
+                                     const struct archive_patient *images);
+
+/* ---- imaging.c ---- */
 
 /* Writes the ImagingStudy of a study for a patient ("Patient/…"), and, when a chest CT came or grew, its measurement
  * (report, Task, job) in the same commit. Ends holding it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseDicomHead } from '../src/images/dicom-header';
+import { countDirectoryRecords, parseDicomHead } from '../src/images/dicom-header';
 
 const encoder = new TextEncoder();
 
@@ -54,5 +54,21 @@ describe('parseDicomHead', () => {
     lying[138] = 0xff;
     lying[139] = 0xff;
     expect(parseDicomHead(lying)?.studyUid).toBe('');
+  });
+});
+
+describe('countDirectoryRecords', () => {
+  const record = (type: string) => element(4, 0x1430, 'CS', encoder.encode(type.length % 2 ? `${type} ` : type));
+
+  it('counts what names a stored object, not the levels above', () => {
+    const bytes = Uint8Array.from([4, 4, 0, ...record('PATIENT'), ...record('STUDY'), ...record('SERIES'), ...record('IMAGE'), 0x30, ...record('IMAGE'), ...record('SR DOCUMENT')]);
+    expect(countDirectoryRecords(bytes)).toBe(3);
+  });
+
+  it('takes what is cut short or no directory as it is', () => {
+    const cut = Uint8Array.from(record('IMAGE')).slice(0, 7);
+    expect(countDirectoryRecords(cut)).toBe(0);
+    expect(countDirectoryRecords(new Uint8Array(0))).toBe(0);
+    expect(countDirectoryRecords(encoder.encode('not a directory'))).toBe(0);
   });
 });

@@ -71,3 +71,18 @@ function readableName(name: string): string {
   const [alphabetic = '', ideographic = ''] = name.split('=');
   return (ideographic || alphabetic).replace(/\^+/g, ideographic ? '' : ' ').trim();
 }
+
+/**
+ * How many objects a DICOMDIR (PS3.3 annex F, always explicit little endian) lists: its records but those of patient, study
+ * and series. Goes by the bytes of Directory Record Type (0004,1430) CS; the server reads the file properly.
+ */
+export function countDirectoryRecords(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = bytes.indexOf(0x04); at >= 0 && at + 8 <= bytes.length; at = bytes.indexOf(0x04, at + 1)) {
+    if (bytes[at + 1] !== 0x00 || bytes[at + 2] !== 0x30 || bytes[at + 3] !== 0x14 || ascii(bytes, at + 4, 2) !== 'CS') continue;
+    const length = (bytes[at + 6] ?? 0) + (bytes[at + 7] ?? 0) * 256;
+    const type = ascii(bytes, at + 8, Math.min(length, bytes.length - at - 8)).replace(/[\0 ]+$/, '');
+    if (type !== '' && !['PATIENT', 'STUDY', 'SERIES'].includes(type)) count++;
+  }
+  return count;
+}

@@ -1,11 +1,13 @@
-// A folder is dropped here or chosen; whose images they are is shown before anything is sent.
-import { FolderOpenOutlined, WarningOutlined } from '@ant-design/icons';
+// A folder, a CD or a ZIP is dropped here or chosen; whose images they are is shown before anything is sent, and what came of
+// it afterwards: how many of how many, what was left out, what was refused and why.
+import { FileZipOutlined, FolderOpenOutlined, WarningOutlined } from '@ant-design/icons';
 import { Alert, Button, Progress } from 'antd';
 import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { ApiError } from '../fhir';
 import { formatBytes } from '../format';
 import { Problem } from '../parts/problem';
-import { choose, filesOfDrop, upload, type Chosen, type UploadProgress } from './upload';
+import { choose, filesOfDrop, nothingYet, upload, type Chosen, type UploadProgress } from './upload';
 
 interface DropZoneProps {
   /** Whose images are expected; a folder that says otherwise must be confirmed. */
@@ -24,6 +26,7 @@ export function DropZone({ expected, before, onDone }: DropZoneProps) {
   const [error, setError] = useState<unknown>();
   const abort = useRef<AbortController>(undefined);
   const input = useRef<HTMLInputElement>(null);
+  const zipInput = useRef<HTMLInputElement>(null);
 
   const take = async (files: File[]) => {
     setError(undefined);
@@ -32,7 +35,7 @@ export function DropZone({ expected, before, onDone }: DropZoneProps) {
     try {
       const next = await choose(files);
       setChosen(next);
-      if (next.files.length > 0 && !differs(next, expected)) await send(next);
+      if (next.files.length + next.zips.length > 0 && !differs(next, expected)) await send(next);
     } catch (failure) {
       setError(failure);
     } finally {
@@ -43,13 +46,12 @@ export function DropZone({ expected, before, onDone }: DropZoneProps) {
   const send = async (what: Chosen) => {
     abort.current = new AbortController();
     setError(undefined);
-    setProgress({ total: what.files.length, received: 0, refused: 0, waiting: false });
+    setProgress(nothingYet(what));
     try {
       await before?.();
-      const end = await upload(what.files, setProgress, abort.current.signal);
-      setProgress(end);
+      const packed = await upload(what, setProgress, abort.current.signal);
       setChosen(undefined);
-      onDone([...new Set(what.heads.map((head) => head.studyUid).filter(Boolean))]);
+      onDone([...new Set([...what.heads.map((head) => head.studyUid), ...packed].filter(Boolean))]);
     } catch (failure) {
       if (!(failure instanceof DOMException)) setError(failure);
     } finally {
@@ -71,32 +73,62 @@ export function DropZone({ expected, before, onDone }: DropZoneProps) {
     >
       <FolderOpenOutlined aria-hidden className="drop-icon" />
       <p>{t(reading ? 'upload.reading' : 'upload.drop')}</p>
-      <Button size="small" disabled={sending || reading} onClick={() => input.current?.click()}>{t('upload.chooseFolder')}</Button>
+      <div className="drop-buttons">
+        <Button size="small" icon={<FolderOpenOutlined />} disabled={sending || reading} onClick={() => input.current?.click()}>{t('upload.chooseFolder')}</Button>
+        <Button size="small" icon={<FileZipOutlined />} disabled={sending || reading} onClick={() => zipInput.current?.click()}>{t('upload.chooseZip')}</Button>
+      </div>
       <input ref={input} type="file" hidden multiple aria-label={t('upload.chooseFolder')}
         {...({ webkitdirectory: '' } as Record<string, string>)}
         onChange={(event) => {
           void take(Array.from(event.target.files ?? []));
           event.target.value = '';
         }} />
-      {chosen && chosen.files.length === 0 ? <Alert type="warning" showIcon title={t('upload.noDicom')} description={t('upload.noDicomHelp')} /> : null}
+      <input ref={zipInput} type="file" hidden accept=".zip" aria-label={t('upload.chooseZip')}
+        onChange={(event) => {
+          void take(Array.from(event.target.files ?? []));
+          event.target.value = '';
+        }} />
+      {chosen && chosen.files.length + chosen.zips.length === 0 ? <Alert type="warning" showIcon title={t('upload.noDicom')} description={t('upload.noDicomHelp')} /> : null}
       {chosen && chosen.files.length > 0 && differs(chosen, expected) && !sending ? (
         <Alert type="warning" showIcon icon={<WarningOutlined />} title={t('upload.otherPatient')}
           description={chosen.heads.map((head) => `${head.patientName || '—'} · ${head.patientId || '—'}`).join('；')}
           action={<Button size="small" danger onClick={() => void send(chosen)}>{t('upload.sendAnyway')}</Button>} />
       ) : null}
-      {progress ? (
-        <div className="upload-progress" role="status">
-          <Progress percent={Math.floor(((progress.received + progress.refused) / Math.max(1, progress.total)) * 100)}
-            status={progress.refused > 0 ? 'exception' : undefined} aria-label={t('upload.progress')} />
-          <p>
-            {t('upload.received', { n: progress.received, m: progress.total })}
-            {chosen && sending ? ` · ${formatBytes(chosen.bytes)}` : ''}
-            {progress.refused > 0 ? ` · ${t('upload.refused', { n: progress.refused })}` : ''}
-            {progress.waiting ? ` · ${t('upload.waiting')}` : ''}
-          </p>
-        </div>
+      {progress ? <UploadState progress={progress} bytes={chosen && sending ? chosen.bytes : undefined} /> : null}
+      {error instanceof ApiError && [400, 413].includes(error.status) && (chosen?.zips.length ?? 0) > 0
+        ? <Alert type="error" showIcon title={t(error.status === 413 ? 'upload.zipTooLarge' : 'upload.zipBroken')} description={t('upload.zipKept')} />
+        : null}
+      {error && chosen && !(error instanceof ApiError && [400, 413].includes(error.status) && chosen.zips.length > 0) ? <Problem error={error} retry={() => void send(chosen)} /> : error && !chosen ? <Problem error={error} /> : null}
+    </div>
+  );
+}
+
+function UploadState({ progress, bytes }: { progress: UploadProgress; bytes: number | undefined }) {
+  const { t } = useTranslation();
+  const total = Math.max(progress.total, progress.expected ?? 0);
+  const missing = progress.done ? Math.max(0, (progress.expected ?? 0) - progress.received) : 0;
+  const percent = progress.zipPercent !== undefined && !progress.done ? progress.zipPercent
+    : Math.floor(((progress.received + progress.refused) / Math.max(1, total)) * 100);
+  const words = [
+    progress.zipPercent !== undefined && !progress.done
+      ? t(progress.zipPercent < 100 ? 'upload.zipSending' : 'upload.zipUnpacking', { percent: progress.zipPercent })
+      : t('upload.received', { n: progress.received, m: total }),
+    bytes === undefined ? '' : formatBytes(bytes),
+    progress.already > 0 ? t('upload.already', { n: progress.already }) : '',
+    progress.skipped > 0 ? t('upload.skipped', { n: progress.skipped }) : '',
+    progress.refused > 0 ? t('upload.refused', { n: progress.refused }) : '',
+    progress.waiting ? t('upload.waiting') : '',
+  ];
+  return (
+    <div className="upload-progress" role="status">
+      <Progress percent={percent} status={progress.refused > 0 || missing > 0 ? 'exception' : undefined} aria-label={t('upload.progress')} />
+      <p>{words.filter(Boolean).join(' · ')}</p>
+      {missing > 0 ? <Alert type="warning" showIcon title={t('upload.missing', { n: missing, m: progress.expected })} description={t('upload.missingHelp')} /> : null}
+      {progress.named.length > 0 ? (
+        <ul className="upload-refused" aria-label={t('upload.refusedList')}>
+          {progress.named.map((one, index) => <li key={`${one.name}-${String(index)}`}><code>{one.name}</code> {t(`upload.code.${one.code}`)}</li>)}
+        </ul>
       ) : null}
-      {error && chosen ? <Problem error={error} retry={() => void send(chosen)} /> : error ? <Problem error={error} /> : null}
     </div>
   );
 }

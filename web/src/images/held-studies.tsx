@@ -1,7 +1,7 @@
 // 待匹配: studies whose patient fits nobody. A person compares and ties them; nothing is attached by itself.
-import { LinkOutlined } from '@ant-design/icons';
+import { LinkOutlined, WarningOutlined } from '@ant-design/icons';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { App, Button, Modal } from 'antd';
+import { Alert, App, Button, Checkbox, Modal } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { usePatient } from '../consult/data';
@@ -9,6 +9,7 @@ import { genderKey, inpatientNumber, patientName } from '../consult/texts';
 import { callJson, sendJson } from '../fhir';
 import { formatDate, formatTime } from '../format';
 import { useLanguage } from '../i18n';
+import { idOf } from '../names';
 import { Empty } from '../parts/empty';
 import { Problem } from '../parts/problem';
 import { PatientPicker } from './patient-picker';
@@ -16,13 +17,15 @@ import { PatientPicker } from './patient-picker';
 export interface HeldStudy {
   /** Study instance UID. */
   study: string;
-  /** Why it is held, in words. */
+  /** Why it is held: a code. */
   reason?: string;
   receivedAt?: string;
   modality?: string;
   instances?: number;
   /** As the images name the patient. */
   patient?: { id?: string; name?: string; birthDate?: string; gender?: string };
+  /** Patients whose number or name it is, and in what they differ. */
+  candidates?: { patient: string; differs: string[] }[];
 }
 
 function useHeld() {
@@ -57,7 +60,7 @@ export function HeldStudies({ patientId, onMatched, compact = false }: HeldProps
           <tbody>
             {data.map((study) => (
               <tr key={study.study}>
-                <td data-label={t('held.image')}>{study.modality || '—'}<span className="cell-sub">{study.reason}</span></td>
+                <td data-label={t('held.image')}>{study.modality || '—'}<span className="cell-sub held-why">{study.reason ? t(`held.why.${study.reason}`) : ''}</span></td>
                 <td data-label={t('held.who')}>{study.patient?.name || '—'}<span className="cell-sub">{[study.patient?.id, genderText(study), study.patient?.birthDate].filter(Boolean).join(' · ')}</span></td>
                 <td data-label={t('held.when')}>{formatTime(study.receivedAt, language) || '—'}</td>
                 <td data-label={t('held.count')}>{study.instances ?? '—'}</td>
@@ -67,7 +70,7 @@ export function HeldStudies({ patientId, onMatched, compact = false }: HeldProps
           </tbody>
         </table>
       </div>
-      {open ? <MatchDialog study={open} patientId={patientId} onClose={() => setOpen(undefined)} onMatched={onMatched} /> : null}
+      {open ? <MatchDialog key={open.study} study={open} patientId={patientId} onClose={() => setOpen(undefined)} onMatched={onMatched} /> : null}
     </div>
   );
 }
@@ -79,10 +82,11 @@ function MatchDialog({ study, patientId, onClose, onMatched }: MatchProps) {
   const language = useLanguage();
   const client = useQueryClient();
   const { message } = App.useApp();
-  const [picked, setPicked] = useState(patientId);
+  const [picked, setPicked] = useState(patientId ?? idOf(study.candidates?.[0]?.patient));
+  const [confirmed, setConfirmed] = useState(false);
   const { data: patient } = usePatient(picked ? `Patient/${picked}` : undefined);
   const match = useMutation({
-    mutationFn: () => sendJson(`/studies/held/${study.study}/match`, 'POST', { patient: `Patient/${picked ?? ''}` }),
+    mutationFn: () => sendJson(`/studies/held/${study.study}/match`, 'POST', { patient: `Patient/${picked ?? ''}`, confirmed }),
     onSuccess: () => {
       void message.success(t('held.matched'));
       void client.invalidateQueries({ queryKey: ['held'] });
@@ -91,22 +95,36 @@ function MatchDialog({ study, patientId, onClose, onMatched }: MatchProps) {
       onClose();
     },
   });
-  const rows: [string, string | undefined, string | undefined][] = [
-    ['patient.name', study.patient?.name, patientName(patient)],
-    ['patient.gender', study.patient?.gender ? t(`gender.${study.patient.gender}`) : undefined, patient ? t(genderKey(patient)) : undefined],
-    ['patient.birthDate', formatDate(study.patient?.birthDate, language), formatDate(patient?.birthDate, language)],
-    ['patient.inpatientNo', study.patient?.id, inpatientNumber(patient)],
+  const rows: { key: string; onImage: string | undefined; onRecord: string | undefined; asked: boolean }[] = [
+    { key: 'patient.name', onImage: study.patient?.name, onRecord: patientName(patient), asked: true },
+    { key: 'patient.gender', onImage: study.patient?.gender ? t(`gender.${study.patient.gender}`) : undefined, onRecord: patient ? t(genderKey(patient)) : undefined, asked: true },
+    { key: 'patient.birthDate', onImage: formatDate(study.patient?.birthDate, language), onRecord: formatDate(patient?.birthDate, language), asked: true },
+    { key: 'patient.inpatientNo', onImage: study.patient?.id, onRecord: inpatientNumber(patient), asked: false },
   ];
+  const differs = (row: (typeof rows)[number]) => Boolean(row.onImage && row.onRecord && row.onImage !== row.onRecord);
+  const contradicts = patient !== undefined && rows.some((row) => row.asked && differs(row));
   return (
-    <Modal open title={t('held.matchTitle')} okText={t('held.matchDo', { name: patientName(patient) })} okButtonProps={{ disabled: !patient }} confirmLoading={match.isPending}
+    <Modal open title={t('held.matchTitle')} okText={t('held.matchDo', { name: patientName(patient) })}
+      okButtonProps={{ disabled: !patient || (contradicts && !confirmed), danger: contradicts }} cancelText={t('held.leave')} confirmLoading={match.isPending}
       onOk={() => match.mutate()} onCancel={onClose}>
-      {patientId ? null : <PatientPicker onPick={setPicked} />}
+      <p>{study.reason ? t(`held.why.${study.reason}`) : ''}</p>
+      {patientId ? null : <PatientPicker onPick={(id) => { setPicked(id); setConfirmed(false); }} />}
       <table className="compare">
-        <thead><tr><th /><th scope="col">{t('held.onImage')}</th><th scope="col">{t('held.onRecord')}</th></tr></thead>
+        <thead><tr><th><span className="visually-hidden">{t('held.item')}</span></th><th scope="col">{t('held.onImage')}</th><th scope="col">{t('held.onRecord')}</th></tr></thead>
         <tbody>
-          {rows.map(([key, onImage, onRecord]) => <tr key={key}><th scope="row">{t(key)}</th><td>{onImage || '—'}</td><td>{onRecord || '—'}</td></tr>)}
+          {rows.map((row) => (
+            <tr key={row.key} className={differs(row) ? 'compare-differs' : undefined}>
+              <th scope="row">{t(row.key)}</th>
+              <td>{row.onImage || '—'}</td>
+              <td>{row.onRecord || '—'}{differs(row) ? <span className="compare-mark"><WarningOutlined aria-hidden /> {t('held.differs')}</span> : null}</td>
+            </tr>
+          ))}
         </tbody>
       </table>
+      {contradicts ? (
+        <Alert type="warning" showIcon title={t('held.ask')}
+          description={<Checkbox checked={confirmed} onChange={(event) => setConfirmed(event.target.checked)}>{t('held.confirm')}</Checkbox>} />
+      ) : null}
       <p className="hint">{t('held.compareHelp')}</p>
       {match.error ? <Problem error={match.error} /> : null}
     </Modal>

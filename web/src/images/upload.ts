@@ -1,7 +1,7 @@
 // A folder of images to the server: STOW-RS (PS3.18 10.5) in small requests, so that a broken line costs one of them
 // and the progress "received n of m" is what the server has said it holds.
-import { ApiError, call, LineError } from '../fhir';
-import { readDicomHead, type DicomHead } from './dicom-header';
+import { ApiError, call, LineError, send } from '../fhir';
+import { countDirectoryRecords, readDicomHead, type DicomHead } from './dicom-header';
 
 const BATCH_BYTES_MAX = 32 * 1024 * 1024;
 const BATCH_FILES_MAX = 400;
@@ -9,8 +9,34 @@ const TRIES = 4;
 const WAIT_MS = 1_500;
 const FILES_MAX = 20_000;
 
-export interface Chosen { files: File[]; skipped: number; heads: DicomHead[]; bytes: number }
-export interface UploadProgress { total: number; received: number; refused: number; waiting: boolean }
+const DIRECTORY_BYTES_MAX = 32 * 1024 * 1024;
+
+export interface Chosen {
+  files: File[];
+  /** Packed folders: the server unpacks them. */
+  zips: File[];
+  /** Files that are no images, the directory of a CD among them. */
+  skipped: number;
+  /** What the directory of the CD lists, when there is one. */
+  expected?: number;
+  heads: DicomHead[];
+  bytes: number;
+}
+
+export interface UploadProgress {
+  total: number;
+  received: number;
+  refused: number;
+  skipped: number;
+  waiting: boolean;
+  expected?: number;
+  already: number;
+  /** Files of a ZIP that were refused, by name, with the server's code for the reason. */
+  named: { name: string; code: string }[];
+  /** Per cent of the ZIP on its way; 100: it is being unpacked. */
+  zipPercent?: number;
+  done: boolean;
+}
 
 /** The files of a dropped folder, however deep. */
 export async function filesOfDrop(items: DataTransferItemList): Promise<File[]> {
@@ -35,10 +61,19 @@ export async function filesOfDrop(items: DataTransferItemList): Promise<File[]> 
 
 /** Keeps what is DICOM, and says whose it is. */
 export async function choose(files: File[]): Promise<Chosen> {
-  const chosen: Chosen = { files: [], skipped: 0, heads: [], bytes: 0 };
+  const chosen: Chosen = { files: [], zips: [], skipped: 0, heads: [], bytes: 0 };
   const heads = new Map<string, DicomHead>();
   for (const file of files) {
-    const head = file.name.toUpperCase() === 'DICOMDIR' ? undefined : await readDicomHead(file);
+    if (await isZip(file)) {
+      chosen.zips.push(file);
+      chosen.bytes += file.size;
+      continue;
+    }
+    const isDirectory = file.name.toUpperCase() === 'DICOMDIR';
+    if (isDirectory && file.size <= DIRECTORY_BYTES_MAX) {
+      chosen.expected = (chosen.expected ?? 0) + countDirectoryRecords(new Uint8Array(await file.arrayBuffer()));
+    }
+    const head = isDirectory ? undefined : await readDicomHead(file);
     if (!head) {
       chosen.skipped++;
       continue;
@@ -49,6 +84,13 @@ export async function choose(files: File[]): Promise<Chosen> {
   }
   chosen.heads = [...heads.values()];
   return chosen;
+}
+
+/** APPNOTE 4.3.7: a ZIP begins with a local header. Word processor files do too, so the name must say it. */
+async function isZip(file: File): Promise<boolean> {
+  if (!file.name.toLowerCase().endsWith('.zip')) return false;
+  const first = new Uint8Array(await file.slice(0, 4).arrayBuffer());
+  return first[0] === 0x50 && first[1] === 0x4b && first[2] === 0x03 && first[3] === 0x04;
 }
 
 function batches(files: File[]): File[][] {
@@ -83,8 +125,43 @@ async function store(files: File[], signal: AbortSignal): Promise<{ received: nu
   return { received: answer['00081199']?.Value?.length ?? files.length - refused, refused };
 }
 
-export async function upload(files: File[], onProgress: (progress: UploadProgress) => void, signal: AbortSignal): Promise<UploadProgress> {
-  const progress: UploadProgress = { total: files.length, received: 0, refused: 0, waiting: false };
+export const nothingYet = (chosen: Chosen): UploadProgress => ({
+  total: chosen.files.length, received: 0, refused: 0, skipped: chosen.skipped, waiting: false, expected: chosen.expected, already: 0, named: [], done: false,
+});
+
+interface ZipAnswer {
+  files?: number; received?: number; already?: number; skipped?: number; refusedCount?: number; expected?: number;
+  refused?: { name: string; code: string }[]; studies?: string[];
+}
+
+/** Sends all of it; gives the studies that were in ZIPs (of files they are known before). */
+export async function upload(chosen: Chosen, onProgress: (progress: UploadProgress) => void, signal: AbortSignal): Promise<string[]> {
+  const progress = nothingYet(chosen);
+  await uploadFiles(chosen.files, progress, onProgress, signal);
+  const studies: string[] = [];
+  for (const zip of chosen.zips) studies.push(...await uploadZip(zip, progress, onProgress, signal));
+  progress.done = true;
+  onProgress({ ...progress });
+  return studies;
+}
+
+async function uploadZip(zip: File, progress: UploadProgress, onProgress: (progress: UploadProgress) => void, signal: AbortSignal): Promise<string[]> {
+  const onSent = (bytes: number) => onProgress({ ...progress, zipPercent: Math.floor((bytes / Math.max(1, zip.size)) * 100) });
+  onSent(0);
+  const answer = (await send('/studies/zip', zip, 'application/zip', onSent, signal)) as ZipAnswer;
+  const refused = answer.refusedCount ?? 0;
+  progress.received += answer.received ?? 0;
+  progress.refused += refused;
+  progress.skipped += answer.skipped ?? 0;
+  progress.already += answer.already ?? 0;
+  progress.total += (answer.received ?? 0) + refused;
+  progress.named.push(...(answer.refused ?? []));
+  if (answer.expected !== undefined) progress.expected = (progress.expected ?? 0) + answer.expected;
+  onProgress({ ...progress });
+  return answer.studies ?? [];
+}
+
+async function uploadFiles(files: File[], progress: UploadProgress, onProgress: (progress: UploadProgress) => void, signal: AbortSignal): Promise<void> {
   for (const batch of batches(files)) {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -106,5 +183,4 @@ export async function upload(files: File[], onProgress: (progress: UploadProgres
     }
     onProgress({ ...progress });
   }
-  return progress;
 }

@@ -1,0 +1,188 @@
+// What people bring: a folder or CD as a ZIP, with its directory, its viewer program and its faults. What can be taken is
+// taken, what cannot is told by its name, nothing harms.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { crc32, deflateRawSync } from 'node:zlib';
+import { patientFacts } from '../../scenarios/world.mjs';
+import { issuesOf, makePhantom, startWorld, stow, waitFor } from './support.mjs';
+
+const SLICES = 24;
+let w;
+let folder;
+let files;
+
+before(async () => {
+  w = await startWorld();
+  folder = mkdtempSync(join(tmpdir(), 'shanhai-intake-'));
+  makePhantom(folder, '--slices', String(SLICES), '--size', '64');
+  files = readdirSync(folder).filter((name) => name.endsWith('.dcm')).sort().map((name) => readFileSync(join(folder, name)));
+});
+after(async () => {
+  rmSync(folder, { recursive: true, force: true });
+  await w?.stop();
+});
+
+const u16 = (value) => Buffer.from([value & 255, value >> 8 & 255]);
+const u32 = (value) => Buffer.concat([u16(value & 65535), u16(value >>> 16)]);
+
+// A ZIP as APPNOTE 4.3 has it: [{name, bytes, flags, method}]
+function zip(entries) {
+  const pieces = entries.flatMap(({ name, bytes, flags = 0, method = 8 }) => {
+    const packed = method === 8 ? deflateRawSync(bytes) : bytes;
+    const title = Buffer.from(name);
+    return [Buffer.from('PK\x03\x04'), u16(20), u16(flags), u16(method), u32(0), u32(crc32(bytes)), u32(packed.length), u32(bytes.length),
+      u16(title.length), u16(0), title, packed];
+  });
+  return Buffer.concat([...pieces, Buffer.from('PK\x05\x06'), Buffer.alloc(18)]);
+}
+
+const element = (group, number, vr, value) => {
+  const even = value.length % 2 ? Buffer.concat([value, Buffer.from(vr === 'UI' ? '\0' : ' ')]) : value;
+  return Buffer.concat([u16(group), u16(number), Buffer.from(vr), u16(even.length), even]);
+};
+
+// The directory of a CD (PS3.3 annex F) with these record types.
+function directory(types) {
+  const items = types.map((type) => {
+    const record = element(4, 0x1430, 'CS', Buffer.from(type));
+    return Buffer.concat([u16(0xfffe), u16(0xe000), u32(record.length), record]);
+  });
+  const records = Buffer.concat(items);
+  const meta = Buffer.concat([element(2, 2, 'UI', Buffer.from('1.2.840.10008.1.3.10')), element(2, 0x10, 'UI', Buffer.from('1.2.840.10008.1.2.1'))]);
+  return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), meta, u16(4), u16(0x1220), Buffer.from('SQ\0\0'), u32(records.length), records]);
+}
+
+async function sendZip(person, body, type = 'application/zip') {
+  const headers = { 'Content-Type': type, Accept: 'application/json', Cookie: person?.cookie ?? '', Origin: w.base, 'X-CSRF-Token': person?.csrf ?? '' };
+  const response = await fetch(`${w.base}/studies/zip`, { method: 'POST', body, headers, duplex: 'half' });
+  return { status: response.status, json: await response.json().catch(() => undefined) };
+}
+
+const codes = (answer) => Object.fromEntries(answer.json.refused.map((one) => [one.name, one.code]));
+
+describe('a CD as a ZIP', () => {
+  test('images are taken, the rest is left out and counted, the directory says how many there should be', async () => {
+    const listed = ['PATIENT', 'STUDY', 'SERIES', ...files.map(() => 'IMAGE'), 'IMAGE', 'IMAGE'];
+    const answer = await sendZip(w.doctor, zip([
+      { name: 'DICOMDIR', bytes: directory(listed) },
+      { name: 'AUTORUN.INF', bytes: Buffer.from('[autorun]\r\nopen=viewer.exe') },
+      { name: 'VIEWER/viewer.exe', bytes: Buffer.concat([Buffer.from('MZ'), Buffer.alloc(100000, 0x90)]) },
+      { name: 'IMAGES/', bytes: Buffer.alloc(0), method: 0 },
+      ...files.map((bytes, i) => ({ name: `IMAGES/IM${i}`, bytes, method: i % 2 ? 0 : 8 })),
+    ]));
+    assert.equal(answer.status, 200);
+    const { files: seen, received, already, skipped, refusedCount, expected, studies } = answer.json;
+    assert.deepEqual({ seen, received, already, skipped, refusedCount, expected }, { seen: SLICES + 3, received: SLICES, already: 0, skipped: 3, refusedCount: 0, expected: SLICES + 2 });
+    assert.equal(studies.length, 1);
+    const study = await waitFor('the ImagingStudy', async () => (await w.doctor.search('ImagingStudy', {}))[0]);
+    assert.equal(study.numberOfInstances, SLICES);
+    assert.equal(study.subject.reference, `Patient/${w.patient.id}`);
+  });
+
+  test('the same again is told as there already', async () => {
+    const answer = await sendZip(w.doctor, zip(files.slice(0, 4).map((bytes, i) => ({ name: `${i}.dcm`, bytes }))));
+    assert.deepEqual([answer.status, answer.json.received, answer.json.already], [200, 4, 4]);
+  });
+
+  test('bad files are refused by their names, the others are taken', async () => {
+    const changed = Buffer.from(files[0]);
+    changed[changed.length - 1] ^= 1;
+    const whole = zip([
+      { name: 'secret.dcm', bytes: files[1], flags: 1 },
+      { name: 'odd.dcm', bytes: files[1], method: 14 },
+      { name: '../../../etc/evil.dcm', bytes: files[1] },
+      { name: 'inner.zip', bytes: zip([{ name: 'x', bytes: files[1] }]) },
+      { name: 'inner-without-name', bytes: zip([{ name: 'x', bytes: files[1] }]) },
+      { name: 'cut.dcm', bytes: files[1].subarray(0, files[1].length - 500) },
+      { name: '不同内容.dcm', bytes: changed },
+      { name: 'fine.dcm', bytes: files[1] },
+    ]);
+    const answer = await sendZip(w.doctor, whole);
+    assert.equal(answer.status, 200);
+    assert.deepEqual(codes(answer), {
+      'secret.dcm': 'encrypted', 'odd.dcm': 'method', '../../../etc/evil.dcm': 'path', 'inner.zip': 'nested', 'inner-without-name': 'nested',
+      'cut.dcm': 'not-readable', '不同内容.dcm': 'other-content',
+    });
+    assert.equal(answer.json.received, 1);
+  });
+
+  test('a chunked body cut anywhere', async () => {
+    const body = zip(files.slice(0, 3).map((bytes, i) => ({ name: `${i}`, bytes })));
+    const chunks = new ReadableStream({
+      start(controller) {
+        for (let at = 0; at < body.length; at += 997) controller.enqueue(body.subarray(at, at + 997));
+        controller.close();
+      },
+    });
+    const answer = await sendZip(w.doctor, chunks);
+    assert.deepEqual([answer.status, answer.json.received], [200, 3]);
+  });
+
+  test('what is no ZIP, ends early, is a bomb, or comes from somebody else', async () => {
+    assert.equal((await sendZip(w.doctor, Buffer.from('not a ZIP'))).status, 400);
+    assert.equal((await sendZip(w.doctor, Buffer.alloc(0))).status, 400);
+    const whole = zip([{ name: 'a.dcm', bytes: files[0] }]);
+    const early = await sendZip(w.doctor, whole.subarray(0, whole.length - 200));
+    assert.equal(early.status, 400);
+    assert.equal(early.json.resourceType, 'OperationOutcome');
+    const bomb = await sendZip(w.doctor, zip([{ name: 'bomb.dcm', bytes: Buffer.alloc(200 << 20) }]));
+    assert.equal(bomb.status, 413);
+    assert.equal((await sendZip(w.doctor, whole, 'text/plain')).status, 415);
+    assert.equal((await sendZip(w.expert, whole)).status, 403);
+    assert.equal((await sendZip(null, whole)).status, 401);
+    const wrong = await fetch(`${w.base}/studies/zip`, { method: 'POST', body: whole, headers: { 'Content-Type': 'application/zip', Cookie: w.doctor.cookie, Origin: w.base } });
+    assert.equal(wrong.status, 403);
+    assert.equal((await w.doctor.request('GET', '/health')).status, 200);
+  });
+});
+
+describe('whose images', () => {
+  const compact = (date) => date.replaceAll('-', '');
+
+  // A study of a patient as the images name him; gives its held entry.
+  async function heldStudy(seed, ...facts) {
+    const own = mkdtempSync(join(tmpdir(), 'shanhai-held-'));
+    makePhantom(own, '--slices', '3', '--size', '64', '--seed', String(seed), ...facts);
+    const sent = readdirSync(own).filter((name) => name.endsWith('.dcm')).map((name) => readFileSync(join(own, name)));
+    rmSync(own, { recursive: true, force: true });
+    const answer = await stow(w.doctor, sent);
+    assert.equal(answer.status, 200);
+    const [, uid] = /studies\/([\d.]+)\//.exec(answer.json['00081199'].Value[0]['00081190'].Value[0]);
+    return waitFor('the held study', async () => (await w.doctor.must('GET', '/studies/held')).find((one) => one.study === uid));
+  }
+  const match = (study, body) => w.doctor.request('POST', `/studies/held/${study}/match`, body);
+  const own = () => `Patient/${w.patient.id}`;
+
+  test('number and name fit, sex and birth date differ: held, both sides shown, attached only when confirmed', async () => {
+    const held = await heldStudy(71, '--sex', 'F', '--birth', '19700101');
+    assert.equal(held.reason, 'birth-date-differs');
+    assert.deepEqual(held.patient, { id: patientFacts.id, name: patientFacts.name, birthDate: '1970-01-01', gender: 'female' });
+    assert.deepEqual(held.candidates, [{ patient: own(), differs: ['birthDate', 'gender'] }]);
+    assert.equal((await w.doctor.search('ImagingStudy', { identifier: `urn:dicom:uid|urn:oid:${held.study}` })).length, 0);
+    const unasked = await match(held.study, { patient: own() });
+    assert.equal(unasked.status, 422);
+    assert.match(issuesOf(unasked).join(), /compare both and confirm/);
+    assert.equal((await match(held.study, { patient: own(), confirmed: true })).status, 200);
+    const [study] = await w.doctor.search('ImagingStudy', { identifier: `urn:dicom:uid|urn:oid:${held.study}` });
+    assert.equal(study.subject.reference, own());
+    assert.ok(!(await w.doctor.must('GET', '/studies/held')).some((one) => one.study === held.study));
+  });
+
+  test('the name fits, the number is another: held, with the namesake to compare', async () => {
+    const held = await heldStudy(72, '--patient-id', 'ELSEWHERE-1', '--birth', compact('1980-05-05'));
+    assert.equal(held.reason, 'number-differs');
+    assert.deepEqual(held.candidates, [{ patient: own(), differs: ['birthDate'] }]);
+  });
+
+  test('nobody fits', async () => {
+    const held = await heldStudy(73, '--patient-id', 'NOBODY', '--patient-name', '无此人');
+    assert.deepEqual([held.reason, held.candidates], ['no-patient', []]);
+    assert.equal((await match(held.study, { patient: 'Patient/absent', confirmed: true })).status, 404);
+    assert.equal((await match(held.study, { patient: 'Practitioner/1', confirmed: true })).status, 400);
+    assert.equal((await match('1.2.3', { patient: own(), confirmed: true })).status, 404);
+    assert.deepEqual(await w.expert.request('GET', '/studies/held').then((answer) => answer.status), 403);
+  });
+});
