@@ -19,6 +19,7 @@ export interface Extension {
   valueCode?: string;
   valueInteger?: number;
   valueDateTime?: string;
+  valueInstant?: string;
   valueReference?: Reference;
   extension?: Extension[];
 }

@@ -29,6 +29,14 @@ export function extensionOf(resource: { extension?: Extension[] } | undefined, n
   return resource?.extension?.find((extension) => extension.url === extensionUrl(name));
 }
 
+/** The step that the program takes by itself in this Task, and when. */
+export function timerOf(task: { extension?: Extension[] } | undefined): { step: string; due: string } | undefined {
+  const parts = extensionOf(task, 'timer')?.extension ?? [];
+  const step = parts.find((part) => part.url === 'step')?.valueCode;
+  const due = parts.find((part) => part.url === 'due')?.valueInstant;
+  return step && due ? { step, due } : undefined;
+}
+
 export function identifierOf(holder: { identifier?: Identifier[] } | undefined, name: string): string | undefined {
   return holder?.identifier?.find((identifier) => identifier.system === identifierSystem(name))?.value;
 }

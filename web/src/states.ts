@@ -4,14 +4,14 @@ import type { Priority } from './fhir-types';
 import type { Role } from './session';
 
 export const CONSULT_STATES = [
-  'draft', 'submitted', 'returned', 'allocated', 'offered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted',
+  'draft', 'submitted', 'returned', 'allocated', 'offered', 'unanswered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted',
   'signed', 'delivered', 'decided', 'feedback-due', 'closed', 'declined', 'cancelled',
 ] as const;
 export type ConsultState = (typeof CONSULT_STATES)[number];
 
 const ENDED: ConsultState[] = ['closed', 'declined', 'cancelled'];
 const UNANSWERED: ConsultState[] = [
-  'submitted', 'allocated', 'offered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted',
+  'submitted', 'allocated', 'offered', 'unanswered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted',
 ];
 const RUNNING: ConsultState[] = ['offered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted', 'signed'];
 const LIVE = CONSULT_STATES.filter((state) => !ENDED.includes(state) && state !== 'draft');
@@ -43,7 +43,7 @@ const TABS: Record<Role, Tab[]> = {
   ],
   'consult-coordinator': [
     { key: 'to-review', states: ['submitted'] },
-    { key: 'to-allocate', states: ['allocated'] },
+    { key: 'to-allocate', states: ['allocated', 'unanswered'] },
     { key: 'running', states: RUNNING },
     { key: 'overdue', states: UNANSWERED, only: 'overdue' },
     { key: 'today', states: LIVE, only: 'today' },
@@ -64,7 +64,7 @@ export const tabsOf = (role: Role): Tab[] => TABS[role];
 
 type Tone = 'wait' | 'run' | 'act' | 'done' | 'off';
 const TONES: Record<ConsultState, Tone> = {
-  draft: 'off', submitted: 'wait', returned: 'act', allocated: 'wait', offered: 'wait', accepted: 'run', scheduled: 'run',
+  draft: 'off', submitted: 'wait', returned: 'act', allocated: 'wait', offered: 'wait', unanswered: 'act', accepted: 'run', scheduled: 'run',
   answering: 'run', 'in-session': 'run', drafted: 'act', signed: 'done', delivered: 'done', decided: 'done',
   'feedback-due': 'act', closed: 'off', declined: 'off', cancelled: 'off',
 };
@@ -76,7 +76,7 @@ export function primaryActionOf(role: Role, state: string): string | undefined {
     'county-doctor': { draft: 'fill', returned: 'fill', scheduled: 'enter', 'in-session': 'enter', delivered: 'decide',
       decided: 'feed-back', 'feedback-due': 'feed-back' },
     expert: { offered: 'answer-offer', accepted: 'read', scheduled: 'enter', answering: 'write', 'in-session': 'write', drafted: 'sign' },
-    'consult-coordinator': { submitted: 'review', allocated: 'offer', accepted: 'schedule', signed: 'deliver' },
+    'consult-coordinator': { submitted: 'review', allocated: 'offer', unanswered: 'offer', accepted: 'schedule', signed: 'deliver' },
     radiologist: { submitted: 'judge' },
     'duty-head': { draft: 'approve', returned: 'approve' },
   };
@@ -92,6 +92,7 @@ export function isWaiting(state: string): boolean {
 }
 
 export function isOverdue(state: string, priority: Priority | undefined, since: string | undefined, now: number): boolean {
+  if (state === 'unanswered') return true;
   if (!isWaiting(state) || !since) return false;
   return now - Date.parse(since) > (WAIT_LIMIT_MS[priority ?? 'routine'] ?? WAIT_LIMIT_MS['routine'] ?? 0);
 }
@@ -101,7 +102,7 @@ export const STATIONS = ['submitted', 'allocated', 'accepted', 'in-session', 'si
 
 export function stationIndex(state: string): number {
   const at: Record<string, number> = {
-    draft: -1, returned: -1, submitted: 0, allocated: 1, offered: 1, accepted: 2, scheduled: 2, answering: 3, 'in-session': 3,
+    draft: -1, returned: -1, submitted: 0, allocated: 1, offered: 1, unanswered: 1, accepted: 2, scheduled: 2, answering: 3, 'in-session': 3,
     drafted: 3, signed: 4, delivered: 5, decided: 6, 'feedback-due': 6, closed: 7, declined: -1, cancelled: -1,
   };
   return at[state] ?? -1;

@@ -22,7 +22,7 @@ export function StatusLine({ consult, full = false }: { consult: Consult; full?:
   const steps = consult.provenances.map((provenance) => ({
     name: codeOf(provenance.activity, 'transition') ?? '',
     time: provenance.recorded,
-    who: directory.postName(provenance.agent[0]?.who),
+    who: provenance.agent[0]?.who?.reference ? directory.postName(provenance.agent[0].who) : t('parcel.program'),
     where: directory.organizationName(provenance.agent[0]?.onBehalfOf),
     reason: provenance.reason?.[0]?.text,
   }));

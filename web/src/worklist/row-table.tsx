@@ -1,5 +1,5 @@
 // The rows: a table on the desk, a card each on a phone (the same markup, laid out by the style sheet).
-import { PictureOutlined } from '@ant-design/icons';
+import { PhoneOutlined, PictureOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -8,7 +8,7 @@ import { genderKey, patientName } from '../consult/texts';
 import { useDirectory } from '../directory';
 import { formatAge, formatDuration, formatTime } from '../format';
 import { useLanguage } from '../i18n';
-import { identifierOf } from '../names';
+import { identifierOf, timerOf } from '../names';
 import { StateBadge, UrgencyBadge } from '../parts/badges';
 import { useSession } from '../session';
 import { isOverdue, isWaiting, primaryActionOf } from '../states';
@@ -69,6 +69,8 @@ function Row({ row, now, active, onOpen, onAct }: RowProps) {
   const action = primaryActionOf(session.post.role, state);
   const images = (request?.supportingInfo ?? []).filter((reference) => reference.reference?.includes('ImagingStudy/')).length;
   const number = identifierOf(request, 'consult');
+  const byPhone = priority === 'stat' && isWaiting(state); // 特急: who is waited for is called, not only written to
+  const next = timerOf(task);
 
   return (
     <tr className={`${active ? 'row-active' : ''} ${priority === 'stat' && isWaiting(state) ? 'row-stat' : ''}`} aria-selected={active} onClick={() => onOpen(row)}>
@@ -86,6 +88,7 @@ function Row({ row, now, active, onOpen, onAct }: RowProps) {
       <td data-label={t('column.from')}>
         {from?.organizationName || directory.organizationName(request?.requester) || '—'}
         <span className="cell-sub">{[from?.specialty, from?.name].filter(Boolean).join(' · ')}</span>
+        {byPhone ? <PhoneLink name={from?.name} phone={from?.phone} /> : null}
       </td>
       <td data-label={t('column.images')} className="cell-number">
         {images > 0 ? <><PictureOutlined aria-hidden /> {t('worklist.images', { n: images })}</> : <span className="cell-sub">{t('worklist.noImages')}</span>}
@@ -98,13 +101,27 @@ function Row({ row, now, active, onOpen, onAct }: RowProps) {
       <td data-label={t('column.expert')}>
         {directory.postName(task.owner) || '—'}
         <span className="cell-sub">{request?.performerType?.text}</span>
+        {byPhone ? <PhoneLink name={directory.postName(task.owner)} phone={directory.post(task.owner)?.phone} /> : null}
       </td>
-      <td data-label={t('column.state')}><StateBadge state={state} /></td>
+      <td data-label={t('column.state')}>
+        <StateBadge state={state} />
+        {next?.step === 'offer-next' ? <span className="cell-sub text-red">{t('worklist.nextAt', { time: formatTime(next.due, language) })}</span> : null}
+      </td>
       <td className="cell-action">
         <Button size="small" type={action ? 'primary' : 'default'} onClick={(event) => { event.stopPropagation(); onAct(row); }}>
           {t(action ? `action.${action}` : 'action.look')}
         </Button>
       </td>
     </tr>
+  );
+}
+
+function PhoneLink({ name, phone }: { name: string | undefined; phone: string | undefined }) {
+  const { t } = useTranslation();
+  if (!phone) return null;
+  return (
+    <a className="cell-sub cell-phone" href={`tel:${phone}`} aria-label={t('worklist.call', { name, phone })} onClick={(event) => event.stopPropagation()}>
+      <PhoneOutlined aria-hidden /> {phone}
+    </a>
   );
 }
