@@ -291,6 +291,8 @@ static void read_prefer(struct http_request *request, struct api_call *call)
                 call->prefer = API_RETURN_MINIMAL;
             } else if (str_equal_ignore_case(wish, STR("return=OperationOutcome"))) {
                 call->prefer = API_RETURN_OUTCOME;
+            } else if (str_equal_ignore_case(wish, STR("return=representation"))) {
+                call->prefer_resources = true;
             } else if (str_equal_ignore_case(wish, STR("handling=lenient"))) {
                 call->lenient = true;
             }

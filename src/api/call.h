@@ -28,7 +28,8 @@ struct api_call {
     struct access_session session;
     struct str type; /* resource type of the path, checked; absent without one */
     enum api_return prefer;
-    bool lenient; /* Prefer: handling=lenient */
+    bool prefer_resources; /* return=representation was said */
+    bool lenient;          /* Prefer: handling=lenient */
     bool pretty;
     struct change_set set; /* of a write */
     struct change_entry entry;

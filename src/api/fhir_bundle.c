@@ -26,6 +26,8 @@ enum http_verdict fhir_bundle(struct http_request *request)
         .arena = &request->arena,
         .session = &call_of(request)->session,
         .bundle = bundle,
+        .with_resources = call_of(request)->prefer_resources,
+        .chinese = api_language(request) == OUTCOME_CHINESE,
         .read = read_for_bundle,
         .read_data = request,
     };

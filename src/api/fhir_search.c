@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/parse.h"
 #include "base/uuid.h"
 #include "fhir/outcome.h"
 #include "fhir/search_query.h"
@@ -329,8 +330,11 @@ bool fhir_get_url(struct http_request *request, const struct access_session *ses
     *http_status = 200;
     if (path.at != NULL && str_split_next(&path, '/', &id)) {
         struct fhir_wanted wanted = { .type = type, .id = id };
-        return (path.at == NULL ||
-                FAIL(error, ERROR_UNSUPPORTED, "a bundle may read Type/id or search a type")) &&
+        bool fits = path.at == NULL ||
+                    (str_starts_with(path, STR("_history/")) &&
+                     parse_uint64(str_skip(path, 9), UINT64_MAX, &wanted.version) && wanted.version > 0);
+        return (fits || FAIL(error, ERROR_UNSUPPORTED,
+                             "a bundle may read Type/id, Type/id/_history/n or search a type")) &&
                get_one(&job, &wanted, resource, error);
     }
     job.options = (struct search_options){ .type = type,

@@ -113,8 +113,10 @@ bool change_apply(struct change *change, struct change_set *set, struct error *e
 struct change_bundle {
     struct arena *arena;
     const struct access_session *session;
-    const struct json *bundle;
-    /* Answers a GET of a batch or transaction: the response entry's resource and status. */
+    struct json *bundle; /* references in it are rewritten */
+    bool with_resources; /* Prefer: return=representation */
+    bool chinese;        /* texts of what went wrong */
+    /* Answers a GET or HEAD of a batch or transaction: the response entry's resource and status. */
     bool (*read)(void *data, struct arena *arena, struct str url, struct json **resource, int *http_status,
                  struct error *error);
     void *read_data;

@@ -1,231 +1,203 @@
-/* Batch and transaction (R4 3.1.0.11). Entries are done in the standard's order: DELETE, POST, PUT, GET; ids of
- * what is made are chosen first, so that references between entries are rewritten before anything is written. */
+/* Batch and transaction (R4 3.1.0.11). Entries are done in the standard's order: DELETE, POST, PUT and PATCH, GET and
+ * HEAD; ids of what is made are chosen first, so that references between entries are rewritten before anything is
+ * written. */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/table.h"
-#include "base/uuid.h"
-#include "change/change_internal.h"
-#include "fhir/search_query.h"
+#include "change/bundle.h"
 #include "store/body.h"
-#include "store/search.h"
 
-enum verb { VERB_DELETE, VERB_POST, VERB_PUT, VERB_GET, VERBS_COUNT };
-
-struct bundle_entry {
-    const struct json *entry; /* in the request */
-    struct json *resource;
-    enum verb verb;
-    struct str url;
-    struct str type;
-    struct str id;
-    struct str if_match;
-    struct str if_none_exist;
-    struct json *response; /* the answer's entry */
-};
-
-struct bundle_run {
-    struct change *change;
-    const struct change_bundle *request;
-    struct arena *arena;
-    struct bundle_entry *entries;
-    size_t count;
-    bool is_transaction;
-    struct table ids; /* fullUrl → "Type/id" (struct str *) */
-    struct outcome *outcome;
-};
-
-static bool refuse_entry(struct bundle_run *run, size_t index, enum error_kind kind, const char *text,
-                         struct error *error)
+static enum outcome_language language_of(const struct bundle_run *run)
 {
-    outcome_add(run->outcome, (struct outcome_issue){
-                                  .severity = OUTCOME_ERROR,
-                                  .code = error_issue_code(kind),
-                                  .path = arena_printf(run->arena, "Bundle.entry[%zu]", index),
-                                  .text = arena_dup(run->arena, str_from_cstr(text)),
-                              });
-    return FAIL(error, kind, "Bundle.entry[%zu]: %s", index, text);
+    return run->request->chinese ? OUTCOME_CHINESE : OUTCOME_ENGLISH;
 }
 
-/* ETag form W/"3" to 3; else as it is. */
-static struct str etag_version(struct str etag)
+/* ---- answers ---- */
+
+static const char *status_text(int status)
 {
-    if (str_starts_with(etag, STR("W/\"")) && str_ends_with(etag, STR("\""))) {
-        return str_slice(etag, 3, etag.len - 1);
+    switch (status) {
+    case 200:
+        return "200 OK";
+    case 201:
+        return "201 Created";
+    case 204:
+        return "204 No Content";
+    case 304:
+        return "304 Not Modified";
+    case 404:
+        return "404 Not Found";
+    default:
+        return NULL;
     }
-    return etag;
 }
 
-static bool read_entry(struct bundle_run *run, size_t index, const struct json *given, struct error *error)
+static struct json *set_response(struct bundle_run *run, struct bundle_entry *entry, int status)
 {
-    static const char *const verbs[VERBS_COUNT] = { "DELETE", "POST", "PUT", "GET" };
-    struct bundle_entry *entry = &run->entries[index];
-    const struct json *request = JSON_GET(given, "request");
-    struct str method = JSON_TEXT(run->arena, request, "method");
-    entry->entry = given;
-    entry->resource = JSON_GET(given, "resource");
-    entry->url = JSON_TEXT(run->arena, request, "url");
-    entry->if_match = etag_version(JSON_TEXT(run->arena, request, "ifMatch"));
-    entry->if_none_exist = JSON_TEXT(run->arena, request, "ifNoneExist");
-    if (request == NULL || entry->url.at == NULL) {
-        return refuse_entry(run, index, ERROR_STRUCTURE, "request with method and url is needed", error);
-    }
-    while (entry->verb < VERBS_COUNT && !str_equal_cstr(method, verbs[entry->verb])) {
-        entry->verb++;
-    }
-    if (entry->verb == VERBS_COUNT) {
-        return refuse_entry(run, index, ERROR_UNSUPPORTED, "this method is not offered in bundles", error);
-    }
-    size_t end = str_find_char(entry->url, '?');
-    bool conditional = end < entry->url.len && entry->verb != VERB_GET;
-    size_t slash = str_find_char(entry->url, '/');
-    entry->type = str_slice(entry->url, 0, slash < end ? slash : end);
-    entry->id = slash < end ? str_slice(entry->url, slash + 1, end) : STR_NONE;
-    bool id_fits = entry->verb == VERB_GET || (entry->verb == VERB_POST) == (entry->id.at == NULL);
-    if (conditional || !id_fits) {
-        return refuse_entry(run, index, ERROR_UNSUPPORTED,
-                            "POST wants Type, PUT and DELETE want Type/id; conditional ones are not offered",
-                            error);
-    }
-    return true;
-}
-
-static bool map_entry(struct bundle_run *run, struct bundle_entry *entry, struct error *error)
-{
-    struct str full_url = JSON_TEXT(run->arena, entry->entry, "fullUrl");
-    if (entry->verb == VERB_POST) {
-        char id[UUID_TEXT_BYTES];
-        if (!uuid_v7(clock_now_ms(), id, error)) {
-            return false;
-        }
-        entry->id = arena_dup(run->arena, str_from_cstr(id));
-    }
-    if (full_url.at == NULL || entry->verb == VERB_GET || entry->verb == VERB_DELETE) {
-        return true;
-    }
-    struct str *target = ARENA_NEW(run->arena, struct str);
-    if (target == NULL) {
-        return CHANGE_NO_MEMORY(error);
-    }
-    *target = arena_printf(run->arena, "%.*s/%.*s", STR_FMT(entry->type), STR_FMT(entry->id));
-    return table_set(&run->ids, full_url, target) || CHANGE_NO_MEMORY(error);
-}
-
-/* "Patient?identifier=…" (R4 3.1.0.11.2.2): exactly one hit that the session may see. */
-static bool resolve_conditional(struct bundle_run *run, struct str reference, struct str *target,
-                                struct error *error)
-{
-    size_t mark = str_find_char(reference, '?');
-    struct search_query query = { 0 };
-    struct store_hits hits = { 0 };
-    struct store_reader *reader = NULL;
-    struct search_options options = { .type = str_slice(reference, 0, mark),
-                                      .offset_minutes = run->change->options.offset_minutes };
-    const struct access_act act = { .interaction = ACCESS_SEARCH, .type = options.type };
-    struct store_search search = { .query = &query, .without_bodies = true };
-    if (!access_check(run->request->session, act, error) ||
-        !access_filter(run->request->session, act, run->arena, &search.filter, error) ||
-        !search_query_parse_text(run->arena, &options, str_skip(reference, mark + 1), &query, error) ||
-        !access_query_allowed(run->request->session, &query, error) ||
-        !store_reader_begin(run->change->options.store, &reader, error)) {
-        return false;
-    }
-    bool ok = store_search(reader, run->arena, &search, &hits, error);
-    store_reader_end(reader);
-    if (ok && hits.matches_count != 1) {
-        return FAIL(error, ERROR_PRECONDITION, "a conditional reference to %.*s must have exactly one hit",
-                    STR_FMT(options.type));
-    }
-    if (ok) {
-        const struct store_version *hit = &hits.hits[0].version;
-        *target = arena_printf(run->arena, "%.*s/%.*s", STR_FMT(hit->type), STR_FMT(hit->id));
-    }
-    return ok;
-}
-
-/* Every Reference below `value`. Depth is bounded by the reader. */
-static bool rewrite_references(struct bundle_run *run, struct json *value, struct error *error)
-{
-    struct json *reference = JSON_GET(value, "reference");
-    struct str text = json_text(run->arena, reference);
-    if (text.at != NULL) {
-        const struct str *mapped = table_get(&run->ids, text);
-        struct str target = mapped != NULL ? *mapped : STR_NONE;
-        bool conditional =
-            mapped == NULL && str_find_char(text, '?') < text.len && !str_starts_with(text, STR("http"));
-        if (conditional && !resolve_conditional(run, text, &target, error)) {
-            return false;
-        }
-        if (target.at != NULL &&
-            json_set(value, STR("reference"), json_new_string(run->arena, target)) == NULL) {
-            return CHANGE_NO_MEMORY(error);
-        }
-    }
-    JSON_EACH(child, value) {
-        if (!rewrite_references(run, child, error)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void set_response(struct bundle_run *run, struct bundle_entry *entry, const char *status)
-{
+    const char *text = status_text(status);
+    struct str number = arena_printf(run->arena, "%d", status);
     entry->response = json_new(run->arena, JSON_OBJECT);
     struct json *response = json_add(entry->response, STR("response"), json_new(run->arena, JSON_OBJECT));
-    (void)json_add_text(run->arena, response, STR("status"), str_from_cstr(status));
+    (void)json_add_text(run->arena, response, STR("status"), text != NULL ? str_from_cstr(text) : number);
+    return response;
 }
 
-static void answer_write(struct bundle_run *run, struct bundle_entry *entry,
-                         const struct change_entry *written)
+static void answer_error(struct bundle_run *run, struct bundle_entry *entry, const struct error *cause,
+                         const struct outcome *outcome)
+{
+    struct json *response = set_response(run, entry, error_http_status(cause->kind));
+    bool told = outcome != NULL && outcome->count > 0;
+    (void)json_add(response, STR("outcome"),
+                   told ? outcome_to_json(outcome, language_of(run))
+                        : outcome_of_error(run->arena, cause, language_of(run)));
+}
+
+static bool add_resource(struct bundle_run *run, struct bundle_entry *entry,
+                         const struct store_version *version, struct error *error)
+{
+    const struct access_session *session = run->request->session;
+    struct json *resource = NULL;
+    if (!run->request->with_resources || version->body.at == NULL) {
+        return true;
+    }
+    if (!change_read_tree(run->arena, version, &resource, error) ||
+        (access_masks_type(session, version->type) && !access_mask(session, run->arena, resource, error))) {
+        return false;
+    }
+    return json_add(entry->response, STR("resource"), resource) != NULL || CHANGE_NO_MEMORY(error);
+}
+
+static bool answer_version(struct bundle_run *run, struct bundle_entry *entry, int status,
+                           const struct store_version *version, struct error *error)
 {
     char time[INSTANT_BYTES];
-    int status = written->result.http_status;
-    set_response(run, entry, status == 201 ? "201 Created" : status == 204 ? "204 No Content" : "200 OK");
-    struct json *response = JSON_GET(entry->response, "response");
+    struct arena *arena = run->arena;
+    struct json *response = set_response(run, entry, status);
     if (status == 204) {
-        return;
+        return true;
     }
-    (void)instant_format(written->result.updated_ms, 0, time);
-    (void)json_add_text(run->arena, response, STR("location"),
-                        arena_printf(run->arena, "%.*s/%.*s/_history/%llu", STR_FMT(entry->type),
-                                     STR_FMT(written->result.id),
-                                     (unsigned long long)written->result.version));
-    (void)json_add_text(run->arena, response, STR("etag"),
-                        arena_printf(run->arena, "W/\"%llu\"", (unsigned long long)written->result.version));
-    (void)json_add_text(run->arena, response, STR("lastModified"),
-                        arena_dup(run->arena, str_from_cstr(time)));
+    (void)instant_format(version->updated_ms, 0, time);
+    (void)json_add_text(arena, response, STR("location"),
+                        arena_printf(arena, "%.*s/%.*s/_history/%llu", STR_FMT(version->type),
+                                     STR_FMT(version->id), (unsigned long long)version->version));
+    (void)json_add_text(arena, response, STR("etag"),
+                        arena_printf(arena, "W/\"%llu\"", (unsigned long long)version->version));
+    (void)json_add_text(arena, response, STR("lastModified"), arena_dup(arena, str_from_cstr(time)));
+    return add_resource(run, entry, version, error);
 }
+
+static bool answer_write(struct bundle_run *run, struct bundle_entry *entry,
+                         const struct change_entry *written, struct error *error)
+{
+    const struct store_version version = { .type = written->type,
+                                           .id = written->result.id,
+                                           .version = written->result.version,
+                                           .updated_ms = written->result.updated_ms,
+                                           .body = written->result.body };
+    return answer_version(run, entry, written->result.http_status, &version, error);
+}
+
+/* What needed no write: an ifNoneExist with a match, a delete of nothing. */
+static bool answer_settled(struct bundle_run *run, struct bundle_entry *entry, struct error *error)
+{
+    if (entry->verb == BUNDLE_DELETE) {
+        return answer_version(run, entry, 204, NULL, error);
+    }
+    const struct bundle_entry *same = entry->same_as;
+    if (same != NULL && same->written != NULL) {
+        struct change_entry again = *same->written;
+        again.result.http_status = 200;
+        return answer_write(run, entry, &again, error);
+    }
+    return answer_version(run, entry, 200, same != NULL ? &same->existing : &entry->existing, error);
+}
+
+/* ---- reading ---- */
+
+static bool answer_get(struct bundle_run *run, struct bundle_entry *entry, struct error *error)
+{
+    struct json *resource = NULL;
+    struct error cause = { 0 };
+    int status = 0;
+    if (run->request->read == NULL) {
+        return bundle_refuse(run, entry, ERROR_UNSUPPORTED, "GET is not offered here", error);
+    }
+    if (!run->request->read(run->request->read_data, run->arena, entry->url, &resource, &status, &cause)) {
+        answer_error(run, entry, &cause, NULL);
+        return true;
+    }
+    struct str version = JSON_TEXT(run->arena, JSON_GET(resource, "meta"), "versionId");
+    struct str etag = arena_printf(run->arena, "W/\"%.*s\"", STR_FMT(version));
+    bool versioned = version.len > 0;
+    bool unchanged = versioned && (str_equal(entry->if_none_match, etag) ||
+                                   str_equal(entry->if_none_match, str_skip(etag, 2)));
+    struct json *response = set_response(run, entry, unchanged ? 304 : status);
+    if (versioned) {
+        (void)json_add_text(run->arena, response, STR("etag"), etag);
+        (void)json_add_text(run->arena, response, STR("lastModified"),
+                            JSON_TEXT(run->arena, JSON_GET(resource, "meta"), "lastUpdated"));
+    }
+    if (!unchanged && entry->verb == BUNDLE_GET) {
+        (void)json_add(entry->response, STR("resource"), resource);
+    }
+    return true;
+}
+
+static bool answer_gets(struct bundle_run *run, struct error *error)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        struct bundle_entry *entry = &run->entries[i];
+        if (entry->verb >= BUNDLE_GET && entry->response == NULL && !answer_get(run, entry, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- writing ---- */
 
 static struct change_entry entry_to_write(const struct bundle_entry *entry)
 {
-    static const enum change_kind kinds[] = {
-        [VERB_DELETE] = CHANGE_DELETE, [VERB_POST] = CHANGE_CREATE, [VERB_PUT] = CHANGE_UPDATE
-    };
+    static const enum change_kind kinds[BUNDLE_VERBS_COUNT] = { [BUNDLE_DELETE] = CHANGE_DELETE,
+                                                                [BUNDLE_POST] = CHANGE_CREATE,
+                                                                [BUNDLE_PUT] = CHANGE_UPDATE,
+                                                                [BUNDLE_PATCH] = CHANGE_UPDATE };
     return (struct change_entry){
         .kind = kinds[entry->verb],
         .type = entry->type,
         .id = entry->id,
         .resource = entry->resource,
+        .patch = entry->patch,
         .if_match = entry->if_match,
-        .if_none_exist = entry->if_none_exist,
+        .if_absent = entry->verb == BUNDLE_PUT && str_equal(entry->if_none_match, STR("*")),
     };
 }
 
-static bool answer_get(struct bundle_run *run, size_t index, struct error *error)
+/* DELETE, POST, PUT and PATCH, GET and HEAD. */
+static int step_of(enum bundle_verb verb)
 {
-    struct bundle_entry *entry = &run->entries[index];
-    struct json *resource = NULL;
-    struct error cause = { 0 };
-    int status = 0;
-    if (run->request->read == NULL) {
-        return refuse_entry(run, index, ERROR_UNSUPPORTED, "GET is not offered here", error);
+    return verb == BUNDLE_PATCH ? BUNDLE_PUT : verb == BUNDLE_HEAD ? BUNDLE_GET : (int)verb;
+}
+
+static bool write_transaction(struct bundle_run *run, struct change_entry *writes,
+                              struct bundle_entry **sources, struct change_set *set, struct error *error)
+{
+    for (int step = BUNDLE_DELETE; step < BUNDLE_GET; step++) {
+        for (size_t i = 0; i < run->count; i++) {
+            struct bundle_entry *entry = &run->entries[i];
+            if (step_of(entry->verb) == step && !entry->is_settled) {
+                sources[set->entries_count] = entry;
+                entry->written = &writes[set->entries_count];
+                writes[set->entries_count++] = entry_to_write(entry);
+            }
+        }
     }
-    if (!run->request->read(run->request->read_data, run->arena, entry->url, &resource, &status, &cause)) {
-        status = error_http_status(cause.kind);
-        resource = outcome_of_error(run->arena, &cause, OUTCOME_ENGLISH);
+    if (set->entries_count > 0 && !change_apply(run->change, set, error)) {
+        run->outcome = set->outcome;
+        run->lost_race = error->kind == ERROR_PRECONDITION && run->has_conditions;
+        return false;
     }
-    set_response(run, entry, arena_printf(run->arena, "%d", status).at);
-    (void)json_add(entry->response, STR("resource"), resource);
     return true;
 }
 
@@ -237,116 +209,152 @@ static bool run_transaction(struct bundle_run *run, struct error *error)
                               .session = run->request->session,
                               .route = STR("/fhir"),
                               .operation = STR("transaction"),
-                              .entries = writes };
+                              .entries = writes,
+                              .may_repeat = true };
     if (writes == NULL || sources == NULL) {
         return CHANGE_NO_MEMORY(error);
     }
-    for (int verb = VERB_DELETE; verb < VERB_GET; verb++) {
-        for (size_t i = 0; i < run->count; i++) {
-            if (run->entries[i].verb == (enum verb)verb) {
-                sources[set.entries_count] = &run->entries[i];
-                writes[set.entries_count++] = entry_to_write(&run->entries[i]);
-            }
-        }
-    }
-    if (set.entries_count > 0 && !change_apply(run->change, &set, error)) {
-        run->outcome = set.outcome;
+    if (!bundle_settle(run, error)) {
         return false;
     }
-    for (size_t i = 0; i < set.entries_count; i++) {
-        answer_write(run, sources[i], &writes[i]);
-    }
     for (size_t i = 0; i < run->count; i++) {
-        if (run->entries[i].verb == VERB_GET && !answer_get(run, i, error)) {
+        if (!bundle_rewrite(run, &run->entries[i], error)) {
             return false;
         }
     }
-    return true;
+    set.conditions = run->conditions;
+    set.conditions_count = run->conditions_count;
+    if (!write_transaction(run, writes, sources, &set, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < set.entries_count; i++) {
+        if (!answer_write(run, sources[i], &writes[i], error)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < run->count; i++) {
+        struct bundle_entry *entry = &run->entries[i];
+        if (entry->is_settled && !answer_settled(run, entry, error)) {
+            return false;
+        }
+    }
+    return answer_gets(run, error);
+}
+
+/* Each by itself: what is wrong with one is told in its place and harms no other. */
+static bool run_batch_entry(struct bundle_run *run, struct bundle_entry *entry, struct error *error)
+{
+    struct error cause = entry->error;
+    struct outcome own = outcome_in(run->arena);
+    struct outcome *outcome = run->outcome;
+    run->outcome = &own;
+    bool ok = cause.kind == ERROR_NONE && bundle_rewrite(run, entry, &cause);
+    run->outcome = outcome;
+    if (!ok) {
+        answer_error(run, entry, &cause, NULL);
+        return true;
+    }
+    struct change_entry write = entry_to_write(entry);
+    if (entry->verb == BUNDLE_POST) {
+        write.if_none_exist = entry->condition;
+    } else {
+        write.condition = entry->condition;
+    }
+    struct change_set set = { .arena = run->arena,
+                              .session = run->request->session,
+                              .route = STR("/fhir"),
+                              .operation = STR("batch"),
+                              .entries = &write,
+                              .entries_count = 1,
+                              .may_repeat = true };
+    if (!change_apply(run->change, &set, &cause)) {
+        answer_error(run, entry, &cause, set.outcome);
+        return true;
+    }
+    return answer_write(run, entry, &write, error);
 }
 
 static bool run_batch(struct bundle_run *run, struct error *error)
 {
-    for (int verb = VERB_DELETE; verb < VERBS_COUNT; verb++) {
+    for (int step = BUNDLE_DELETE; step < BUNDLE_GET; step++) {
         for (size_t i = 0; i < run->count; i++) {
             struct bundle_entry *entry = &run->entries[i];
-            struct error cause = { 0 };
-            if (entry->verb != (enum verb)verb) {
-                continue;
+            if (step_of(entry->verb) == step && !run_batch_entry(run, entry, error)) {
+                return false;
             }
-            if (entry->verb == VERB_GET) {
-                if (!answer_get(run, i, error)) {
-                    return false;
-                }
-                continue;
-            }
-            struct change_entry write = entry_to_write(entry);
-            struct change_set set = { .arena = run->arena,
-                                      .session = run->request->session,
-                                      .route = STR("/fhir"),
-                                      .operation = STR("batch"),
-                                      .entries = &write,
-                                      .entries_count = 1 };
-            if (change_apply(run->change, &set, &cause)) {
-                answer_write(run, entry, &write);
-                continue;
-            }
-            set_response(run, entry, arena_printf(run->arena, "%d", error_http_status(cause.kind)).at);
-            (void)json_add(JSON_GET(entry->response, "response"), STR("outcome"),
-                           outcome_to_json(set.outcome, OUTCOME_ENGLISH));
         }
-    }
-    return true;
-}
-
-static bool prepare_bundle(struct bundle_run *run, struct error *error)
-{
-    const struct json *bundle = run->request->bundle;
-    const struct json *given = JSON_GET(bundle, "entry");
-    struct str type = JSON_TEXT(run->arena, bundle, "type");
-    run->is_transaction = str_equal(type, STR("transaction"));
-    if (!json_equals_text(JSON_GET(bundle, "resourceType"), STR("Bundle")) ||
-        !(run->is_transaction || str_equal(type, STR("batch")))) {
-        return FAIL(error, ERROR_STRUCTURE, "a Bundle of type batch or transaction was expected");
-    }
-    size_t count = given == NULL ? 0 : given->count;
-    if (count > LIMIT_BUNDLE_ENTRIES) {
-        return FAIL(error, ERROR_TOO_LARGE, "a bundle has at most %d entries", LIMIT_BUNDLE_ENTRIES);
-    }
-    run->entries = ARENA_ARRAY(run->arena, struct bundle_entry, count + 1);
-    if (run->entries == NULL) {
-        return CHANGE_NO_MEMORY(error);
-    }
-    JSON_EACH(entry, given) {
-        if (!read_entry(run, run->count, entry, error) || !map_entry(run, &run->entries[run->count], error)) {
-            return false;
-        }
-        run->count++;
     }
     for (size_t i = 0; i < run->count; i++) {
-        if (run->entries[i].resource != NULL && !rewrite_references(run, run->entries[i].resource, error)) {
-            return false;
+        if (run->entries[i].verb >= BUNDLE_GET && run->entries[i].error.kind != ERROR_NONE) {
+            answer_error(run, &run->entries[i], &run->entries[i].error, NULL);
         }
     }
-    return true;
+    return answer_gets(run, error);
 }
 
+/* Whether an attempt may have to be made again from what was sent. */
+static bool has_search(const struct json *bundle)
+{
+    JSON_EACH(entry, JSON_GET(bundle, "entry")) {
+        const struct json *request = JSON_GET(entry, "request");
+        const struct json *url = JSON_GET(request, "url");
+        bool search = url != NULL && url->kind == JSON_STRING && str_find_char(url->raw, '?') < url->raw.len;
+        bool reads = json_equals_text(JSON_GET(request, "method"), STR("GET"));
+        if ((search && !reads) || JSON_GET(request, "ifNoneExist") != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool run_once(struct bundle_run *run, struct error *error)
+{
+    run->ids = table_in(run->arena);
+    run->outcome = ARENA_NEW(run->arena, struct outcome);
+    struct json *bundle = run->request->bundle;
+    bundle = has_search(bundle) ? json_copy(run->arena, bundle, false) : bundle;
+    if (run->outcome == NULL || bundle == NULL) {
+        return CHANGE_NO_MEMORY(error);
+    }
+    *run->outcome = outcome_in(run->arena);
+    return bundle_read_entries(run, bundle, error) &&
+           (run->is_transaction ? run_transaction(run, error) : run_batch(run, error));
+}
+
+static struct json *response_bundle(const struct bundle_run *run)
+{
+    struct json *bundle = json_new(run->arena, JSON_OBJECT);
+    (void)json_add_text(run->arena, bundle, STR("resourceType"), STR("Bundle"));
+    (void)json_add_text(run->arena, bundle, STR("type"),
+                        run->is_transaction ? STR("transaction-response") : STR("batch-response"));
+    struct json *entries = json_new(run->arena, JSON_ARRAY);
+    for (size_t i = 0; i < run->count; i++) {
+        (void)json_append(entries, run->entries[i].response);
+    }
+    if (run->count > 0) {
+        (void)json_add(bundle, STR("entry"), entries);
+    }
+    return bundle;
+}
+
+/* Searches in place of ids may have other matches when the writer looks: then all is read and settled anew. */
 bool change_bundle(struct change *change, const struct change_bundle *request, struct json **response,
                    struct outcome **outcome, struct error *error)
 {
-    struct bundle_run run = {
-        .change = change, .request = request, .arena = request->arena, .ids = table_in(request->arena)
-    };
+    struct bundle_run run = { 0 };
     struct error cause = { 0 };
-    run.outcome = ARENA_NEW(request->arena, struct outcome);
-    if (run.outcome == NULL) {
-        return CHANGE_NO_MEMORY(error);
+    bool ok = false;
+    for (int attempt = 0; attempt < CHANGE_ATTEMPTS && !ok; attempt++) {
+        run = (struct bundle_run){ .change = change, .request = request, .arena = request->arena };
+        cause = (struct error){ 0 };
+        ok = run_once(&run, &cause);
+        if (!run.lost_race) {
+            break;
+        }
     }
-    *run.outcome = outcome_in(request->arena);
-    bool ok = prepare_bundle(&run, &cause) &&
-              (run.is_transaction ? run_transaction(&run, &cause) : run_batch(&run, &cause));
     *outcome = run.outcome;
     if (!ok) {
-        if (run.outcome->errors_count == 0) {
+        if (run.outcome != NULL && run.outcome->errors_count == 0) {
             outcome_add_error(run.outcome, &cause);
         }
         if (error != NULL) {
@@ -354,17 +362,6 @@ bool change_bundle(struct change *change, const struct change_bundle *request, s
         }
         return false;
     }
-    struct json *bundle = json_new(run.arena, JSON_OBJECT);
-    (void)json_add_text(run.arena, bundle, STR("resourceType"), STR("Bundle"));
-    (void)json_add_text(run.arena, bundle, STR("type"),
-                        run.is_transaction ? STR("transaction-response") : STR("batch-response"));
-    struct json *entries = json_new(run.arena, JSON_ARRAY);
-    for (size_t i = 0; i < run.count; i++) {
-        (void)json_append(entries, run.entries[i].response);
-    }
-    if (run.count > 0) {
-        (void)json_add(bundle, STR("entry"), entries);
-    }
-    *response = bundle;
-    return bundle != NULL || CHANGE_NO_MEMORY(error);
+    *response = response_bundle(&run);
+    return *response != NULL || CHANGE_NO_MEMORY(error);
 }
