@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "access/actor.h"
+#include "base/buf.h"
 #include "base/hash.h"
+#include "base/limits.h"
 #include "base/table.h"
 #include "fhirpath/fhirpath.h"
 
@@ -56,19 +58,45 @@ bool access_has_right(const struct access_session *session, const char *right)
     return false;
 }
 
-bool access_oversees(const struct access_session *session, struct str organization)
+/* Whether one of the actor's organisations is, or lies below, the one at place `top`. */
+static bool lies_below(const struct access_actor *actor, size_t at, size_t top)
+{
+    for (size_t steps = 0; at != top && actor->above[at] != at && steps < actor->led_count; steps++) {
+        at = actor->above[at];
+    }
+    return at == top;
+}
+
+bool access_figure_scope(const struct access_session *session, struct str asked, struct arena *arena,
+                         struct str *organizations, struct error *error)
 {
     const struct access_actor *actor = session->actor;
-    bool leads = access_has_right(session, "reports");
-    const uint64_t *keys = leads ? actor->led : actor->own;
-    size_t count = leads ? actor->led_count : actor->own_count;
-    uint64_t key = hash_resource_key(STR("Organization"), organization);
+    size_t count = access_has_right(session, "reports") ? actor->led_count : actor->own_count;
+    size_t top = 0;
+    if (asked.len == 0 && actor->tenant.len == 0) {
+        *organizations = STR_NONE;
+        return true;
+    }
+    while (asked.len > 0 && top < count && !str_equal(actor->organizations[top], asked)) {
+        top++;
+    }
+    if (count == 0 || top == count) {
+        return FAIL(error, ERROR_FORBIDDEN, "figures of this organisation are not yours to ask for");
+    }
+    struct buf list = { .bytes_max = LIMIT_RESOURCE_BYTES };
     for (size_t i = 0; i < count; i++) {
-        if (keys[i] == key) {
-            return true;
+        if (asked.len == 0 || lies_below(actor, i, top)) {
+            buf_add(&list, list.len == 0 ? STR("") : STR(" "));
+            buf_add(&list, actor->organizations[i]);
         }
     }
-    return false;
+    struct str made = list.failed ? STR_NONE : arena_dup(arena, buf_str(&list));
+    buf_deinit(&list);
+    if (made.at == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    *organizations = made;
+    return true;
 }
 
 bool access_need_right(const struct access_session *session, const char *right, struct error *error)

@@ -100,9 +100,12 @@ bool access_need_right(const struct access_session *session, const char *right,
 /* Whether a policy exists for the role and people may hold it. */
 bool access_role_is_for_people(const struct access *access, struct str role);
 
-/* Whether an organisation (id) is one of the tenant's own, or, for who has the right "reports", one that it leads:
- * whose figures may be asked for. */
-bool access_oversees(const struct access_session *session, struct str organization);
+/* Whose figures a session may ask for: the tenant's own organisations and, for who has the right "reports", those that
+ * it leads. `asked` (an Organization id) narrows it to that one and what is below it; absent = all of them. The ids, with
+ * a blank between each two, in the arena; 403 when `asked` is none of them. Absent for a machine that belongs to no
+ * organisation: it may count everything. */
+bool access_figure_scope(const struct access_session *session, struct str asked, struct arena *arena,
+                         struct str *organizations, struct error *error) MUST_CHECK;
 
 /* ---- which instances ---- */
 

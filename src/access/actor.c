@@ -17,10 +17,14 @@ struct keys {
     struct arena *arena; /* of the actor */
     uint64_t *list;
     struct str *ids; /* the same in text, while walking */
+    size_t *above;
     size_t count;
 };
 
-static bool keys_add(struct keys *keys, struct str id, struct error *error)
+/* What has nothing above it here. */
+#define KEYS_TOP SIZE_MAX
+
+static bool keys_add(struct keys *keys, struct str id, size_t above, struct error *error)
 {
     uint64_t key = hash_resource_key(STR("Organization"), id);
     for (size_t i = 0; i < keys->count; i++) {
@@ -32,6 +36,7 @@ static bool keys_add(struct keys *keys, struct str id, struct error *error)
         return FAIL(error, ERROR_TOO_LARGE, "a tenant has at most %d organisations", ORGANIZATIONS_MAX);
     }
     keys->ids[keys->count] = id;
+    keys->above[keys->count] = above == KEYS_TOP ? keys->count : above;
     keys->list[keys->count++] = key;
     return true;
 }
@@ -58,7 +63,7 @@ static bool keys_descend(struct access *access, struct arena *scratch, struct ke
             return false;
         }
         JSON_EACH(child, children) {
-            if (!keys_add(keys, JSON_TEXT(scratch, child, "id"), error)) {
+            if (!keys_add(keys, JSON_TEXT(scratch, child, "id"), i, error)) {
                 return false;
             }
         }
@@ -97,7 +102,7 @@ static bool keys_lead(struct access *access, struct arena *scratch, struct keys 
     JSON_EACH(affiliation, affiliations) {
         struct str id =
             reference_id(scratch, JSON_GET(affiliation, "participatingOrganization"), STR("Organization"));
-        if (affiliation_leads(affiliation) && id.len > 0 && !keys_add(keys, id, error)) {
+        if (affiliation_leads(affiliation) && id.len > 0 && !keys_add(keys, id, KEYS_TOP, error)) {
             return false;
         }
     }
@@ -117,16 +122,19 @@ static bool keys_keep(struct arena *arena, const struct keys *keys, const uint64
     return true;
 }
 
-/* The ids of the tenant's organisations, for the administrator's rules and lists. */
+/* The ids, for the administrator's rules and lists and for figures. */
 static bool ids_keep(struct access_actor *actor, const struct keys *keys, struct error *error)
 {
     struct str *ids = ARENA_ARRAY(&actor->arena, struct str, keys->count + 1);
-    bool ok = ids != NULL;
+    size_t *above = ARENA_ARRAY(&actor->arena, size_t, keys->count + 1);
+    bool ok = ids != NULL && above != NULL;
     for (size_t i = 0; ok && i < keys->count; i++) {
         ids[i] = arena_dup(&actor->arena, keys->ids[i]);
+        above[i] = keys->above[i];
         ok = ids[i].at != NULL;
     }
     actor->organizations = ids;
+    actor->above = above;
     return ok ? true : FAIL(error, ERROR_TOO_LARGE, "no memory for the rights of a post");
 }
 
@@ -134,18 +142,20 @@ static bool organizations_find(struct access_actor *actor, struct arena *scratch
                                struct error *error)
 {
     struct keys keys = { .list = ARENA_ARRAY(scratch, uint64_t, ORGANIZATIONS_MAX),
-                         .ids = ARENA_ARRAY(scratch, struct str, ORGANIZATIONS_MAX) };
-    if (keys.list == NULL || keys.ids == NULL) {
+                         .ids = ARENA_ARRAY(scratch, struct str, ORGANIZATIONS_MAX),
+                         .above = ARENA_ARRAY(scratch, size_t, ORGANIZATIONS_MAX) };
+    if (keys.list == NULL || keys.ids == NULL || keys.above == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "no memory for the rights of a post");
     }
     if (actor->tenant.len == 0) {
         return true; /* a job that belongs to no organisation */
     }
-    return keys_add(&keys, actor->tenant, error) && keys_descend(actor->access, scratch, &keys, 0, error) &&
+    return keys_add(&keys, actor->tenant, KEYS_TOP, error) &&
+           keys_descend(actor->access, scratch, &keys, 0, error) &&
            keys_keep(&actor->arena, &keys, &actor->own, &actor->own_count, error) &&
-           ids_keep(actor, &keys, error) &&
            (!leads || keys_lead(actor->access, scratch, &keys, actor->tenant, error)) &&
-           keys_keep(&actor->arena, &keys, &actor->led, &actor->led_count, error);
+           keys_keep(&actor->arena, &keys, &actor->led, &actor->led_count, error) &&
+           ids_keep(actor, &keys, error);
 }
 
 /* ---- rules ---- */

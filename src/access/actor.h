@@ -34,10 +34,11 @@ struct access_actor {
     struct str tenant;
     const uint64_t *own; /* keys of the tenant's organisations */
     size_t own_count;
-    const struct str *organizations; /* the same as ids, own_count of them */
-    const uint64_t *led;             /* the same and those that it leads */
+    const uint64_t *led; /* the same and those that it leads */
     size_t led_count;
-    const uint64_t *posts; /* keys by which grants count */
+    const struct str *organizations; /* led as ids: the own ones are the first own_count */
+    const size_t *above;             /* of each: the place of the one it is part of, or its own at a top */
+    const uint64_t *posts;           /* keys by which grants count */
     size_t posts_count;
     const struct actor_rule *rules;
     size_t rules_count;

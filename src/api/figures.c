@@ -9,14 +9,15 @@
 #include "store/body.h"
 #include "view/indicator.h"
 
-enum { DRILL_RESOURCES_MAX = 1000 };
+enum { DRILL_RESOURCES_MAX = 1000, ORGANIZATIONS_NAMED_MAX = 200 };
 
 struct figures_job {
     struct http_request *request;
     struct arena *arena;
     const struct indicator_set *set;
     struct indicator_scope scope;
-    struct str date; /* "2026-11-22" */
+    struct str asked; /* the organisation that was asked for; absent = all that the asker may see */
+    struct str date;  /* "2026-11-22" */
 };
 
 /* ---- what is asked ---- */
@@ -42,8 +43,7 @@ static bool read_day(struct figures_job *job, struct error *error)
     return true;
 }
 
-/* A hospital's people see its own figures, a command those that it leads; who may ask for reports and names nobody
- * gets all. */
+/* A hospital's people see its own figures, a command those of the hospitals that it leads too (docs/rights.md). */
 static bool read_organization(struct figures_job *job, struct error *error)
 {
     const struct access_session *session = &call_of(job->request)->session;
@@ -51,15 +51,8 @@ static bool read_organization(struct figures_job *job, struct error *error)
     if (str_starts_with(asked, STR("Organization/"))) {
         asked = str_skip(asked, 13);
     }
-    if (asked.len == 0) {
-        job->scope.organization = access_has_right(session, "reports") ? STR_NONE : session->organization;
-        return true;
-    }
-    if (!access_oversees(session, asked)) {
-        return FAIL(error, ERROR_FORBIDDEN, "figures of this organisation are not yours to ask for");
-    }
-    job->scope.organization = asked;
-    return true;
+    job->asked = asked.len == 0 ? STR_NONE : asked;
+    return access_figure_scope(session, asked, job->arena, &job->scope.organizations, error);
 }
 
 static bool begin(struct http_request *request, struct figures_job *job, struct error *error)
@@ -95,9 +88,13 @@ static bool figure(const struct figures_job *job, const struct indicator *indica
 {
     struct arena *arena = job->arena;
     struct indicator_value value = { 0 };
+    struct indicator_value before = { 0 };
+    struct indicator_scope day_before = job->scope;
+    day_before.day--;
     struct indicator_counted *counted = NULL;
     size_t count = 0;
     if (!indicator_value(job->set, arena, indicator, &job->scope, &value, error) ||
+        !indicator_value(job->set, arena, indicator, &day_before, &before, error) ||
         !indicator_drill(job->set, arena, indicator, &job->scope, &counted, &count, error)) {
         return false;
     }
@@ -106,13 +103,15 @@ static bool figure(const struct figures_job *job, const struct indicator *indica
     add_words(arena, object, STR("name"), indicator->name_zh, indicator->name_en);
     add_words(arena, object, STR("unit"), indicator->unit_zh, indicator->unit_en);
     (void)json_add(object, STR("value"), number(arena, value.known, value.value, indicator->decimals));
+    (void)json_add(object, STR("previous"), number(arena, before.known, before.value, indicator->decimals));
+    (void)json_add(object, STR("decimals"), json_new_integer(arena, (int64_t)indicator->decimals));
     if (value.has_parts) {
         (void)json_add(object, STR("numerator"), number(arena, true, value.numerator, 0));
         (void)json_add(object, STR("denominator"), number(arena, true, value.denominator, 0));
     }
     add_words(arena, object, STR("rule"), indicator->rule_zh, indicator->rule_en);
     (void)json_add(object, STR("counted"), json_new_integer(arena, (int64_t)count));
-    struct str org = job->scope.organization;
+    struct str org = job->asked;
     (void)json_add_text(arena, object, STR("drill"),
                         arena_printf(arena, "/indicators/%.*s/resources?date=%.*s%s%.*s",
                                      STR_FMT(indicator->code), STR_FMT(job->date),
@@ -121,31 +120,44 @@ static bool figure(const struct figures_job *job, const struct indicator *indica
     return true;
 }
 
-/* date, asOf, organization: what every answer begins with. */
+static void add_organization(const struct figures_job *job, struct store_reader *reader, struct str id,
+                             struct json *organization)
+{
+    struct store_version version = { 0 };
+    struct str text = STR_NONE;
+    struct json *tree = NULL;
+    (void)json_add_text(job->arena, organization, STR("id"), id);
+    if (store_read(reader, job->arena, STR("Organization"), id, &version, NULL) &&
+        version.method != STORE_METHOD_DELETED && store_body_text(job->arena, &version, &text, NULL) &&
+        json_read(job->arena, text, &tree, NULL)) {
+        (void)json_add_text(job->arena, organization, STR("name"), JSON_TEXT(job->arena, tree, "name"));
+    }
+}
+
+/* date, asOf, organization (who asked, or was asked for), organizations (whose records count): what every answer
+ * begins with. */
 static struct json *answer_head(const struct figures_job *job)
 {
+    const struct access_session *session = &call_of(job->request)->session;
     char now[INSTANT_BYTES];
     size_t len = instant_format(clock_now_ms(), job->set->offset_minutes, now);
     struct json *answer = json_new(job->arena, JSON_OBJECT);
     (void)json_add_text(job->arena, answer, STR("date"), job->date);
     (void)json_add_text(job->arena, answer, STR("asOf"), arena_dup(job->arena, (struct str){ now, len }));
-    if (job->scope.organization.at == NULL) {
+    struct store_reader *reader = NULL;
+    if (job->scope.organizations.at == NULL ||
+        !store_reader_begin(api_of(job->request)->store, &reader, NULL)) {
         return answer;
     }
-    struct json *organization = json_add(answer, STR("organization"), json_new(job->arena, JSON_OBJECT));
-    (void)json_add_text(job->arena, organization, STR("id"), job->scope.organization);
-    struct store_reader *reader = NULL;
-    struct store_version version = { 0 };
-    struct str text = STR_NONE;
-    struct json *tree = NULL;
-    if (store_reader_begin(api_of(job->request)->store, &reader, NULL)) {
-        if (store_read(reader, job->arena, STR("Organization"), job->scope.organization, &version, NULL) &&
-            version.method != STORE_METHOD_DELETED && store_body_text(job->arena, &version, &text, NULL) &&
-            json_read(job->arena, text, &tree, NULL)) {
-            (void)json_add_text(job->arena, organization, STR("name"), JSON_TEXT(job->arena, tree, "name"));
-        }
-        store_reader_end(reader);
+    add_organization(job, reader, job->asked.at == NULL ? session->tenant : job->asked,
+                     json_add(answer, STR("organization"), json_new(job->arena, JSON_OBJECT)));
+    struct json *counted = json_add(answer, STR("organizations"), json_new(job->arena, JSON_ARRAY));
+    struct str rest = job->scope.organizations;
+    struct str id = STR_NONE;
+    for (size_t i = 0; i < ORGANIZATIONS_NAMED_MAX && str_split_next(&rest, ' ', &id); i++) {
+        add_organization(job, reader, id, json_append(counted, json_new(job->arena, JSON_OBJECT)));
     }
+    store_reader_end(reader);
     return answer;
 }
 
@@ -306,33 +318,42 @@ static struct str word_of(const struct figures_job *job, const struct json *obje
                             english ? STR("en") : STR("zh"));
 }
 
-static void write_csv(const struct figures_job *job, const struct json *sections, struct buf *out)
+/* Unknown is empty, never 0. */
+static void add_number(struct buf *out, const struct json *value)
 {
+    buf_add(out, value != NULL && value->kind == JSON_NUMBER ? value->raw : STR(""));
+    buf_add_char(out, ',');
+}
+
+static void write_csv(const struct figures_job *job, const struct json *answer, struct buf *out)
+{
+    const struct json *sections = JSON_GET(answer, "sections");
+    struct str as_of = JSON_TEXT(job->arena, answer, "asOf");
     bool english = api_language(job->request) == OUTCOME_ENGLISH;
     buf_add(out, STR("\xef\xbb\xbf")); /* spreadsheets take the file for UTF-8 by it */
-    buf_add(out, english ? STR("date,section,indicator,value,unit,counted,rule\r\n")
-                         : STR("日期,章节,指标,数值,单位,计入数,口径\r\n"));
+    buf_add(out, english ? STR("date,section,indicator,value,previous day,unit,counted,rule,as of\r\n")
+                         : STR("日期,章节,指标,数值,前日,单位,计入数,口径,截至\r\n"));
     JSON_EACH(section, sections) {
         JSON_EACH(one, JSON_GET(section, "indicators")) {
-            const struct json *value = JSON_GET(one, "value");
             const struct json *counted = JSON_GET(one, "counted");
             add_cell(out, job->date, false);
             add_cell(out, word_of(job, section, "title"), false);
             add_cell(out, word_of(job, one, "name"), false);
-            buf_add(out, value != NULL && value->kind == JSON_NUMBER ? value->raw : STR(""));
-            buf_add_char(out, ',');
+            add_number(out, JSON_GET(one, "value"));
+            add_number(out, JSON_GET(one, "previous"));
             add_cell(out, word_of(job, one, "unit"), false);
             buf_add(out, counted == NULL ? STR("") : counted->raw);
             buf_add_char(out, ',');
-            add_cell(out, word_of(job, one, "rule"), true);
+            add_cell(out, word_of(job, one, "rule"), false);
+            add_cell(out, as_of, true);
         }
     }
 }
 
-static bool respond_csv(const struct figures_job *job, const struct json *sections, struct error *error)
+static bool respond_csv(const struct figures_job *job, const struct json *answer, struct error *error)
 {
     struct buf out = { .bytes_max = LIMIT_RESOURCE_BYTES };
-    write_csv(job, sections, &out);
+    write_csv(job, answer, &out);
     struct str text = out.failed ? STR_NONE : arena_dup(job->arena, buf_str(&out));
     buf_deinit(&out);
     if (text.at == NULL) {
@@ -363,7 +384,7 @@ static bool report(struct figures_job *job, struct error *error)
         return false;
     }
     if (str_equal(http_query_value(job->request, STR("format")), STR("csv"))) {
-        return respond_csv(job, sections, error);
+        return respond_csv(job, answer, error);
     }
     api_respond_json(job->request, 200, false, answer);
     return true;

@@ -1,6 +1,7 @@
 #include "fhir/outcome.h"
 
 #include "base/limits.h"
+#include "fhir/outcome_words.h"
 
 void outcome_add(struct outcome *outcome, struct outcome_issue issue)
 {
@@ -28,10 +29,12 @@ void outcome_add(struct outcome *outcome, struct outcome_issue issue)
 
 void outcome_add_error(struct outcome *outcome, const struct error *error)
 {
+    struct str text = arena_dup(outcome->arena, str_from_cstr(error->text));
     outcome_add(outcome, (struct outcome_issue){
                              .severity = OUTCOME_ERROR,
                              .code = error_issue_code(error->kind),
-                             .text = arena_dup(outcome->arena, str_from_cstr(error->text)),
+                             .text = text,
+                             .chinese = outcome_words_chinese(outcome->arena, error->kind, text),
                          });
 }
 
@@ -56,10 +59,13 @@ static struct json *issue_to_json(struct arena *arena, const struct outcome_issu
     struct json *object = json_new(arena, JSON_OBJECT);
     (void)json_add_text(arena, object, STR("severity"), str_from_cstr(severity_code(issue->severity)));
     (void)json_add_text(arena, object, STR("code"), str_from_cstr(issue->code));
-    bool chinese = language == OUTCOME_CHINESE && issue->chinese.len > 0;
-    struct str text = chinese ? issue->chinese : issue->text;
-    if (text.len > 0) {
-        (void)json_add_text(arena, object, STR("diagnostics"), text);
+    /* R4 2.28.5: details is what the person is told, in his language; diagnostics helps to find the cause. */
+    if (language == OUTCOME_CHINESE && issue->chinese.len > 0) {
+        struct json *details = json_add(object, STR("details"), json_new(arena, JSON_OBJECT));
+        (void)json_add_text(arena, details, STR("text"), issue->chinese);
+    }
+    if (issue->text.len > 0) {
+        (void)json_add_text(arena, object, STR("diagnostics"), issue->text);
     }
     if (issue->path.len > 0) {
         struct json *list = json_add(object, STR("expression"), json_new(arena, JSON_ARRAY));

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/str.h"
 #include "store/database.h"
 
 /* Values of one group of median or percentile, in the memory that the engine keeps for the aggregate. */
@@ -114,6 +115,22 @@ static void day_of(sqlite3_context *context, int count, sqlite3_value **values)
     sqlite3_result_int64(context, local_day(sqlite3_value_int64(values[0]), functions->offset_minutes));
 }
 
+/* Whether a text is one of a list with a blank between each two; an absent text is none. */
+static void one_of(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    const unsigned char *text = sqlite3_value_text(values[0]);
+    const unsigned char *listed = sqlite3_value_text(values[1]);
+    struct str wanted = { (const char *)text, text == NULL ? 0 : (size_t)sqlite3_value_bytes(values[0]) };
+    struct str rest = { (const char *)listed, listed == NULL ? 0 : (size_t)sqlite3_value_bytes(values[1]) };
+    struct str part = STR_NONE;
+    bool found = false;
+    while (!found && wanted.len > 0 && str_split_next(&rest, ' ', &part)) {
+        found = str_equal(part, wanted);
+    }
+    sqlite3_result_int(context, found ? 1 : 0);
+}
+
 /* The temporary SQL views of as-of figures compare with it (sql_run.c). */
 static void as_of_seq(sqlite3_context *context, int count, sqlite3_value **values)
 {
@@ -137,6 +154,7 @@ int database_functions_register(struct sqlite3 *engine, struct database_function
         { "ratio", 2, ratio, NULL, NULL },
         { "days_between", 2, days_between, NULL, NULL },
         { "local_day", 1, day_of, NULL, NULL },
+        { "one_of", 2, one_of, NULL, NULL },
         { "as_of_seq", 0, as_of_seq, NULL, NULL },
     };
     int code = SQLITE_OK;

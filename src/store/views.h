@@ -7,7 +7,7 @@
  * store_resource_name turns into Type and id: what a figure counted.
  *
  * The SQL may call: median(x), percentile(x, p), ratio(a, b) (NULL when b is 0), days_between(from_ms, to_ms),
- * local_day(ms). It can read views and nothing else; it is stopped at a time limit. */
+ * local_day(ms), one_of(x, list with blanks). It can read views and nothing else; it is stopped at a time limit. */
 #ifndef SHANHAI_STORE_VIEWS_H
 #define SHANHAI_STORE_VIEWS_H
 

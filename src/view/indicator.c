@@ -27,6 +27,31 @@ static struct str statement_of(struct arena *arena, const struct json *value)
     return text;
 }
 
+static bool is_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+}
+
+/* In indicator SQL `x = :org` reads: x is one of the organisations that were asked for. The engines know no list as a
+ * parameter, so the comparison becomes a call of one_of. */
+static struct str with_organizations(struct arena *arena, struct str sql)
+{
+    const struct str compared = STR(" = :org");
+    struct str made = STR("");
+    struct str rest = sql;
+    for (size_t at = str_find(rest, compared); at < rest.len; at = str_find(rest, compared)) {
+        size_t name = at;
+        while (name > 0 && is_name(rest.at[name - 1])) {
+            name--;
+        }
+        made = arena_concat(arena, made, str_slice(rest, 0, name));
+        made = arena_concat(arena, made,
+                            arena_printf(arena, "one_of(%.*s, :org)", STR_FMT(str_slice(rest, name, at))));
+        rest = str_skip(rest, at + compared.len);
+    }
+    return sql.at == NULL ? sql : arena_concat(arena, made, rest);
+}
+
 static bool check_sql(struct indicator_set *set, struct str code, struct str sql, struct error *error)
 {
     struct error cause = { 0 };
@@ -59,8 +84,8 @@ bool indicator_set_add(struct indicator_set *set, struct str text, struct error 
         .unit_en = member_of(set->arena, root, "unit", "en"),
         .rule_zh = member_of(set->arena, root, "rule", "zh"),
         .rule_en = member_of(set->arena, root, "rule", "en"),
-        .sql = statement_of(set->arena, JSON_GET(root, "sql")),
-        .drill_sql = statement_of(set->arena, JSON_GET(root, "drill")),
+        .sql = with_organizations(set->arena, statement_of(set->arena, JSON_GET(root, "sql"))),
+        .drill_sql = with_organizations(set->arena, statement_of(set->arena, JSON_GET(root, "drill"))),
         .decimals = (unsigned)decimals,
     };
     bool whole = made->code.at != NULL && made->name_zh.at != NULL && made->name_en.at != NULL &&
@@ -108,7 +133,7 @@ static bool run_sql(const struct indicator_set *set, struct arena *arena, struct
 {
     int64_t start_ms = scope->day * MS_PER_DAY - (int64_t)set->offset_minutes * 60000;
     const struct store_sql_parameter parameters[] = {
-        { "org", store_text(scope->organization) },
+        { "org", store_text(scope->organizations) },
         { "start", store_integer(start_ms) },
         { "end", store_integer(start_ms + MS_PER_DAY) },
     };

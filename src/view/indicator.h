@@ -36,11 +36,11 @@ bool indicator_set_add(struct indicator_set *set, struct str text, struct error 
 /* definitions/reports: {"code","title","sections":[{"title","indicators":[code …]}]}; every code must be known. */
 bool indicator_set_add_report(struct indicator_set *set, struct str text, struct error *error) MUST_CHECK;
 
-/* A day and a hospital. */
+/* A day, and whose figures. */
 struct indicator_scope {
-    int64_t day;             /* local day number: from 00:00 to 24:00 */
-    struct str organization; /* Organization id; absent = all that the caller may ask for */
-    uint64_t as_of_seq;      /* 0 = as known now */
+    int64_t day;              /* local day number: from 00:00 to 24:00 */
+    struct str organizations; /* Organization ids with a blank between each two; absent = all there are */
+    uint64_t as_of_seq;       /* 0 = as known now */
 };
 
 struct indicator_value {

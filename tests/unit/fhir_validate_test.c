@@ -254,6 +254,31 @@ static void an_outcome_tells_an_error(void **state)
                                "\"code\":\"not-found\",\"diagnostics\":\"no such thing\"}]}"));
 }
 
+static struct str told_in_chinese(enum error_kind kind, const char *english)
+{
+    struct error error = { 0 };
+    (void)FAIL(&error, kind, "%s", english);
+    const struct json *outcome = outcome_of_error(&arena, &error, OUTCOME_CHINESE);
+    const struct json *issue = JSON_GET(outcome, "issue")->first;
+    assert_true(str_equal_cstr(JSON_TEXT(&arena, issue, "diagnostics"), english));
+    return JSON_TEXT(&arena, JSON_GET(issue, "details"), "text");
+}
+
+static void an_outcome_tells_an_error_in_chinese(void **state)
+{
+    (void)state;
+    assert_true(str_equal_cstr(told_in_chinese(ERROR_METHOD, "this method is not offered at this address"),
+                               "这个地址不支持此操作方式"));
+    assert_true(str_equal_cstr(told_in_chinese(ERROR_INPUT, "the only overlay is mask"),
+                               "叠加层只有测量范围（mask）"));
+    assert_true(str_equal_cstr(told_in_chinese(ERROR_FORBIDDEN, "the role expert lacks the right 'reports'"),
+                               "当前岗位没有这项权限"));
+    /* what has no sentence of its own: the kind, and the text behind it */
+    assert_true(str_equal_cstr(told_in_chinese(ERROR_INPUT, "the only overlay is red"),
+                               "请求的内容有误：the only overlay is red"));
+    assert_true(str_equal_cstr(told_in_chinese(ERROR_FULL, ""), "服务器存储已满"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +290,7 @@ int main(void)
         cmocka_unit_test(lists_all_issues_up_to_the_limit),
         cmocka_unit_test(refuses_another_type_than_the_route),
         cmocka_unit_test(an_outcome_tells_an_error),
+        cmocka_unit_test(an_outcome_tells_an_error_in_chinese),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
