@@ -5,11 +5,11 @@ import type { Role } from './session';
 
 export const CONSULT_STATES = [
   'draft', 'submitted', 'returned', 'allocated', 'offered', 'unanswered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted',
-  'signed', 'delivered', 'decided', 'feedback-due', 'closed', 'declined', 'cancelled',
+  'signed', 'delivered', 'decided', 'feedback-due', 'closed', 'day-30-due', 'declined', 'cancelled',
 ] as const;
 export type ConsultState = (typeof CONSULT_STATES)[number];
 
-const ENDED: ConsultState[] = ['closed', 'declined', 'cancelled'];
+const ENDED: ConsultState[] = ['closed', 'day-30-due', 'declined', 'cancelled'];
 const UNANSWERED: ConsultState[] = [
   'submitted', 'allocated', 'offered', 'unanswered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted',
 ];
@@ -31,7 +31,7 @@ const TABS: Record<Role, Tab[]> = {
     { key: 'waiting', states: [...UNANSWERED, 'signed'] },
     { key: 'returned', states: ['returned'] },
     { key: 'drafts', states: ['draft'] },
-    { key: 'to-feed-back', states: ['decided', 'feedback-due'] },
+    { key: 'to-feed-back', states: ['decided', 'feedback-due', 'day-30-due'] },
     archived,
   ],
   expert: [
@@ -66,7 +66,7 @@ type Tone = 'wait' | 'run' | 'act' | 'done' | 'off';
 const TONES: Record<ConsultState, Tone> = {
   draft: 'off', submitted: 'wait', returned: 'act', allocated: 'wait', offered: 'wait', unanswered: 'act', accepted: 'run', scheduled: 'run',
   answering: 'run', 'in-session': 'run', drafted: 'act', signed: 'done', delivered: 'done', decided: 'done',
-  'feedback-due': 'act', closed: 'off', declined: 'off', cancelled: 'off',
+  'feedback-due': 'act', 'day-30-due': 'act', closed: 'off', declined: 'off', cancelled: 'off',
 };
 export const toneOf = (state: string): Tone => TONES[state as ConsultState] ?? 'off';
 
@@ -74,7 +74,8 @@ export const toneOf = (state: string): Tone => TONES[state as ConsultState] ?? '
 export function primaryActionOf(role: Role, state: string): string | undefined {
   const actions: Partial<Record<Role, Partial<Record<ConsultState, string>>>> = {
     'county-doctor': { draft: 'fill', returned: 'fill', scheduled: 'enter', 'in-session': 'enter', delivered: 'decide',
-      decided: 'feed-back', 'feedback-due': 'feed-back' },
+      decided: 'feed-back', 'feedback-due': 'feed-back',
+      'day-30-due': 'feed-back' },
     expert: { offered: 'answer-offer', accepted: 'read', scheduled: 'enter', answering: 'write', 'in-session': 'write', drafted: 'sign' },
     'consult-coordinator': { submitted: 'review', allocated: 'offer', unanswered: 'offer', accepted: 'schedule', signed: 'deliver' },
     radiologist: { submitted: 'judge' },
@@ -103,7 +104,7 @@ export const STATIONS = ['submitted', 'allocated', 'accepted', 'in-session', 'si
 export function stationIndex(state: string): number {
   const at: Record<string, number> = {
     draft: -1, returned: -1, submitted: 0, allocated: 1, offered: 1, unanswered: 1, accepted: 2, scheduled: 2, answering: 3, 'in-session': 3,
-    drafted: 3, signed: 4, delivered: 5, decided: 6, 'feedback-due': 6, closed: 7, declined: -1, cancelled: -1,
+    drafted: 3, signed: 4, delivered: 5, decided: 6, 'feedback-due': 6, closed: 7, 'day-30-due': 7, declined: -1, cancelled: -1,
   };
   return at[state] ?? -1;
 }

@@ -11,7 +11,7 @@ import { useTakeTransition, useTransitions, type Transition } from './transition
 
 /** Steps that are taken inside a tab of the consult room, where their text is written. */
 export const STEPS_OF_TABS: Record<string, string> = {
-  'sign-opinion': 'opinion', dissent: 'joint', sign: 'joint', decide: 'decision', feedback: 'feedback', addendum: 'joint',
+  'sign-opinion': 'opinion', dissent: 'joint', sign: 'joint', decide: 'decision', feedback: 'feedback', 'feedback-30': 'feedback', addendum: 'joint',
   'record-verbal': 'opinion', 'confirm-verbal': 'opinion', 'write-up-verbal': 'opinion',
 };
 

@@ -33,6 +33,7 @@ function firstTab(role: Role, consult: Consult): string {
   if (state === 'drafted' || state === 'signed') return 'joint';
   if (state === 'delivered') return role === 'county-doctor' ? 'decision' : 'joint';
   if (state === 'decided' || state === 'feedback-due') return role === 'county-doctor' ? 'feedback' : 'decision';
+  if (state === 'day-30-due') return 'feedback';
   if (state === 'closed') return 'joint';
   return consult.studies.length > 0 ? 'measurement' : 'discussion';
 }
