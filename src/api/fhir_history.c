@@ -1,5 +1,6 @@
-/* History of an instance, a type, the system (R4 3.1.0.9), newest first. What the session may not see is left out:
- * a page may hold less than _count although more follow. In the pool. */
+/* History of an instance, a type, the system (R4 3.1.0.9), newest first. What the session may not see is left out before
+ * the page is cut, so that a page holds _count versions while there are any. A page that would have to look at more
+ * than LIMIT_HISTORY_CANDIDATES ends early, with a link to go on. In the pool. */
 #include "api/call.h"
 #include "api/handlers.h"
 #include "base/clock.h"
@@ -9,7 +10,22 @@
 #include "fhir/search_query.h"
 #include "http/query.h"
 
-enum { HISTORY_COUNT_DEFAULT = 50 };
+enum { HISTORY_COUNT_DEFAULT = 50, HISTORY_CHUNK = 200 };
+
+struct history_asked {
+    struct store_history history; /* count is that of the page */
+    bool has_at;
+    int64_t at_from_ms; /* _at: versions that were current at some moment of this span */
+    int64_t at_to_ms;
+};
+
+/* A page of what may be seen. */
+struct history_page {
+    struct store_version *versions;
+    size_t count;
+    bool more;
+    uint64_t next_seq;
+};
 
 static bool read_number(const struct http_request *request, struct str name, uint64_t max, uint64_t *value,
                         struct error *error)
@@ -19,7 +35,7 @@ static bool read_number(const struct http_request *request, struct str name, uin
            FAIL(error, ERROR_INPUT, "%.*s must be a number", STR_FMT(name));
 }
 
-static bool read_asked(struct http_request *request, struct store_history *history, struct error *error)
+static bool check_names(const struct http_request *request, struct error *error)
 {
     static const char *const known[] = { "_count", "_since", "_at", "_cursor", "_format", "_pretty" };
     for (size_t i = 0; i < request->pairs_count; i++) {
@@ -32,24 +48,29 @@ static bool read_asked(struct http_request *request, struct store_history *histo
                         STR_FMT(str_slice(request->pairs[i].name, 0, 60)));
         }
     }
+    return true;
+}
+
+static bool read_asked(struct http_request *request, struct history_asked *asked, struct error *error)
+{
     uint64_t count = HISTORY_COUNT_DEFAULT;
     struct date_span span = { 0 };
     int offset = api_of(request)->offset_minutes;
+    struct store_history *history = &asked->history;
     struct str since = http_query_value(request, STR("_since"));
     struct str at = http_query_value(request, STR("_at"));
-    if (!read_number(request, STR("_count"), UINT64_MAX, &count, error) ||
+    if (!check_names(request, error) || !read_number(request, STR("_count"), UINT64_MAX, &count, error) ||
         !read_number(request, STR("_cursor"), UINT64_MAX, &history->before_seq, error) ||
         (since.at != NULL && !date_parse(since, offset, &span, error))) {
         return false;
     }
     history->since_ms = span.from_ms;
-    if (at.at != NULL) {
-        if (!date_parse(at, offset, &span, error)) {
-            return false;
-        }
-        history->since_ms = span.from_ms;
-        history->until_ms = span.to_ms;
+    if (at.at != NULL && !date_parse(at, offset, &span, error)) {
+        return false;
     }
+    asked->has_at = at.at != NULL;
+    asked->at_from_ms = span.from_ms;
+    asked->at_to_ms = span.to_ms;
     history->count = count == 0 || count > LIMIT_SEARCH_COUNT ? LIMIT_SEARCH_COUNT : (size_t)count;
     return true;
 }
@@ -84,25 +105,97 @@ static bool add_version(const struct api_look *look, const struct store_version 
     return true;
 }
 
-static bool add_page(const struct api_look *look, const struct store_page *page, struct buf *out,
-                     size_t *shown, struct error *error)
+/* ---- the page ---- */
+
+/* Whether a version was current in the span: the one after it came later than its begin. */
+static bool was_current(const struct store_version *version, uint64_t seq_before_span)
 {
-    for (size_t i = 0; i < page->count; i++) {
-        bool may = false;
-        if (!api_may_see(look, &page->versions[i], &may, error)) {
+    return version->ended_seq == 0 || version->ended_seq > seq_before_span;
+}
+
+static bool take_chunk(const struct api_look *look, const struct store_page *chunk, size_t wanted,
+                       uint64_t seq_before_span, struct history_page *page, struct error *error)
+{
+    for (size_t i = 0; i < chunk->count && page->count <= wanted; i++) {
+        bool may = was_current(&chunk->versions[i], seq_before_span);
+        if (may && !api_may_see(look, &chunk->versions[i], &may, error)) {
             return false;
         }
         if (may) {
-            (*shown)++;
-            if (!add_version(look, &page->versions[i], out, error)) {
-                return false;
-            }
+            page->versions[page->count++] = chunk->versions[i];
         }
     }
     return true;
 }
 
-static void add_history_links(struct http_request *request, const struct store_page *page, struct buf *out)
+/* One version more than the page is looked for: only then is there a next one. */
+static bool find_page(const struct api_look *look, const struct history_asked *asked,
+                      struct history_page *page, struct error *error)
+{
+    struct store_history walk = asked->history;
+    uint64_t seq_before_span = 0;
+    uint64_t seq_to = 0;
+    size_t wanted = asked->history.count;
+    bool more = true;
+    walk.without_bodies = true;
+    page->versions = ARENA_ARRAY(look->arena, struct store_version, wanted + 1);
+    if (page->versions == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    if (asked->has_at) {
+        if (!store_seq_before(look->reader, asked->at_from_ms, &seq_before_span, error) ||
+            !store_seq_before(look->reader, asked->at_to_ms, &seq_to, error)) {
+            return false;
+        }
+        bool first = walk.before_seq == 0 || walk.before_seq > seq_to + 1;
+        walk.before_seq = first ? seq_to + 1 : walk.before_seq;
+    }
+    walk.count = wanted + 1 > HISTORY_CHUNK ? HISTORY_CHUNK : wanted + 1;
+    for (size_t looked = 0; more && page->count <= wanted;) {
+        struct store_page chunk = { 0 };
+        if (looked >= LIMIT_HISTORY_CANDIDATES) {
+            page->more = true;
+            page->next_seq = walk.before_seq;
+            return true;
+        }
+        if (!store_read_history(look->reader, look->arena, &walk, &chunk, error) ||
+            !take_chunk(look, &chunk, wanted, seq_before_span, page, error)) {
+            return false;
+        }
+        looked += chunk.count;
+        more = chunk.more;
+        walk.before_seq = chunk.next_seq;
+        walk.count = HISTORY_CHUNK;
+    }
+    page->more = page->count > wanted;
+    page->count = page->more ? wanted : page->count;
+    page->next_seq = page->count > 0 ? page->versions[page->count - 1].seq : 0;
+    return true;
+}
+
+static bool add_page(const struct api_look *look, const struct history_page *page, struct buf *out,
+                     struct error *error)
+{
+    uint64_t *seqs = ARENA_ARRAY(look->arena, uint64_t, page->count + 1);
+    struct store_version *whole = ARENA_ARRAY(look->arena, struct store_version, page->count + 1);
+    if (seqs == NULL || whole == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    for (size_t i = 0; i < page->count; i++) {
+        seqs[i] = page->versions[i].seq;
+    }
+    if (page->count > 0 && !store_read_seqs(look->reader, look->arena, seqs, page->count, whole, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < page->count; i++) {
+        if (!add_version(look, &whole[i], out, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void add_history_links(struct http_request *request, const struct history_page *page, struct buf *out)
 {
     struct str path =
         str_starts_with(request->path, STR("/fhir")) ? str_skip(request->path, 5) : request->path;
@@ -131,32 +224,35 @@ static void add_history_links(struct http_request *request, const struct store_p
     buf_add(out, STR("}],"));
 }
 
-static bool write_history(struct api_look *look, const struct store_history *history, struct buf *out,
+static bool write_history(struct api_look *look, const struct history_asked *asked, struct buf *out,
                           struct error *error)
 {
-    struct store_page page = { 0 };
+    struct history_page page = { 0 };
+    const struct store_history *history = &asked->history;
     char id[UUID_TEXT_BYTES];
-    size_t shown = 0;
-    if (!store_read_history(look->reader, look->arena, history, &page, error) ||
-        !uuid_v7(clock_now_ms(), id, error)) {
+    if (!find_page(look, asked, &page, error) || !uuid_v7(clock_now_ms(), id, error)) {
         return false;
+    }
+    bool first = history->before_seq == 0;
+    /* An instance of which nothing may be seen is not there. */
+    if (page.count == 0 && history->id.at != NULL && first && history->since_ms == 0 && !asked->has_at) {
+        return FAIL(error, ERROR_NOT_FOUND, "there is no resource with that id");
     }
     buf_printf(out, "{\"resourceType\":\"Bundle\",\"id\":\"%s\",\"type\":\"history\",", id);
+    if (first && !page.more) {
+        buf_printf(out, "\"total\":%zu,", page.count);
+    }
     add_history_links(look->request, &page, out);
     buf_add(out, STR("\"entry\":["));
-    if (!add_page(look, &page, out, &shown, error)) {
+    if (!add_page(look, &page, out, error)) {
         return false;
     }
-    if (shown > 0) {
+    if (page.count > 0) {
         out->len--;
         buf_add(out, STR("]}"));
     } else {
         out->len -= sizeof ",\"entry\":[" - 1;
         buf_add_char(out, '}');
-    }
-    /* An instance of which nothing may be seen is not there. */
-    if (shown == 0 && history->id.at != NULL && history->before_seq == 0 && history->since_ms == 0) {
-        return FAIL(error, ERROR_NOT_FOUND, "there is no resource with that id");
     }
     return !out->failed || FAIL(error, ERROR_TOO_LARGE, "the page is too large: ask for less by _count");
 }
@@ -165,14 +261,14 @@ enum http_verdict fhir_history(struct http_request *request)
 {
     struct error error = { 0 };
     struct api_call *call = call_of(request);
-    struct store_history history = { .type = http_parameter(request, STR("type")),
-                                     .id = http_parameter(request, STR("id")) };
+    struct history_asked asked = { .history = { .type = http_parameter(request, STR("type")),
+                                                .id = http_parameter(request, STR("id")) } };
     struct store_reader *reader = NULL;
-    struct api_read read = { .act = { .interaction = ACCESS_HISTORY, .type = history.type },
-                             .type = history.type,
-                             .id = history.id };
+    struct api_read read = { .act = { .interaction = ACCESS_HISTORY, .type = asked.history.type },
+                             .type = asked.history.type,
+                             .id = asked.history.id };
     struct buf out = { .bytes_max = LIMIT_BUNDLE_BYTES * 4u };
-    if (!read_asked(request, &history, &error) ||
+    if (!read_asked(request, &asked, &error) ||
         !store_reader_begin(api_of(request)->store, &reader, &error)) {
         return api_fail(request, &error);
     }
@@ -181,7 +277,7 @@ enum http_verdict fhir_history(struct http_request *request)
                              .session = &call->session,
                              .arena = &request->arena,
                              .interaction = ACCESS_HISTORY };
-    bool ok = write_history(&look, &history, &out, &error);
+    bool ok = write_history(&look, &asked, &out, &error);
     store_reader_end(reader);
     if (!ok || !api_audit_read(request, &call->session, &read, &error)) {
         buf_deinit(&out);
