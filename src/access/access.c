@@ -350,7 +350,11 @@ bool access_masks_type(const struct access_session *session, struct str type)
 bool access_parameter_allowed(const struct access_session *session, struct str type, struct str name,
                               struct error *error)
 {
-    const struct policy_mask *mask = mask_of(session, type);
+    /* Over all types only common parameters are known; _text and its like would look into the masked ones too. */
+    const struct policy_role *role = session->actor->role;
+    const struct policy_mask *mask = type.len > 0            ? mask_of(session, type)
+                                     : role->masks_count > 0 ? role->masks
+                                                             : NULL;
     bool refused = mask != NULL && (str_equal(name, STR("_text")) || str_equal(name, STR("_content")) ||
                                     str_equal(name, STR("_filter")) || str_equal(name, STR("_query")));
     for (size_t i = 0; mask != NULL && i < mask->parameters_count && !refused; i++) {

@@ -13,9 +13,9 @@ enum {
 struct compiled_parameter {
     const struct fhirpath *path;
     struct parameter_numbers numbers;
-    const struct fhirpath *first; /* composite: its two components */
-    const struct fhirpath *second;
-    struct parameter_numbers second_numbers;
+    const struct fhirpath *components[INDEX_COMPONENTS_MAX]; /* composite; the first is a token */
+    struct parameter_numbers component_numbers[INDEX_COMPONENTS_MAX];
+    size_t components_count;
 };
 
 struct compiled_type {
@@ -74,9 +74,14 @@ void fhir_index_destroy(struct fhir_index *index)
 
 /* ---- compiling ---- */
 
-static struct parameter_numbers numbers_of(struct str type, struct str code, enum model_search_kind kind)
+static struct parameter_numbers numbers_of(struct str type, const struct model_search_parameter *parameter)
 {
-    struct parameter_numbers numbers = { .kind = kind, .own = hash_parameter(type, code) };
+    enum model_search_kind kind = parameter->kind;
+    struct str code = parameter->code;
+    struct parameter_numbers numbers = { .kind = kind,
+                                         .own = hash_parameter(type, code),
+                                         .valueless = index_parameter_with(type, code, STR("missing")),
+                                         .targets = parameter->targets };
     if (kind == MODEL_SEARCH_REFERENCE) {
         numbers.identifier = index_parameter_with(type, code, STR("identifier"));
     } else if (kind == MODEL_SEARCH_TOKEN) {
@@ -92,8 +97,7 @@ static bool is_indexed(struct arena *arena, const struct model_search_parameter 
     size_t count = index_aliases(arena, parameter->type, parameter->code, aliases);
     return parameter->expression.len > 0 && parameter->kind != MODEL_SEARCH_SPECIAL && count == 1 &&
            str_equal(parameter->code, aliases[0]) && !str_equal(parameter->code, STR("_id")) &&
-           !str_equal(parameter->code, STR("_lastUpdated")) &&
-           (parameter->kind != MODEL_SEARCH_COMPOSITE || parameter->components_count == 2);
+           !str_equal(parameter->code, STR("_lastUpdated"));
 }
 
 /* Code-value-date of the standard says DateTime, which is no type. */
@@ -112,21 +116,26 @@ static bool compile_parameter(struct arena *arena, struct str type,
                               const struct model_search_parameter *parameter,
                               struct compiled_parameter *compiled, struct error *error)
 {
-    compiled->numbers = numbers_of(type, parameter->code, parameter->kind);
+    compiled->numbers = numbers_of(type, parameter);
     compiled->path = compile(arena, parameter->expression, error);
     if (parameter->kind != MODEL_SEARCH_COMPOSITE || compiled->path == NULL) {
         return compiled->path != NULL;
     }
-    const struct model_search_parameter *second = model_search_find(type, parameter->components[1].code);
-    if (second == NULL) {
-        return FAIL(error, ERROR_INTERNAL, "a component of %.*s.%.*s is no search parameter", STR_FMT(type),
-                    STR_FMT(parameter->code));
+    for (size_t i = 0; i < parameter->components_count && i < INDEX_COMPONENTS_MAX; i++) {
+        const struct model_search_parameter *component =
+            model_search_find(type, parameter->components[i].code);
+        if (component == NULL) {
+            return FAIL(error, ERROR_INTERNAL, "a component of %.*s.%.*s is no search parameter",
+                        STR_FMT(type), STR_FMT(parameter->code));
+        }
+        compiled->component_numbers[i] = (struct parameter_numbers){ .kind = component->kind };
+        compiled->components[i] = compile(arena, parameter->components[i].expression, error);
+        if (compiled->components[i] == NULL) {
+            return false;
+        }
+        compiled->components_count++;
     }
-    compiled->second_numbers = (struct parameter_numbers){ .kind = second->kind };
-    compiled->first = compile(arena, parameter->components[0].expression, error);
-    compiled->second =
-        compiled->first == NULL ? NULL : compile(arena, parameter->components[1].expression, error);
-    return compiled->second != NULL;
+    return true;
 }
 
 /* The type's own parameters and those of Resource and DomainResource. Under compile_lock. */
@@ -205,34 +214,54 @@ static const struct compiled_type *type_get(struct fhir_index *index, struct str
 
 /* ---- rows ---- */
 
-/* R4 3.1.1.4.13: the values of one repetition belong together. */
+/* The rows of the components after the first under numbers made of the composite, a key of the first and, where there
+ * are three, the repetition's position: so only the values of one repetition meet (R4 3.1.1.4.13). */
+static void index_components(struct row_builder *builder, const struct compiled_parameter *parameter,
+                             const struct fhirpath_collection *values, uint64_t key, size_t position)
+{
+    for (size_t c = 1; c < parameter->components_count; c++) {
+        struct parameter_numbers numbers = parameter->component_numbers[c];
+        numbers.own = index_composite_parameter(parameter->numbers.own, key);
+        if (parameter->components_count > 2) {
+            numbers.own = index_composite_part(numbers.own, c, position);
+        }
+        for (size_t j = 0; j < values[c].count; j++) {
+            index_value(builder, &numbers, &values[c].items[j]);
+        }
+    }
+}
+
 static bool index_composite(struct row_builder *builder, const struct compiled_parameter *parameter,
                             struct fhirpath_context *context, const struct fhirpath_item *item,
-                            struct error *error)
+                            size_t position, struct error *error)
 {
-    struct fhirpath_collection firsts = { 0 };
-    struct fhirpath_collection seconds = { 0 };
-    if (!fhirpath_evaluate(parameter->second, context, item, &seconds, error)) {
-        return false;
+    struct fhirpath_collection values[INDEX_COMPONENTS_MAX] = { { 0 } };
+    for (size_t c = parameter->components_count; c-- > 0;) { /* the last is the one that is missing most */
+        if (!fhirpath_evaluate(parameter->components[c], context, item, &values[c], error)) {
+            return false;
+        }
+        if (values[c].count == 0) {
+            return true;
+        }
     }
-    if (seconds.count == 0) {
-        return true;
-    }
-    if (!fhirpath_evaluate(parameter->first, context, item, &firsts, error)) {
-        return false;
-    }
-    for (size_t i = 0; i < firsts.count; i++) {
+    for (size_t i = 0; i < values[0].count; i++) {
         uint64_t keys[COMPONENT_KEYS_MAX];
-        size_t count = index_component_keys(builder, &firsts.items[i], keys, COMPONENT_KEYS_MAX);
+        size_t count = index_component_keys(builder, &values[0].items[i], keys, COMPONENT_KEYS_MAX);
         for (size_t k = 0; k < count; k++) {
-            struct parameter_numbers numbers = parameter->second_numbers;
-            numbers.own = index_composite_parameter(parameter->numbers.own, keys[k]);
-            for (size_t j = 0; j < seconds.count; j++) {
-                index_value(builder, &numbers, &seconds.items[j]);
-            }
+            index_components(builder, parameter, values, keys[k], position);
         }
     }
     return true;
+}
+
+static bool has_row(const struct row_builder *builder, uint32_t parameter)
+{
+    for (size_t i = builder->section; i < builder->count; i++) {
+        if (builder->rows[i].parameter == parameter) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool index_parameter(struct row_builder *builder, const struct compiled_parameter *parameter,
@@ -247,9 +276,14 @@ static bool index_parameter(struct row_builder *builder, const struct compiled_p
     for (size_t i = 0; i < values.count; i++) {
         if (parameter->numbers.kind != MODEL_SEARCH_COMPOSITE) {
             index_value(builder, &parameter->numbers, &values.items[i]);
-        } else if (!index_composite(builder, parameter, context, &values.items[i], error)) {
+        } else if (!index_composite(builder, parameter, context, &values.items[i], i, error)) {
             return false;
         }
+    }
+    if (values.count > 0 && parameter->numbers.kind != MODEL_SEARCH_COMPOSITE &&
+        !has_row(builder, parameter->numbers.own)) {
+        rows_add(builder, (struct index_row){
+                              .kind = INDEX_KEY, .parameter = parameter->numbers.valueless, .key = 1 });
     }
     return true;
 }

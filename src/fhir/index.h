@@ -99,6 +99,10 @@ size_t index_aliases(struct arena *arena, struct str type, struct str code,
                      struct str aliases[INDEX_ALIASES_MAX]);
 /* Number of a composite's rows for one key of its first component. */
 uint32_t index_composite_parameter(uint32_t parameter, uint64_t key);
+/* Of a composite of three, further: of its second or third component (1, 2) in a repetition. A question asks the first
+ * INDEX_REPETITIONS_MAX repetitions. */
+enum { INDEX_COMPONENTS_MAX = 3, INDEX_REPETITIONS_MAX = 16 };
+uint32_t index_composite_part(uint32_t parameter, size_t component, size_t repetition);
 /* Normalised text for INDEX_TEXT; STR_NONE when the arena is used up. */
 struct str index_normalise(struct arena *arena, struct str text);
 /* The row's text of a string: its normal form, cut at INDEX_STRING_BYTES, and unless that is the string itself a mark

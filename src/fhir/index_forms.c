@@ -76,6 +76,11 @@ uint32_t index_composite_parameter(uint32_t parameter, uint64_t key)
     return number == 0 ? 1 : number;
 }
 
+uint32_t index_composite_part(uint32_t parameter, size_t component, size_t repetition)
+{
+    return index_composite_parameter(parameter, (uint64_t)repetition << 8 | component);
+}
+
 size_t index_aliases(struct arena *arena, struct str type, struct str code,
                      struct str aliases[INDEX_ALIASES_MAX])
 {

@@ -28,6 +28,8 @@ struct parameter_numbers {
     uint32_t own;
     uint32_t identifier; /* reference */
     uint32_t of_type;    /* token */
+    uint32_t valueless;  /* a value is there that gives no row to ask for (:missing) */
+    struct str targets;  /* reference: types, blank-separated; empty: any */
 };
 
 void rows_add(struct row_builder *builder, struct index_row row);

@@ -159,6 +159,16 @@ static void add_canonical(struct row_builder *builder, uint32_t parameter, struc
     }
 }
 
+static bool is_target(struct str targets, struct str type)
+{
+    struct str target = STR_NONE;
+    bool found = targets.len == 0 || str_equal(targets, STR("Resource"));
+    while (!found && str_split_next(&targets, ' ', &target)) {
+        found = str_equal(target, type);
+    }
+    return found;
+}
+
 static void index_reference(struct row_builder *builder, const struct parameter_numbers *numbers,
                             const struct fhirpath_item *item, struct str type)
 {
@@ -180,9 +190,9 @@ static void index_reference(struct row_builder *builder, const struct parameter_
         }
     } else if (JSON_GET(value, "resourceType") != NULL) { /* Bundle.entry[0].resource */
         struct str id = JSON_TEXT(builder->arena, value, "id");
-        if (id.len > 0) {
-            add_reference(builder, numbers->own,
-                          hash_resource_key(JSON_TEXT(builder->arena, value, "resourceType"), id), id);
+        struct str own = JSON_TEXT(builder->arena, value, "resourceType");
+        if (id.len > 0 && is_target(numbers->targets, own)) {
+            add_reference(builder, numbers->own, hash_resource_key(own, id), id);
         }
     }
 }

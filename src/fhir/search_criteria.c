@@ -170,37 +170,30 @@ static bool values_parse(struct search_parse *parse, const struct search_target 
     return true;
 }
 
-static bool missing_parse(const struct search_target *target, struct str text,
-                          struct search_criteria *criteria, struct error *error)
+static bool is_offered(const struct model_search_parameter *parameter)
 {
-    bool missing = str_equal(text, STR("true"));
-    if (!missing && !str_equal(text, STR("false"))) {
-        return FAIL(error, ERROR_INPUT, "the value of '%.*s' must be true or false", STR_FMT(target->name));
-    }
-    criteria->kind = SEARCH_MISSING;
-    criteria->negated = !missing;
-    return true;
+    return parameter->expression.len > 0 && parameter->kind != MODEL_SEARCH_SPECIAL;
 }
 
-/* A search over several types asks for the parameter under each type's number. */
+/* A search over all types asks for the parameter under each type's number. */
 static bool values_of_types(struct search_parse *parse, const struct search_pair *pair,
                             const struct search_name *name, struct search_values *list, struct error *error)
 {
-    const struct search_query *query = parse->query;
-    size_t all_count = 0;
-    const struct model_type *const *all = model_resources(&all_count);
-    size_t count = query->types_count > 0 ? query->types_count : all_count;
+    size_t count = 0;
+    const struct model_type *const *all = model_resources(&count);
     for (size_t i = 0; i < count; i++) {
-        struct str type = query->types_count > 0 ? query->types[i] : all[i]->name;
-        struct search_target target = { .name = pair->name, .type = type, .modifier = name->modifier };
-        target.parameter = model_search_find(type, name->code);
+        struct search_target target = { .name = pair->name,
+                                        .type = all[i]->name,
+                                        .modifier = name->modifier };
+        target.parameter = model_search_find(target.type, name->code);
         if (target.parameter == NULL) {
-            return unknown_parameter(parse, type, name->code, error);
+            return unknown_parameter(parse, target.type, name->code, error);
         }
-        if (str_equal(name->modifier, STR("missing")) || !check_modifier(parse, &target, error)) {
-            return not_offered(parse, pair->name, error);
+        if (!is_offered(target.parameter)) {
+            return not_offered(parse, name->code, error);
         }
-        if (!values_parse(parse, &target, pair->value, list, error)) {
+        if (!check_modifier(parse, &target, error) ||
+            !values_parse(parse, &target, pair->value, list, error)) {
             return false;
         }
     }
@@ -226,12 +219,6 @@ static bool values_of_aliases(struct search_parse *parse, const struct search_ta
     return true;
 }
 
-static bool is_offered(const struct model_search_parameter *parameter)
-{
-    return parameter->expression.len > 0 && parameter->kind != MODEL_SEARCH_SPECIAL &&
-           (parameter->kind != MODEL_SEARCH_COMPOSITE || parameter->components_count == 2);
-}
-
 static bool plain_parse(struct search_parse *parse, const struct search_pair *pair,
                         const struct search_name *name, struct search_criteria *criteria, struct error *error)
 {
@@ -239,6 +226,10 @@ static bool plain_parse(struct search_parse *parse, const struct search_pair *pa
     struct search_target target = { .name = pair->name, .type = criteria->type, .modifier = name->modifier };
     criteria->kind = SEARCH_VALUES;
     criteria->negated = str_equal(name->modifier, STR("not")) || str_equal(name->modifier, STR("not-in"));
+    if (criteria->type.len == 0 &&
+        (parse->query->types_count > 0 || str_equal(name->modifier, STR("missing")))) {
+        return search_group_of_types(parse, pair, 0, criteria, error);
+    }
     if (criteria->type.len == 0) {
         if (!values_of_types(parse, pair, name, &list, error)) {
             return false;
@@ -256,12 +247,14 @@ static bool plain_parse(struct search_parse *parse, const struct search_pair *pa
         return false;
     }
     struct str aliases[INDEX_ALIASES_MAX];
-    size_t aliases_count = index_aliases(parse->arena, criteria->type, name->code, aliases);
+    (void)index_aliases(parse->arena, criteria->type, name->code, aliases);
     criteria->rows = rows_of(target.parameter->kind);
     criteria->parameter = hash_parameter(criteria->type, aliases[0]);
     if (str_equal(name->modifier, STR("missing"))) {
-        return aliases_count == 1 ? missing_parse(&target, pair->value, criteria, error)
-                                  : not_offered(parse, pair->name, error);
+        return search_missing_parse(parse, &target, pair->value, criteria, error);
+    }
+    if (target.parameter->components_count > 2) {
+        return search_composite_parse(parse, &target, pair->value, criteria, error);
     }
     if (!values_of_aliases(parse, &target, pair->value, &list, error)) {
         return false;
@@ -412,10 +405,10 @@ bool search_criteria_parse(struct search_parse *parse, struct str type, const st
     bool ok = false;
     if (str_starts_with(pair->name, STR("_has:"))) {
         ok = type.len > 0 ? has_parse(parse, pair, depth, made, error)
-                          : not_offered(parse, STR("_has"), error);
+                          : search_group_of_types(parse, pair, depth, made, error);
     } else if (name.rest.at != NULL) {
         ok = type.len > 0 ? chain_parse(parse, pair, &name, depth, made, error)
-                          : not_offered(parse, pair->name, error);
+                          : search_group_of_types(parse, pair, depth, made, error);
     } else if (str_equal(name.code, STR("_id"))) {
         made->kind = SEARCH_ID;
         made->negated = str_equal(name.modifier, STR("not"));

@@ -39,6 +39,25 @@ bool search_values_add(struct search_parse *parse, struct search_values *list, s
 bool search_value_parse(struct search_parse *parse, const struct search_target *target, struct str text,
                         struct search_values *list, struct error *error) MUST_CHECK;
 
+/* The same under a number of its own: a component of a composite. */
+bool search_part_parse(struct search_parse *parse, const struct search_target *target, struct str text,
+                       uint32_t parameter, struct search_values *list, struct error *error) MUST_CHECK;
+
+/* ---- search_group.c ---- */
+
+/* Adds an alternative to a criterion, which becomes a group. */
+bool search_group_add(struct search_parse *parse, struct search_criteria *criteria, struct str type,
+                      const struct search_criteria *inner, struct error *error) MUST_CHECK;
+/* :missing: neither a row to ask for nor a value that gives none, for each parameter that answers. */
+bool search_missing_parse(struct search_parse *parse, const struct search_target *target, struct str text,
+                          struct search_criteria *criteria, struct error *error) MUST_CHECK;
+/* What a search over several types asks of each: its own condition. */
+bool search_group_of_types(struct search_parse *parse, const struct search_pair *pair, size_t depth,
+                           struct search_criteria *criteria, struct error *error) MUST_CHECK;
+/* A composite of three components. */
+bool search_composite_parse(struct search_parse *parse, const struct search_target *target, struct str text,
+                            struct search_criteria *criteria, struct error *error) MUST_CHECK;
+
 /* The next part before an unescaped separator, as str_split_next. */
 bool search_split(struct str *rest, char separator, struct str *part);
 /* Without the escapes \, \| \$ \\ (R4 3.1.1.4.0.7). */

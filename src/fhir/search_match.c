@@ -130,36 +130,67 @@ static bool updated_within(const struct search_criteria *criteria, int64_t updat
     return false;
 }
 
+/* Three answers, since a group may hold what only the store can say. */
+enum answer { ANSWER_NO, ANSWER_YES, ANSWER_UNKNOWN };
+
+static enum answer all_criteria(const struct search_criteria *criteria, const struct search_subject *subject);
+
+static enum answer group_matches(const struct search_criteria *group, const struct search_subject *subject)
+{
+    enum answer any = ANSWER_NO;
+    for (size_t i = 0; i < group->links_count && any != ANSWER_YES; i++) {
+        const struct search_link *link = &group->links[i];
+        bool of_type = link->type.len == 0 || str_equal(link->type, subject->type);
+        enum answer one = of_type ? all_criteria(link->criteria, subject) : ANSWER_NO;
+        any = one == ANSWER_NO ? any : one;
+    }
+    return any;
+}
+
+static enum answer yes_if(bool fits)
+{
+    return fits ? ANSWER_YES : ANSWER_NO;
+}
+
+static enum answer one_criterion(const struct search_criteria *criteria, const struct search_subject *subject)
+{
+    switch (criteria->kind) {
+    case SEARCH_VALUES:
+        return yes_if(any_value(criteria, subject));
+    case SEARCH_MISSING:
+        return yes_if(!has_rows(criteria, subject));
+    case SEARCH_ID:
+        return yes_if(any_id(criteria, subject->id));
+    case SEARCH_UPDATED:
+        return yes_if(updated_within(criteria, subject->updated_ms));
+    case SEARCH_GROUP:
+        return group_matches(criteria, subject);
+    case SEARCH_CHAIN:
+    case SEARCH_HAS:
+    case SEARCH_LIST:
+        break;
+    }
+    return ANSWER_UNKNOWN;
+}
+
+/* What does not fit by its rows does not fit, whatever the rest may be. */
+static enum answer all_criteria(const struct search_criteria *criteria, const struct search_subject *subject)
+{
+    enum answer all = ANSWER_YES;
+    for (; criteria != NULL && all != ANSWER_NO; criteria = criteria->next) {
+        enum answer one = one_criterion(criteria, subject);
+        if (criteria->negated && one != ANSWER_UNKNOWN) {
+            one = one == ANSWER_YES ? ANSWER_NO : ANSWER_YES;
+        }
+        all = one == ANSWER_YES ? all : one;
+    }
+    return all;
+}
+
 bool search_criteria_match(const struct search_criteria *criteria, const struct search_subject *subject,
                            bool *known)
 {
-    *known = true;
-    bool all = true;
-    for (; criteria != NULL; criteria = criteria->next) {
-        bool fits = false;
-        switch (criteria->kind) {
-        case SEARCH_VALUES:
-            fits = any_value(criteria, subject);
-            break;
-        case SEARCH_MISSING:
-            fits = !has_rows(criteria, subject);
-            break;
-        case SEARCH_ID:
-            fits = any_id(criteria, subject->id);
-            break;
-        case SEARCH_UPDATED:
-            fits = updated_within(criteria, subject->updated_ms);
-            break;
-        case SEARCH_CHAIN:
-        case SEARCH_HAS:
-        case SEARCH_LIST:
-            *known = false;
-            continue;
-        }
-        all = all && fits != criteria->negated;
-    }
-    if (!all) {
-        *known = true; /* what does not fit by its rows does not fit */
-    }
-    return all;
+    enum answer answer = all_criteria(criteria, subject);
+    *known = answer != ANSWER_UNKNOWN;
+    return answer != ANSWER_NO;
 }

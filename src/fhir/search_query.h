@@ -61,13 +61,14 @@ enum search_kind {
     SEARCH_UPDATED, /* lastUpdated: values with from_ms, to_ms and prefix; a moment, so the span is [t, t+1) */
     SEARCH_CHAIN,   /* a KEY row of `parameter` leads to a resource that fits one of `links` */
     SEARCH_HAS, /* a resource of links[0].type fits its criteria and has a KEY row of `parameter` to this one */
-    SEARCH_LIST, /* the List `ids[0]` names this resource: List's KEY row of `parameter` (_list) */
+    SEARCH_LIST,  /* the List `ids[0]` names this resource: List's KEY row of `parameter` (_list) */
+    SEARCH_GROUP, /* the resource itself is of one of the `links`' types (absent: any) and fits its criteria */
 };
 
 struct search_criteria;
 
 struct search_link {
-    struct str type;                        /* resource type on the other side */
+    struct str type; /* resource type on the other side, of the resource itself in a group */
     const struct search_criteria *criteria; /* all of them; NULL: it only has to exist */
 };
 
@@ -85,7 +86,7 @@ struct search_criteria {
     size_t values_count;
     const struct str *ids;
     size_t ids_count;
-    const struct search_link *links; /* CHAIN: alternatives; HAS: one */
+    const struct search_link *links; /* CHAIN, GROUP: alternatives; HAS: one */
     size_t links_count;
 };
 
@@ -177,6 +178,7 @@ struct str search_query_self(struct arena *arena, const struct search_query *que
 /* Whether the rows of a resource fit the criteria that rows alone can answer. *known false: there is a chain, a
  * _has or a list among them, and the store has to look. `id` and `updated_ms` answer SEARCH_ID and SEARCH_UPDATED. */
 struct search_subject {
+    struct str type;
     struct str id;
     int64_t updated_ms;
     const struct index_row *rows;

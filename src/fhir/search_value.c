@@ -404,8 +404,10 @@ static bool string_value(struct search_parse *parse, const struct search_target 
         return false;
     }
     /* "zhang san" and 张 三 as people type them; pinyin and Chinese names are kept without blanks. */
-    bool name = str_equal(target->parameter->code, STR("name"));
-    if (!name || str_find_char(normal, ' ') == normal.len) {
+    const struct model_element *element = model_element_find(model_type_find(target->type), STR("name"));
+    bool name = str_equal(target->parameter->code, STR("name")) && element != NULL &&
+                str_equal(element->type->name, STR("HumanName"));
+    if (!name || contains || str_find_char(normal, ' ') == normal.len) {
         return true;
     }
     struct str joined = without_blanks(parse->arena, normal);
@@ -480,6 +482,15 @@ static bool composite_value(struct search_parse *parse, const struct search_targ
         }
     }
     return true;
+}
+
+bool search_part_parse(struct search_parse *parse, const struct search_target *target, struct str text,
+                       uint32_t parameter, struct search_values *list, struct error *error)
+{
+    if (text.len == 0) {
+        return bad_value(target, "given", error);
+    }
+    return value_of_kind(parse, target, text, parameter, list, error);
 }
 
 bool search_value_parse(struct search_parse *parse, const struct search_target *target, struct str text,

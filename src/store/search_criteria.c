@@ -159,6 +159,19 @@ static void add_list_test(struct builder *b, unsigned alias, const struct search
     add_sql(b, ")");
 }
 
+static void add_group_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
+{
+    add_sql(b, "0");
+    for (size_t i = 0; i < criterion->links_count; i++) {
+        add_sql(b, " OR (1");
+        if (criterion->links[i].type.len > 0) {
+            add_types(b, alias, criterion->links[i].type, NULL, 0);
+        }
+        add_criteria(b, alias, criterion->links[i].criteria, NULL);
+        add_sql(b, ")");
+    }
+}
+
 static void add_criterion(struct builder *b, unsigned alias, const struct search_criteria *criterion)
 {
     if (b->depth == LIMIT_SEARCH_CHAIN) {
@@ -191,6 +204,9 @@ static void add_criterion(struct builder *b, unsigned alias, const struct search
     case SEARCH_LIST:
         add_list_test(b, alias, criterion);
         break;
+    case SEARCH_GROUP:
+        add_group_test(b, alias, criterion);
+        break;
     }
     add_sql(b, ")");
     b->depth--;
@@ -200,7 +216,7 @@ void add_criteria(struct builder *b, unsigned alias, const struct search_criteri
                   const struct search_criteria *without)
 {
     for (const struct search_criteria *c = criteria; c != NULL; c = c->next) {
-        if (c != without) {
+        if (c != without || c->kind == SEARCH_GROUP) { /* what a group begins with is only a part of it */
             add_sql(b, " AND ");
             add_criterion(b, alias, c);
         }
@@ -219,6 +235,29 @@ static bool has_ne(const struct search_criteria *criterion)
     return false;
 }
 
+/* The criterion that an alternative of a group begins with; NULL when none can. */
+static const struct search_criteria *link_driver(const struct search_link *link)
+{
+    const struct search_criteria *costly = NULL;
+    for (const struct search_criteria *c = link->criteria; c != NULL; c = c->next) {
+        if (criterion_drives(c) && !criterion_is_costly(c)) {
+            return c;
+        }
+        costly = costly == NULL && criterion_drives(c) ? c : costly;
+    }
+    return costly;
+}
+
+static bool group_drives(const struct search_criteria *group)
+{
+    for (size_t i = 0; i < group->links_count; i++) {
+        if (link_driver(&group->links[i]) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool criterion_drives(const struct search_criteria *criterion)
 {
     if (criterion->negated) {
@@ -231,6 +270,8 @@ bool criterion_drives(const struct search_criteria *criterion)
     case SEARCH_CHAIN:
     case SEARCH_HAS:
         return true;
+    case SEARCH_GROUP:
+        return group_drives(criterion);
     case SEARCH_MISSING:
     case SEARCH_UPDATED:
     case SEARCH_LIST:
@@ -244,9 +285,22 @@ static bool criterion_gives_keys(const struct search_criteria *criterion)
     return criterion->kind == SEARCH_ID || criterion->kind == SEARCH_HAS;
 }
 
+static void add_group_found(struct builder *b, const struct search_criteria *group)
+{
+    add_sql(b, "SELECT 0 WHERE 0");
+    for (size_t i = 0; i < group->links_count; i++) {
+        add_sql(b, " UNION ALL SELECT seq FROM (");
+        add_found(b, link_driver(&group->links[i]));
+        add_sql(b, ")");
+    }
+}
+
 static void add_keys_or_seqs(struct builder *b, const struct search_criteria *criterion)
 {
     switch ((int)criterion->kind) {
+    case SEARCH_GROUP:
+        add_group_found(b, criterion);
+        break;
     case SEARCH_ID:
         add_id_keys(b, criterion);
         break;
@@ -331,6 +385,12 @@ bool criterion_is_costly(const struct search_criteria *criterion)
     for (size_t i = 0; i < criterion->values_count; i++) {
         enum search_test test = criterion->values[i].test;
         if (test == SEARCH_TEST_CONTAINS || test == SEARCH_TEST_ABOVE) {
+            return true;
+        }
+    }
+    for (size_t i = 0; criterion->kind == SEARCH_GROUP && i < criterion->links_count; i++) {
+        const struct search_criteria *driver = link_driver(&criterion->links[i]);
+        if (driver != NULL && criterion_is_costly(driver)) {
             return true;
         }
     }

@@ -110,6 +110,10 @@ describe('roles and routes', () => {
     }
     assert.equal((await w.doctor.request('GET', '/fhir/Organization?_has:PractitionerRole:organization:role=x')).status, 200);
     assert.equal((await w.commander.request('GET', '/fhir/Organization?_has:Patient:organization:name=x')).status, 403);
+    for (const query of ['_type=Patient,Person&name=x', '_type=Person,Patient&phonetic:missing=false', '_type=Task,Communication&subject:Patient.name=x',
+      '_type=Patient,Practitioner&family=x&_sort=_id']) {
+      assert.equal((await w.commander.request('GET', `/fhir?${query}`)).status, 403, query);
+    }
     assert.equal((await w.commander.request('PUT', `/fhir/Patient/${w.patient.id}`, answer.json)).status, 403);
   });
 });

@@ -230,8 +230,13 @@ static void a_search_over_types_asks_each(void **state)
     const struct search_options all = { .offset_minutes = 480 };
     struct search_query query = parse(&all, "_type=Patient,Observation&_tag=x");
     assert_int_equal(query.types_count, 2);
-    assert_int_equal(query.criteria->values_count, 2);
-    assert_int_equal(query.criteria->values[1].parameter, hash_parameter(STR("Observation"), STR("_tag")));
+    assert_int_equal(query.criteria->kind, SEARCH_GROUP);
+    assert_int_equal(query.criteria->links_count, 2);
+    assert_true(str_equal(query.criteria->links[1].type, STR("Observation")));
+    assert_int_equal(query.criteria->links[1].criteria->values->parameter,
+                     hash_parameter(STR("Observation"), STR("_tag")));
+    assert_int_equal(parse(&all, "_type=Encounter,Task&patient.name=x").criteria->links[1].criteria->kind,
+                     SEARCH_CHAIN);
     assert_true(str_equal(parse(&all, "_type=Patient&name=x").type, STR("Patient")));
     refuse(&all, "_type=Patient,Observation&name=x", ERROR_INPUT, "'name'");
     refuse(&all, "_type=Nothing", ERROR_INPUT, "'_type'");

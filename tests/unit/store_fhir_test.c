@@ -91,6 +91,16 @@ static void put(const char *text)
     }
 }
 
+static const char *const more_of_the_world[] = {
+    "{\"resourceType\":\"Task\",\"id\":\"t2\",\"status\":\"draft\",\"intent\":\"order\",\"owner\":{"
+    "\"display\":\"王医生\"}}",
+    "{\"resourceType\":\"MolecularSequence\",\"id\":\"m1\",\"coordinateSystem\":0,\"referenceSeq\":{"
+    "\"referenceSeqId\":{"
+    "\"coding\":[{\"system\":\"urn:seq\",\"code\":\"NC_1\"}]},\"windowStart\":100,\"windowEnd\":200},"
+    "\"variant\":[{\"start\":10,"
+    "\"end\":20},{\"start\":30,\"end\":40}]}",
+};
+
 static int setup(void **state)
 {
     (void)state;
@@ -104,6 +114,9 @@ static int setup(void **state)
     }
     for (size_t i = 0; i < sizeof world / sizeof *world; i++) {
         put(world[i]);
+    }
+    for (size_t i = 0; i < sizeof more_of_the_world / sizeof *more_of_the_world; i++) {
+        put(more_of_the_world[i]);
     }
     return 0;
 }
@@ -126,7 +139,8 @@ static int teardown(void **state)
 
 static void expect(const char *type, const char *text, const char *expected)
 {
-    struct search_options options = { .type = str_from_cstr(type), .offset_minutes = 480 };
+    struct search_options options = { .type = type[0] == '\0' ? STR_NONE : str_from_cstr(type),
+                                      .offset_minutes = 480 };
     struct search_query query = { 0 };
     struct store_reader *reader = NULL;
     struct store_hits hits = { 0 };
@@ -207,6 +221,18 @@ static void searches_as_clients_write_them(void **state)
         { "Task", "status=requested&priority=stat&owner=Practitioner/doctor", "t1" },
         { "Task", "authored-on=2020-02-11&patient.name=zhangsan", "t1" },
         { "Task", "group-identifier=urn:g|7", "t1" },
+        { "Task", "owner:missing=false", "t2 t1" }, /* only a name is a value too */
+        { "Task", "patient:missing=true", "t2" },
+        { "Observation", "combo-code:missing=false", "o2 o1" },
+        { "Observation", "combo-value-concept:missing=true", "o2 o1" },
+        { "MolecularSequence", "referenceseqid-window-coordinate=NC_1$100$200", "m1" },
+        { "MolecularSequence", "referenceseqid-window-coordinate=urn:seq|NC_1$lt101$ge200,NC_2$1$2", "m1" },
+        { "MolecularSequence", "referenceseqid-window-coordinate=NC_1$100$201", "" },
+        { "MolecularSequence", "referenceseqid-variant-coordinate=NC_1$30$40", "m1" },
+        { "MolecularSequence", "referenceseqid-variant-coordinate=NC_1$10$40", "" }, /* of two repetitions */
+        { "", "_type=Encounter,Observation&patient.name=zhang", "o1 e1" },
+        { "", "_type=Encounter,Task&patient:missing=false&_sort=_lastUpdated", "e1 t1" },
+        { "", "_type=Patient,Organization&_has:Encounter:service-provider:patient.name=zhang", "ward" },
         { "Encounter", "date=ge2020-02-05&status=in-progress", "e1" },
         { "Organization", "partof.name=pengshui", "ward" },
         { "Organization", "name=ward&_sort=name", "ward" },
