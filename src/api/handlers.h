@@ -53,6 +53,10 @@ enum http_verdict reports_get(struct http_request *request);
 enum http_verdict studies_held(struct http_request *request);
 enum http_verdict studies_match(struct http_request *request);
 
+/* photos.c (pool) */
+enum http_verdict photos_add(struct http_request *request);
+enum http_verdict photos_get(struct http_request *request);
+
 /* studies_zip.c (pool, stream) */
 bool studies_zip_begin(struct http_request *request);
 bool studies_zip_data(struct http_request *request, struct str piece, struct error *error);

@@ -128,6 +128,12 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/studies/held/{study}/match", studies_match, RIGHT("studies-match"),
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
+    /* photos of film: marked, never for diagnosis; the handlers ask for the rights on Media and Patient */
+    { HTTP_POST, "/photos", photos_add, SESSION, .body_bytes_max = LIMIT_PHOTO_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/photos/{id}", photos_get, ROW(.need = API_SESSION, .any_format = true),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+
     /* a folder or CD packed as a ZIP */
     { HTTP_POST, "/studies/zip", studies_zip, RIGHT("dicom-send"),
       .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_STREAM | HTTP_ROUTE_NO_DEADLINE, .begin = studies_zip_begin,

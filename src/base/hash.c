@@ -54,7 +54,8 @@ uint32_t hash_parameter(struct str type, struct str code)
 static bool digest_of(const EVP_MD *kind, struct str data, uint8_t *digest, struct error *error)
 {
     unsigned int len = 0;
-    if (EVP_Digest(data.at, data.len, digest, &len, kind, NULL) != 1 || len != 32) {
+    if (EVP_Digest(data.at, data.len, digest, &len, kind, NULL) != 1 ||
+        len != (unsigned int)EVP_MD_get_size(kind)) {
         return FAIL(error, ERROR_INTERNAL, "the digest could not be computed");
     }
     return true;
@@ -63,6 +64,11 @@ static bool digest_of(const EVP_MD *kind, struct str data, uint8_t *digest, stru
 bool hash_sha256(struct str data, uint8_t digest[SHA256_BYTES], struct error *error)
 {
     return digest_of(EVP_sha256(), data, digest, error);
+}
+
+bool hash_sha1(struct str data, uint8_t digest[SHA1_BYTES], struct error *error)
+{
+    return digest_of(EVP_sha1(), data, digest, error);
 }
 
 bool hash_sm3(struct str data, uint8_t digest[SM3_BYTES], struct error *error)

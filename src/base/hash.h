@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/str.h"
 
-enum { SHA256_BYTES = 32, SM3_BYTES = 32, HASH_HEX_BYTES = 64 };
+enum { SHA1_BYTES = 20, SHA256_BYTES = 32, SM3_BYTES = 32, HASH_HEX_BYTES = 64 };
 
 uint64_t hash64(struct str text, uint64_t seed);
 
@@ -26,6 +26,8 @@ uint64_t hash_resource_key(struct str type, struct str id);
 uint32_t hash_parameter(struct str type, struct str code);
 
 bool hash_sha256(struct str data, uint8_t digest[SHA256_BYTES], struct error *error) MUST_CHECK;
+/* Only where a standard asks for it (R4 Attachment.hash): never to tell contents apart. */
+bool hash_sha1(struct str data, uint8_t digest[SHA1_BYTES], struct error *error) MUST_CHECK;
 bool hash_sm3(struct str data, uint8_t digest[SM3_BYTES], struct error *error) MUST_CHECK;
 
 /* Lower-case hexadecimal of `len` bytes into out[2 * len + 1], NUL-terminated. */

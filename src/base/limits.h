@@ -48,6 +48,7 @@ enum {
     LIMIT_SEARCH_INCLUDES = 5000, /* included resources of one page */
     LIMIT_SEARCH_CHAIN = 10,
     LIMIT_OUTCOME_ISSUES = 50,                      /* told at once; more are only counted */
+    LIMIT_PHOTO_BYTES = 16 * 1024 * 1024,           /* a photo of film */
     LIMIT_DICOM_INSTANCE_BYTES = 512 * 1024 * 1024, /* one stored instance */
     LIMIT_DICOM_INFLATED_BYTES = 256 * 1024 * 1024, /* a deflated data set, inflated */
     LIMIT_DICOM_FRAME_BYTES = 128 * 1024 * 1024,    /* one decoded frame */

@@ -205,6 +205,7 @@ static bool open_work(struct server *server, struct error *error)
                                        .change = server->change,
                                        .folder = path_in(server, "images"),
                                        .masks_folder = path_in(server, "masks"),
+                                       .photos_folder = path_in(server, "photos"),
                                        .offset_minutes = server->options.offset_minutes };
     const struct decode_pool_options decoders = { 0 };
     struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 1);

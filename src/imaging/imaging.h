@@ -20,8 +20,9 @@ struct imaging_options {
     struct store *store;
     struct access *access;
     struct change *change;
-    const char *folder;       /* of pack files */
-    const char *masks_folder; /* of measurement masks */
+    const char *folder;        /* of pack files */
+    const char *masks_folder;  /* of measurement masks */
+    const char *photos_folder; /* of photos of film */
     int offset_minutes;
 };
 
@@ -62,5 +63,26 @@ bool imaging_match(struct imaging *imaging, const struct access_session *session
  * reviewable report; *mask stays absent otherwise. */
 bool imaging_mask(struct imaging *imaging, struct arena *arena, struct str series_uid, struct str *mask,
                   struct error *error) MUST_CHECK;
+
+/* A photo of film becomes a Media of the patient, marked as not for diagnosis; the bytes are kept once by their SHA-256.
+ * The session needs "create" on Media and to see the patient. *media has its id. */
+struct imaging_photo {
+    struct arena *arena;
+    const struct access_session *session;
+    struct str patient; /* "Patient/…" */
+    struct str bytes;
+};
+bool imaging_keep_photo(struct imaging *imaging, const struct imaging_photo *request, struct json **media,
+                        struct error *error) MUST_CHECK;
+
+/* Its bytes, for whoever may read the Media: ERROR_NOT_FOUND else. */
+struct imaging_photo_bytes {
+    struct str media_type;
+    struct str bytes;
+    struct str hash;
+};
+bool imaging_read_photo(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                        struct str media_id, struct imaging_photo_bytes *photo,
+                        struct error *error) MUST_CHECK;
 
 #endif

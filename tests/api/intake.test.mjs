@@ -1,12 +1,13 @@
 // What people bring: a folder or CD as a ZIP, with its directory, its viewer program and its faults. What can be taken is
 // taken, what cannot is told by its name, nothing harms.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { crc32, deflateRawSync } from 'node:zlib';
-import { patientFacts } from '../../scenarios/world.mjs';
+import { crc32, deflateRawSync, deflateSync } from 'node:zlib';
+import { draftConsult, patientFacts } from '../../scenarios/world.mjs';
 import { issuesOf, makePhantom, startWorld, stow, waitFor } from './support.mjs';
 
 const SLICES = 24;
@@ -184,5 +185,82 @@ describe('whose images', () => {
     assert.equal((await match(held.study, { patient: 'Practitioner/1', confirmed: true })).status, 400);
     assert.equal((await match('1.2.3', { patient: own(), confirmed: true })).status, 404);
     assert.deepEqual(await w.expert.request('GET', '/studies/held').then((answer) => answer.status), 403);
+  });
+});
+
+describe('a photo of film', () => {
+  // A grey PNG (RFC 2083).
+  function png(width, height, shade) {
+    const chunk = (type, data) => {
+      const body = Buffer.concat([Buffer.from(type), data]);
+      const length = Buffer.alloc(4);
+      const check = Buffer.alloc(4);
+      length.writeUInt32BE(data.length);
+      check.writeUInt32BE(crc32(body));
+      return Buffer.concat([length, body, check]);
+    };
+    const head = Buffer.alloc(13);
+    head.writeUInt32BE(width, 0);
+    head.writeUInt32BE(height, 4);
+    head[8] = 8;
+    const rows = Buffer.alloc((width + 1) * height, shade);
+    for (let row = 0; row < height; row++) rows[row * (width + 1)] = 0;
+    return Buffer.concat([Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]), chunk('IHDR', head), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]);
+  }
+  async function add(person, bytes, { patient = `Patient/${w.patient.id}`, type = 'image/png' } = {}) {
+    const headers = { 'Content-Type': type, Accept: 'application/json', Cookie: person?.cookie ?? '', Origin: w.base, 'X-CSRF-Token': person?.csrf ?? '' };
+    const response = await fetch(`${w.base}/photos?patient=${encodeURIComponent(patient)}`, { method: 'POST', body: bytes, headers });
+    return { status: response.status, json: await response.json().catch(() => undefined) };
+  }
+  async function bytesOf(person, id) {
+    const response = await fetch(`${w.base}/photos/${id}`, { headers: { Cookie: person.cookie } });
+    return { status: response.status, type: response.headers.get('content-type'), bytes: Buffer.from(await response.arrayBuffer()) };
+  }
+  const film = png(640, 480, 90);
+
+  test('becomes a Media of the patient, marked as not for diagnosis, with hashes of its content', async () => {
+    const answer = await add(w.doctor, film);
+    assert.equal(answer.status, 201);
+    const media = await w.doctor.read(`Media/${answer.json.id}`);
+    assert.equal(media.subject.reference, `Patient/${w.patient.id}`);
+    assert.equal(media.type.coding[0].code, 'film-photo');
+    assert.match(media.note[0].text, /非诊断/);
+    assert.deepEqual([media.width, media.height, media.content.contentType, media.content.size], [640, 480, 'image/png', film.length]);
+    assert.equal(media.content.hash, createHash('sha1').update(film).digest('base64'));
+    assert.equal(media.identifier[0].value, createHash('sha256').update(film).digest('hex'));
+    assert.equal(media.operator.reference, w.doctor.post);
+    const back = await bytesOf(w.doctor, media.id);
+    assert.deepEqual([back.status, back.type, back.bytes.equals(film)], [200, 'image/png', true]);
+  });
+
+  test('is seen in the consult by whom it was shared with, by nobody else, and nobody can take the mark off', async () => {
+    const { json: media } = await add(w.doctor, png(64, 64, 10));
+    const { json: other } = await add(w.doctor, png(64, 64, 20));
+    assert.equal((await bytesOf(w.coordinator, media.id)).status, 404);
+    const consult = await draftConsult(w.doctor, { patient: w.patient.id, invited: w.coordinator.organization, shared: [`Media/${media.id}`] });
+    await w.doctor.take(consult.task, 'submit');
+    assert.equal((await bytesOf(w.coordinator, media.id)).status, 200);
+    assert.equal((await bytesOf(w.coordinator, other.id)).status, 404);
+    assert.equal((await bytesOf(w.expert, media.id)).status, 404);
+    assert.equal((await fetch(`${w.base}/photos/${media.id}`)).status, 401);
+    const stored = await w.doctor.read(`Media/${media.id}`);
+    assert.equal((await w.doctor.request('PUT', `/fhir/Media/${media.id}`, { ...stored, type: undefined, note: undefined })).status, 422);
+    // The content of another's photo is not to be had by naming its hash.
+    const forged = { resourceType: 'Media', status: 'completed', subject: stored.subject, identifier: stored.identifier, content: { contentType: 'image/png' } };
+    assert.equal((await w.doctor.request('POST', '/fhir/Media', forged)).status, 422);
+  });
+
+  test('what is no picture, lies about its kind, or is not for this person', async () => {
+    assert.equal((await add(w.doctor, Buffer.from('GIF89a'), { type: 'image/gif' })).status, 415);
+    assert.equal((await add(w.doctor, Buffer.from('<svg onload="x"/>'))).status, 415);
+    assert.equal((await add(w.doctor, film.subarray(0, 20))).status, 400);
+    assert.equal((await add(w.doctor, png(8, 8, 0))).status, 400);
+    assert.equal((await add(w.doctor, film, { patient: 'Patient/absent' })).status, 404);
+    assert.equal((await add(w.doctor, film, { patient: '../etc' })).status, 400);
+    assert.equal((await add(w.doctor, Buffer.alloc(17 << 20))).status, 413);
+    assert.equal((await add(w.expert, film)).status, 403);
+    assert.equal((await add(null, film)).status, 401);
+    assert.equal((await bytesOf(w.doctor, '..%2F..%2Fetc')).status, 400);
+    assert.equal((await bytesOf(w.doctor, 'absent')).status, 404);
   });
 });

@@ -236,6 +236,15 @@ export interface DocumentReference extends Resource {
   content: { attachment: Attachment }[];
 }
 
+export interface Media extends Resource {
+  resourceType: 'Media';
+  status: string;
+  type?: CodeableConcept;
+  subject?: Reference;
+  createdDateTime?: string;
+  content: Attachment;
+}
+
 export interface ImagingStudy extends Resource {
   resourceType: 'ImagingStudy';
   identifier?: Identifier[];

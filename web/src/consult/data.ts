@@ -3,7 +3,7 @@ import { useQuery, useQueryClient, type QueryClient } from '@tanstack/react-quer
 import { read, resourcesOf, search, searchMany, type SearchParameters } from '../fhir';
 import type {
   Appointment, Bundle, ClinicalImpression, Communication, Composition, Condition, Consent, DiagnosticReport, DocumentReference,
-  Encounter, ImagingStudy, Observation, Patient, Provenance, QuestionnaireResponse, Reference, Resource, ServiceRequest, Task,
+  Encounter, ImagingStudy, Media, Observation, Patient, Provenance, QuestionnaireResponse, Reference, Resource, ServiceRequest, Task,
 } from '../fhir-types';
 import { codeOf, codes, idOf, localReference } from '../names';
 import type { ConsultState, Tab } from '../states';
@@ -26,6 +26,8 @@ export interface Consult {
   /** Signatures over single opinions. */
   signatures: Provenance[];
   studies: ImagingStudy[];
+  /** Photos of film: never for diagnosis. */
+  photos: Media[];
   reports: DiagnosticReport[];
   conditions: Condition[];
   documents: DocumentReference[];
@@ -107,6 +109,7 @@ function assemble(task: Task, request: ServiceRequest | undefined, known: Resour
     provenances: ofType<Provenance>(known, 'Provenance').sort((a, b) => a.recorded.localeCompare(b.recorded)),
     signatures: ofType<Provenance>(shared, 'Provenance').filter((one) => (one.signature ?? []).length > 0),
     studies,
+    photos: ofType<Media>(shared, 'Media'),
     reports: unique(ofType<DiagnosticReport>(shared, 'DiagnosticReport')).filter((report) =>
       report.imagingStudy?.some((reference) => studyIds.has(idOf(reference.reference) ?? '')),
     ),

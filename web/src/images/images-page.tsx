@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useSearchParams } from 'react-router';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
 import { resourcesOf, search } from '../fhir';
-import type { DiagnosticReport, ImagingStudy, Patient, Task } from '../fhir-types';
+import type { DiagnosticReport, ImagingStudy, Media, Patient, Task } from '../fhir-types';
 import { formatAge, formatTime } from '../format';
 import { useLanguage } from '../i18n';
 import { codes, idOf, localReference } from '../names';
@@ -16,6 +16,7 @@ import { Problem } from '../parts/problem';
 import { Tabs } from '../parts/tabs';
 import { roleIs, useSession } from '../session';
 import { DropZone } from './drop-zone';
+import { FilmPhotos } from './film-photos';
 import { HeldStudies } from './held-studies';
 
 export default function ImagesPage() {
@@ -26,6 +27,7 @@ export default function ImagesPage() {
   const owns = roleIs(session, 'county-doctor', 'radiologist');
   const tabs = [
     { key: 'received', label: t('images.received'), children: <ReceivedStudies /> },
+    { key: 'film', label: t('film.title'), children: <FilmList /> },
     ...(owns ? [
       { key: 'review', label: t('images.review'), children: <ReviewList /> },
       { key: 'held', label: t('images.held'), children: <HeldStudies /> },
@@ -88,6 +90,22 @@ function ReceivedStudies() {
       </table>
     </div>
   );
+}
+
+/** Photos of film of all patients that this post may see; they are added in a request. */
+function FilmList() {
+  const { t } = useTranslation();
+  const { data, error, refetch } = useQuery({
+    queryKey: ['list', 'Media', 'film'],
+    queryFn: async ({ signal }) =>
+      resourcesOf(await search('Media', { type: `${codes('media-kind')}|film-photo`, _include: 'Media:patient', _sort: '-created', _count: 60 }, signal)),
+  });
+  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (!data) return <Loading />;
+  const photos = data.filter((one): one is Media => one.resourceType === 'Media');
+  const patients = new Map(data.filter((one): one is Patient => one.resourceType === 'Patient').map((one) => [one.id, one]));
+  if (photos.length === 0) return <Empty title={t('film.none')} help={t('film.noneHelp')} />;
+  return <FilmPhotos photos={photos} below={(photo) => <PatientCell patient={patients.get(idOf(photo.subject?.reference))} />} />;
 }
 
 /** Measurements that wait for a doctor to agree, edit or reject. */

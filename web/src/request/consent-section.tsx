@@ -10,6 +10,7 @@ import { formatBytes } from '../format';
 import { codeOf } from '../names';
 import { useSession } from '../session';
 import { base64Of } from './model';
+import { smallerPicture } from '../parts/picture';
 import type { SectionProps } from './request-page';
 
 const PAYERS = ['waived', 'patient', 'insurance', 'project-fund'];
@@ -22,14 +23,7 @@ async function readConsentFile(file: File): Promise<Attachment | 'large'> {
     if (file.size > FILE_BYTES_MAX) return 'large';
     return { contentType: file.type || 'application/pdf', title: file.name, data: base64Of(new Uint8Array(await file.arrayBuffer())) };
   }
-  const picture = await createImageBitmap(file);
-  const scale = Math.min(1, PICTURE_SIDE_MAX / Math.max(picture.width, picture.height));
-  const canvas = document.createElement('canvas');
-  canvas.width = Math.round(picture.width * scale);
-  canvas.height = Math.round(picture.height * scale);
-  canvas.getContext('2d')?.drawImage(picture, 0, 0, canvas.width, canvas.height);
-  picture.close();
-  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.8));
+  const blob = await smallerPicture(file, PICTURE_SIDE_MAX, 0.8);
   if (!blob) return 'large';
   return { contentType: 'image/jpeg', title: file.name, data: base64Of(new Uint8Array(await blob.arrayBuffer())) };
 }

@@ -1,16 +1,17 @@
 // ③ Images: those that the scanner has sent already are ticked; others come from a folder.
-import { CheckCircleFilled } from '@ant-design/icons';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Checkbox } from 'antd';
+import { CameraOutlined, CheckCircleFilled } from '@ant-design/icons';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { Button, Checkbox } from 'antd';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { studyTitle } from '../consult/texts';
 import { resourcesOf, search } from '../fhir';
-import type { ImagingStudy } from '../fhir-types';
+import type { ImagingStudy, Media } from '../fhir-types';
 import { useLanguage } from '../i18n';
 import { DropZone } from '../images/drop-zone';
+import { addFilmPhoto, FilmPhotos } from '../images/film-photos';
 import { HeldStudies } from '../images/held-studies';
-import { studyUid } from '../names';
+import { codes, studyUid } from '../names';
 import { Problem } from '../parts/problem';
 import type { SectionProps } from './request-page';
 
@@ -68,7 +69,49 @@ export function ImagesSection({ draft, change, ensurePatient }: SectionProps & {
       ) : (
         <p className="hint">{t('request.identifyFirst')}</p>
       )}
+      {identified ? <FilmSection draft={draft} change={change} ensurePatient={ensurePatient} /> : null}
       {draft.patientId ? <HeldStudies patientId={draft.patientId} onMatched={(uid) => setSent((before) => [...before, uid])} compact /> : null}
     </section>
+  );
+}
+
+/** Where only film exists: a photo of it, marked as not for diagnosis. */
+function FilmSection({ draft, change, ensurePatient }: SectionProps & { ensurePatient: () => Promise<string> }) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const input = useRef<HTMLInputElement>(null);
+  const photos = useQuery({
+    queryKey: ['list', 'Media', draft.patientId],
+    queryFn: async ({ signal }) =>
+      resourcesOf<Media>(await search('Media', { patient: `Patient/${draft.patientId ?? ''}`, type: `${codes('media-kind')}|film-photo`, _sort: '-created', _count: 50 }, signal), 'Media'),
+    enabled: draft.patientId !== undefined,
+  });
+  const add = useMutation({
+    mutationFn: async (files: File[]) => {
+      const patientId = await ensurePatient();
+      const added: string[] = [];
+      for (const file of files) added.push((await addFilmPhoto(patientId, file)).id ?? '');
+      return added;
+    },
+    onSuccess: (added) => {
+      change({ photoIds: [...new Set([...draft.photoIds, ...added])] });
+      void client.invalidateQueries({ queryKey: ['list', 'Media'] });
+    },
+  });
+  const tick = (id: string, on: boolean) => change({ photoIds: on ? [...draft.photoIds, id] : draft.photoIds.filter((one) => one !== id) });
+  return (
+    <div className="film-section">
+      <Button size="small" icon={<CameraOutlined />} loading={add.isPending} onClick={() => input.current?.click()}>{t('film.add')}</Button>
+      <input ref={input} type="file" hidden multiple accept="image/jpeg,image/png" aria-label={t('film.add')}
+        onChange={(event) => {
+          add.mutate(Array.from(event.target.files ?? []));
+          event.target.value = '';
+        }} />
+      <p className="hint">{t('film.help')}</p>
+      {add.error ? <Problem error={add.error} /> : null}
+      <FilmPhotos photos={photos.data ?? []} below={(photo) => (
+        <Checkbox checked={draft.photoIds.includes(photo.id ?? '')} onChange={(event) => tick(photo.id ?? '', event.target.checked)}>{t('film.share')}</Checkbox>
+      )} />
+    </div>
   );
 }

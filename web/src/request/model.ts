@@ -26,6 +26,7 @@ export interface RequestDraft {
   reason: string;
   purpose: string;
   studyIds: string[];
+  photoIds: string[];
   shareRecord: boolean;
   consentKind: 'signed' | 'emergency';
   consentSigner: string;
@@ -36,7 +37,7 @@ export interface RequestDraft {
 export const emptyDraft = (wantedTime: string): RequestDraft => ({
   recordText: '', patientId: undefined, name: '', gender: '', birthDate: '', inpatientNo: '', idNumber: '', phone: '', diagnosis: '',
   summary: '', identityConfirmed: false, urgency: 'routine', hospital: '', specialty: '', title: 'associate-chief', wantedTime, reason: '', purpose: '',
-  studyIds: [], shareRecord: true, consentKind: 'signed', consentSigner: '', consentFile: undefined, payer: 'waived',
+  studyIds: [], photoIds: [], shareRecord: true, consentKind: 'signed', consentSigner: '', consentFile: undefined, payer: 'waived',
 });
 
 export function draftOf(consult: Consult): RequestDraft {
@@ -63,6 +64,7 @@ export function draftOf(consult: Consult): RequestDraft {
     reason: request?.reasonCode?.[0]?.text ?? '',
     purpose: request?.orderDetail?.[0]?.text ?? '',
     studyIds: consult.studies.flatMap((study) => (study.id ? [study.id] : [])),
+    photoIds: consult.photos.flatMap((photo) => (photo.id ? [photo.id] : [])),
     consentKind: consult.consents.length === 0 && request?.priority === 'stat' ? 'emergency' : 'signed',
   };
 }
@@ -139,7 +141,7 @@ export function toTransaction(draft: RequestDraft, options: SaveOptions): Bundle
     });
 
   const subject = { reference: draft.patientId ? `Patient/${draft.patientId}` : add(toPatient(draft)) };
-  const shared = [...options.shared, ...draft.studyIds.map((id) => `ImagingStudy/${id}`)];
+  const shared = [...options.shared, ...draft.studyIds.map((id) => `ImagingStudy/${id}`), ...draft.photoIds.map((id) => `Media/${id}`)];
   if (!consult) shared.push(...newRecords(draft, subject, now).map(add));
 
   const request = compact<ServiceRequest>({
@@ -214,7 +216,7 @@ function toTask(draft: RequestDraft, subject: { reference: string }, request: st
 export function keptShared(consult: Consult | undefined): string[] {
   return (consult?.request?.supportingInfo ?? [])
     .map((reference) => localReference(reference.reference))
-    .filter((reference): reference is string => reference !== undefined && !reference.startsWith('ImagingStudy/'));
+    .filter((reference): reference is string => reference !== undefined && !/^(ImagingStudy|Media)\//.test(reference));
 }
 
 export function returnedGaps(consult: Consult | undefined): string[] {

@@ -9,6 +9,7 @@ import { useDirectory } from '../directory';
 import type { DocumentReference } from '../fhir-types';
 import { formatTime } from '../format';
 import { useLanguage } from '../i18n';
+import { FilmPhotos } from '../images/film-photos';
 import { codeOf, textOf } from '../names';
 
 interface HistoryProps { consult: Consult; studyId: string | undefined; onStudy: (id: string) => void }
@@ -48,6 +49,7 @@ export function History({ consult, studyId, onStudy }: HistoryProps) {
           ))}
         </div>
       ) : null}
+      <FilmPhotos photos={consult.photos} />
       <Collapse ghost size="small" defaultActiveKey={['ask', 'summary']} items={items} />
     </>
   );
