@@ -162,6 +162,14 @@ bool access_parameter_allowed(const struct access_session *session, struct str t
 bool access_query_allowed(const struct access_session *session, const struct search_query *query,
                           struct error *error) MUST_CHECK;
 
+/* ---- limits on guessing ---- */
+
+/* What somebody may try only so often, by a key like "break-glass:POST": ERROR_TOO_MANY while it has to wait, with the
+ * seconds in *retry_after_s. A try that failed counts; `free` are without a wait, then it doubles (throttle.c). */
+bool access_try_allowed(struct access *access, struct str key, uint32_t *retry_after_s,
+                        struct error *error) MUST_CHECK;
+void access_try_failed(struct access *access, struct str key, uint32_t failures_free);
+
 /* ---- machines ---- */
 
 /* A session of the program itself: role "system" (jobs: sees all, writes what its rules say) or
@@ -172,7 +180,8 @@ bool access_session_machine(struct access *access, struct arena *arena, const ch
 
 /* ---- grants ---- */
 
-/* The key by which a grant names who gets it: "PractitionerRole/x" is one post; "Organization/x|role" is
+/* The key by which a grant names who gets it: "PractitionerRole/x" is one post; "PractitionerRole/x|kind" the
+ * same post for rules that ask for grants of that kind (`grantedAs`); "Organization/x|role" is
  * everybody who holds a post of that role at that organisation or below it, now or later. 0 when the text is
  * neither. Goes into store_grant.post; sessions carry theirs in their filter. */
 uint64_t access_grantee_key(struct str grantee);

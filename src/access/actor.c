@@ -205,6 +205,14 @@ static bool part_make(struct access_actor *actor, const struct policy_rule *rule
     if (rule->granted_through.len > 0) {
         part->granted_through = hash_parameter(type, rule->granted_through);
     }
+    if (rule->granted_as.len > 0) {
+        struct str grantee = arena_printf(&actor->arena, "PractitionerRole/%.*s|%.*s", STR_FMT(actor->post),
+                                          STR_FMT(rule->granted_as));
+        if (grantee.at == NULL) {
+            return FAIL(error, ERROR_TOO_LARGE, "no memory for the rights of a post");
+        }
+        part->granted_as = access_grantee_key(grantee);
+    }
     if (when.len > 0) {
         struct search_options options = { .type = type, .offset_minutes = 480 };
         struct search_query query = { 0 };

@@ -219,10 +219,9 @@ static bool paths_read(struct reader *reader, const struct json *rule, struct po
 
 static bool rule_read(struct reader *reader, const struct json *rule, struct policy_rule *out)
 {
-    static const char *const names[] = {
-        "types", "interactions", "custodian", "when", "granted", "grantedThrough",
-        "write", "sees",         "message",   "why",  NULL
-    };
+    static const char *const names[] = { "types",   "interactions",   "custodian", "when",
+                                         "granted", "grantedThrough", "grantedAs", "write",
+                                         "sees",    "message",        "why",       NULL };
     *out = (struct policy_rule){ 0 };
     if (!members_known(reader, rule, names) || !types_read(reader, rule, out) ||
         !interactions_read(reader, rule, out) || !custodian_read(reader, rule, out)) {
@@ -235,8 +234,11 @@ static bool rule_read(struct reader *reader, const struct json *rule, struct pol
     out->granted = json_is_true(granted);
     if (!text_read(reader, rule, STR("when"), &out->when) ||
         !text_read(reader, rule, STR("grantedThrough"), &out->granted_through) ||
-        !paths_read(reader, rule, out)) {
+        !text_read(reader, rule, STR("grantedAs"), &out->granted_as) || !paths_read(reader, rule, out)) {
         return false;
+    }
+    if (out->granted_as.at != NULL && !out->granted && out->granted_through.at == NULL) {
+        return fail(reader, "'grantedAs' needs granted or grantedThrough:", out->granted_as);
     }
     return (out->when.at == NULL || when_is_plain(reader, out)) &&
            (out->granted_through.at == NULL || parameter_known(reader, out, out->granted_through, true)) &&

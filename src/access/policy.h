@@ -34,8 +34,9 @@ struct policy_rule {
     struct str
         when; /* FHIR search expression with %practitioner, %post, %organization, %tenant; absent: any */
     bool granted;
-    struct str granted_through;         /* search parameter of reference kind; absent: not asked */
-    const struct fhirpath *write;       /* NULL: nothing asked */
+    struct str granted_through;   /* search parameter of reference kind; absent: not asked */
+    struct str granted_as;        /* only grants of this kind ("break-glass"); absent: the ordinary ones */
+    const struct fhirpath *write; /* NULL: nothing asked */
     const struct fhirpath *const *sees; /* each gives references that must be readable */
     size_t sees_count;
     struct str message; /* Chinese text for a write that the constraint refuses; may be absent */

@@ -77,3 +77,19 @@ void throttle_succeeded(struct access *access, struct str key)
         slots_remove(&access->throttles, &throttle->slot);
     }
 }
+
+bool access_try_allowed(struct access *access, struct str key, uint32_t *retry_after_s, struct error *error)
+{
+    (void)pthread_mutex_lock(&access->lock);
+    uint32_t wait_s = throttle_wait_s(access, key, access_now_ms(access));
+    (void)pthread_mutex_unlock(&access->lock);
+    *retry_after_s = wait_s;
+    return wait_s == 0 || FAIL(error, ERROR_TOO_MANY, "too many tries: wait %u seconds", wait_s);
+}
+
+void access_try_failed(struct access *access, struct str key, uint32_t failures_free)
+{
+    (void)pthread_mutex_lock(&access->lock);
+    throttle_failed(access, key, failures_free, access_now_ms(access));
+    (void)pthread_mutex_unlock(&access->lock);
+}

@@ -1,6 +1,7 @@
 /* GET /fhir/AuditEvent: the audit log as FHIR, for who has the right "audit". The records lie in files of their own,
  * not in the store, so only these parameters are offered: date, agent, entity, patient, _count, _cursor. */
 #include "access/audit_read.h"
+#include "api/break_glass.h"
 #include "api/call.h"
 #include "api/handlers.h"
 #include "base/clock.h"
@@ -100,6 +101,17 @@ static void link_add(struct http_request *request, struct json *bundle, struct s
     buf_deinit(&buf);
 }
 
+static bool mark_break_glass(struct http_request *request, struct json *bundle, struct error *error)
+{
+    struct store_reader *reader = NULL;
+    if (!store_reader_begin(api_of(request)->store, &reader, error)) {
+        return false;
+    }
+    bool ok = break_glass_mark(reader, &request->arena, bundle, error);
+    store_reader_end(reader);
+    return ok;
+}
+
 enum http_verdict audit_events(struct http_request *request)
 {
     struct api *api = api_of(request);
@@ -116,7 +128,8 @@ enum http_verdict audit_events(struct http_request *request)
     struct api_read read = { .act = { .interaction = ACCESS_SEARCH, .type = STR("AuditEvent") },
                              .type = STR("AuditEvent") };
     if (!api_audit_read(request, &call_of(request)->session, &read, &error) ||
-        !audit_list(audit_data_folder(api->audit), &request->arena, &query, &bundle, &cursor, &error)) {
+        !audit_list(audit_data_folder(api->audit), &request->arena, &query, &bundle, &cursor, &error) ||
+        !mark_break_glass(request, bundle, &error)) {
         return api_fail(request, &error);
     }
     if (cursor.at != NULL) {

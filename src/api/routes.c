@@ -96,6 +96,9 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/fhir/Task/{id}/$transition", fhir_transition,
       OPERATION("$transition", "urn:shanhai:operation:Task-transition"),
       .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    /* 紧急调阅 */
+    { HTTP_POST, "/fhir/Patient/$break-glass", fhir_break_glass, RIGHT("break-glass"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_GET, "/fhir/{rest*}", api_nothing_here, PUBLIC, .flags = 0 },
 
     /* the way in */

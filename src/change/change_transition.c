@@ -230,7 +230,8 @@ static bool grants_of_plan(struct transition_run *run, const struct workflow_pla
         all[made->count++] = (struct store_grant){ .kind = STORE_GRANT_ADD,
                                                    .resource = hash_resource_key(type, id),
                                                    .post = post,
-                                                   .basis = grant->lasting ? focus_key : task_key };
+                                                   .basis = grant->lasting ? focus_key : task_key,
+                                                   .until_ms = grant->until_ms };
     }
     made->list = all;
     return true;

@@ -20,6 +20,7 @@ struct store_rule {
     size_t custodians_count;
     bool granted;             /* a living grant for the resource itself to one of filter->posts */
     uint32_t granted_through; /* parameter number of a reference whose target is granted; 0 = not asked */
+    uint64_t granted_as;      /* only grants to this key count; 0 = those to any of filter->posts */
 };
 
 /* What a session may see: the rules of a resource's type are alternatives; a type without rules is not seen at all.

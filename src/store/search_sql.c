@@ -162,13 +162,15 @@ bool looks_back(const struct builder *b)
     return (uint64_t)b->values[0].integer < b->reader->seq;
 }
 
-static void add_posts(struct builder *b)
+static void add_posts(struct builder *b, const struct store_rule *rule)
 {
     const struct store_filter *filter = b->filter;
+    const uint64_t *posts = rule->granted_as != 0 ? &rule->granted_as : filter->posts;
+    size_t posts_count = rule->granted_as != 0 ? 1 : filter->posts_count;
     add_sql(b, "g.post IN (");
-    for (size_t i = 0; i < filter->posts_count; i++) {
+    for (size_t i = 0; i < posts_count; i++) {
         add_sql(b, i == 0 ? "" : ", ");
-        add_key(b, filter->posts[i]);
+        add_key(b, posts[i]);
     }
     add_sql(b, ") AND g.from_ms <= ");
     add_integer(b, filter->now_ms);
@@ -191,7 +193,7 @@ static void add_rule(struct builder *b, unsigned alias, const struct store_rule 
     if (rule->granted) {
         add_sql(b, " AND EXISTS(SELECT 1 FROM grants g WHERE g.resource = ");
         add_column(b, alias, ".resource AND ");
-        add_posts(b);
+        add_posts(b, rule);
         add_sql(b, ")");
     }
     if (rule->granted_through != 0) {
@@ -200,7 +202,7 @@ static void add_rule(struct builder *b, unsigned alias, const struct store_rule 
         add_column(b, alias, ".seq AND f.parameter = ");
         add_integer(b, rule->granted_through);
         add_sql(b, " AND ");
-        add_posts(b);
+        add_posts(b, rule);
         add_sql(b, ")");
     }
     /* What a policy's own criteria pass through was chosen by who wrote it: looked at as the system. */
@@ -260,12 +262,12 @@ static void add_rule_found(struct builder *b, const struct store_rule *rule)
     if (rule->granted) {
         add_sql(b,
                 " UNION ALL SELECT seq FROM resource WHERE key IN (SELECT g.resource FROM grants g WHERE ");
-        add_posts(b);
+        add_posts(b, rule);
         add_sql(b, ")");
         if (looks_back(b)) {
             add_sql(b, " UNION ALL SELECT seq FROM history WHERE resource IN (SELECT g.resource FROM grants "
                        "g WHERE ");
-            add_posts(b);
+            add_posts(b, rule);
             add_sql(b, ")");
         }
     } else if (rule->granted_through != 0) {
@@ -274,7 +276,7 @@ static void add_rule_found(struct builder *b, const struct store_rule *rule)
         add_sql(b, " WHERE parameter = ");
         add_integer(b, rule->granted_through);
         add_sql(b, " AND value IN (SELECT g.resource FROM grants g WHERE ");
-        add_posts(b);
+        add_posts(b, rule);
         add_sql(b, ")");
     } else {
         add_sql(b, " UNION ALL ");

@@ -114,6 +114,7 @@ struct workflow_grant {
     struct str reference; /* "Type/id" */
     struct str principal; /* a post "PractitionerRole/ID", or a role at a place "Organization/ID|role" */
     bool lasting;         /* stays when the basis ends: the archive copy */
+    int64_t until_ms;     /* ends by itself then; 0 = open end */
 };
 
 struct workflow_revoke {

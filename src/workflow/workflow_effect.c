@@ -1,6 +1,7 @@
 /* The kinds of effect: create, patch, grant, revoke, share, sign, document. */
 #include "workflow/workflow_internal.h"
 
+#include "base/parse.h"
 #include "base/uuid.h"
 
 bool workflow_make(struct workflow_run *run, struct json *resource, struct str as, struct error *error)
@@ -133,22 +134,42 @@ static bool apply_patch(struct workflow_run *run, const struct json *effect, str
     return true;
 }
 
-static bool add_grant(struct workflow_run *run, struct str reference, struct str principal, bool lasting,
-                      struct error *error)
+static bool add_grant(struct workflow_run *run, struct workflow_grant wanted, struct error *error)
 {
     for (const struct workflow_grant *grant = run->plan->grants; grant != NULL; grant = grant->next) {
-        if (str_equal(grant->reference, reference) && str_equal(grant->principal, principal)) {
+        if (str_equal(grant->reference, wanted.reference) && str_equal(grant->principal, wanted.principal)) {
             return true;
         }
     }
     struct workflow_grant *grant = ARENA_NEW(run->arena, struct workflow_grant);
-    if (grant == NULL || reference.at == NULL || principal.at == NULL) {
+    if (grant == NULL || wanted.reference.at == NULL || wanted.principal.at == NULL) {
         return WORKFLOW_NO_MEMORY(error);
     }
-    *grant = (struct workflow_grant){
-        .next = run->plan->grants, .reference = reference, .principal = principal, .lasting = lasting
-    };
+    *grant = wanted;
+    grant->next = run->plan->grants;
     run->plan->grants = grant;
+    return true;
+}
+
+/* `until`: a FHIRPath time at which the grant ends by itself. It must be there: never an open end by accident. */
+static bool read_until(struct workflow_run *run, const struct json *effect, int64_t *until_ms,
+                       struct error *error)
+{
+    struct str expression = JSON_TEXT(run->arena, effect, "until");
+    struct fhirpath_collection found = { 0 };
+    struct date_span span = { 0 };
+    *until_ms = 0;
+    if (expression.at == NULL) {
+        return true;
+    }
+    if (!workflow_evaluate(run, expression, NULL, &found, error)) {
+        return false;
+    }
+    struct str text = found.count == 1 ? fhirpath_item_text(run->arena, &found.items[0]) : STR_NONE;
+    if (text.at == NULL || !date_parse(text, run->request->offset_minutes, &span, NULL)) {
+        return FAIL(error, ERROR_INTERNAL, "workflow %.*s: 'until' is no time", STR_FMT(run->machine->code));
+    }
+    *until_ms = span.from_ms;
     return true;
 }
 
@@ -160,12 +181,15 @@ static bool apply_grant(struct workflow_run *run, const struct json *effect, str
         !workflow_evaluate(run, JSON_TEXT(run->arena, effect, "to"), NULL, &principals, error)) {
         return false;
     }
-    bool lasting = json_is_true(JSON_GET(effect, "lasting"));
+    struct workflow_grant wanted = { .lasting = json_is_true(JSON_GET(effect, "lasting")) };
+    if (!read_until(run, effect, &wanted.until_ms, error)) {
+        return false;
+    }
     for (size_t i = 0; i < references.count; i++) {
-        struct str reference = fhirpath_item_text(run->arena, &references.items[i]);
-        for (size_t k = 0; reference.at != NULL && k < principals.count; k++) {
-            struct str principal = fhirpath_item_text(run->arena, &principals.items[k]);
-            if (principal.at != NULL && !add_grant(run, reference, principal, lasting, error)) {
+        wanted.reference = fhirpath_item_text(run->arena, &references.items[i]);
+        for (size_t k = 0; wanted.reference.at != NULL && k < principals.count; k++) {
+            wanted.principal = fhirpath_item_text(run->arena, &principals.items[k]);
+            if (wanted.principal.at != NULL && !add_grant(run, wanted, error)) {
                 return false;
             }
         }
@@ -222,8 +246,10 @@ static bool apply_share(struct workflow_run *run, const struct json *effect, str
             return false;
         }
         for (size_t k = 0; k < references.count * count; k++) {
-            struct str reference = fhirpath_item_text(run->arena, &references.items[k / count]);
-            if (!add_grant(run, reference, principals[k % count], false, error)) {
+            struct workflow_grant wanted = { .reference =
+                                                 fhirpath_item_text(run->arena, &references.items[k / count]),
+                                             .principal = principals[k % count] };
+            if (!add_grant(run, wanted, error)) {
                 return false;
             }
         }

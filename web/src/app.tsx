@@ -10,7 +10,7 @@ import { useLanguage } from './i18n';
 import { Loading } from './parts/loading';
 import { PageFault } from './shell/page-fault';
 import { SignedIn } from './shell/signed-in';
-import { useSession } from './session';
+import { useSession, type Role } from './session';
 import { theme } from './theme';
 
 const WorklistPage = lazy(() => import('./worklist/worklist-page'));
@@ -19,18 +19,22 @@ const RoomPage = lazy(() => import('./room/room-page'));
 const PrintPage = lazy(() => import('./print/print-page'));
 const ImagesPage = lazy(() => import('./images/images-page'));
 const StudyPage = lazy(() => import('./images/study-page'));
+const BreakGlassPage = lazy(() => import('./break-glass/break-glass-page'));
+const ChartPage = lazy(() => import('./break-glass/chart-page'));
 const CriticalPage = lazy(() => import('./critical/critical-page'));
 const TodayPage = lazy(() => import('./today/today-page'));
 const DailyPage = lazy(() => import('./daily/daily-page'));
 const PeoplePage = lazy(() => import('./people/people-page'));
 
-/** Administrators have no patients, so no worklist: their first page is the people. */
+/** Who takes no part in consults has no worklist: the first page is the own work. */
+const FIRST_PAGES: Partial<Record<Role, string>> = { administrator: '/people', 'medical-affairs': '/break-glass' };
+
 function Home() {
-  return <Navigate to={useSession().post.role === 'administrator' ? '/people' : '/consults'} replace />;
+  return <Navigate to={FIRST_PAGES[useSession().post.role] ?? '/consults'} replace />;
 }
 
 function Worklist() {
-  return useSession().post.role === 'administrator' ? <Home /> : <WorklistPage />;
+  return FIRST_PAGES[useSession().post.role] ? <Home /> : <WorklistPage />;
 }
 
 const inShell: RouteObject[] = [
@@ -41,6 +45,8 @@ const inShell: RouteObject[] = [
   { path: 'consults/:taskId', element: <RoomPage /> },
   { path: 'images', element: <ImagesPage /> },
   { path: 'images/:studyId', element: <StudyPage /> },
+  { path: 'break-glass', element: <BreakGlassPage /> },
+  { path: 'break-glass/:taskId', element: <ChartPage /> },
   { path: 'critical', element: <CriticalPage /> },
   { path: 'today', element: <TodayPage /> },
   { path: 'daily', element: <DailyPage /> },

@@ -10,6 +10,7 @@ export type Role =
   | 'radiologist'
   | 'duty-head'
   | 'commander'
+  | 'medical-affairs'
   | 'administrator';
 
 export interface Post {

@@ -57,6 +57,7 @@ const TABS: Record<Role, Tab[]> = {
     { key: 'today', states: LIVE, only: 'today' },
     archived,
   ],
+  'medical-affairs': [archived],
   administrator: [{ key: 'running', states: LIVE }, archived],
 };
 

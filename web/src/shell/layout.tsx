@@ -15,13 +15,15 @@ import { PasswordDialog } from './password-dialog';
 
 const CLINICAL: Role[] = ['county-doctor', 'consult-coordinator', 'expert', 'radiologist', 'duty-head'];
 
+const BREAK_GLASS: Role[] = ['county-doctor', 'duty-head', 'radiologist', 'expert', 'medical-affairs'];
 const CRITICAL: Role[] = ['county-doctor', 'duty-head', 'radiologist', 'expert'];
 
 function placesOf(session: Session): { to: string; key: string }[] {
   const role = session.post.role;
-  const places = role === 'administrator' ? [] : [{ to: '/consults', key: 'nav.consults' }];
+  const places = role === 'administrator' || role === 'medical-affairs' ? [] : [{ to: '/consults', key: 'nav.consults' }];
   if (CLINICAL.includes(role)) places.push({ to: '/images', key: 'nav.images' });
   if (CRITICAL.includes(role)) places.push({ to: '/critical', key: 'nav.critical' });
+  if (BREAK_GLASS.includes(role)) places.push({ to: '/break-glass', key: 'nav.breakGlass' });
   places.push({ to: '/today', key: 'nav.today' }, { to: '/daily', key: 'nav.daily' });
   if (role === 'administrator') places.unshift({ to: '/people', key: 'nav.people' });
   return places;
