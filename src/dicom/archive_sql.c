@@ -1,5 +1,7 @@
 #include "dicom/archive_sql.h"
 
+enum { SCHEMA_VERSION = 1 };
+
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS study(uid TEXT PRIMARY KEY, patient_name TEXT, patient_id TEXT, issuer TEXT, "
     "birth_date TEXT, sex TEXT, accession TEXT, study_id TEXT, date TEXT NOT NULL, time TEXT NOT NULL, "
@@ -154,8 +156,14 @@ void archive_sql_close(struct archive_connection *connection)
     (void)pthread_mutex_destroy(&connection->lock);
 }
 
+/* Only where they are missing: also on a full disk the index must open. */
 bool archive_sql_make_tables(struct archive_connection *connection, struct error *error)
 {
-    return sqlite3_exec(connection->database, schema, NULL, NULL, NULL) == SQLITE_OK ||
+    sqlite3_stmt *statement = NULL;
+    bool made =
+        sqlite3_prepare_v2(connection->database, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 0) == SCHEMA_VERSION;
+    (void)sqlite3_finalize(statement);
+    return made || sqlite3_exec(connection->database, schema, NULL, NULL, NULL) == SQLITE_OK ||
            archive_sql_fail(connection->database, error);
 }

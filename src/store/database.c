@@ -57,7 +57,9 @@ static bool fail_engine(struct database *database, int code, struct error *error
         return FAIL(error, ERROR_FULL, "the disk is full: nothing was stored; free space and try again");
     case SQLITE_IOERR: {
         int system_errno = engine == NULL ? 0 : file_errno(engine);
-        if (system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG) {
+        /* Of the log's index, which is mapped, the engine forgets the reason; there is no other. */
+        bool no_room = code == SQLITE_IOERR_SHMSIZE;
+        if (no_room || system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG) {
             return FAIL(error, ERROR_FULL, "the disk is full: nothing was stored; free space and try again");
         }
         return FAIL(error, ERROR_INTERNAL, "the disk failed (code %d, errno %d)", code, system_errno);

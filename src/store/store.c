@@ -133,11 +133,16 @@ static bool files_open(struct store *store, const char *folder, struct error *er
     if (!store->options.read_only && !database_file_make(store, error)) {
         return false;
     }
+    /* With no room even the engine's own files cannot be made: the reserve lets it start, read and be repaired. */
+    if (!store->options.read_only && !reserve_has_room(store)) {
+        reserve_release(store);
+        store->writer.full = true;
+    }
     if (!connection_open(&store->writer.connection, store->path,
                          store->options.read_only ? DATABASE_READ : DATABASE_WRITE, error)) {
         return false;
     }
-    if (!store->options.read_only) {
+    if (!store->options.read_only && !store->writer.full) {
         reserve_make(store);
     }
     return schema_prepare(store, error);

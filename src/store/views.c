@@ -400,6 +400,18 @@ static bool view_is_valid(const struct store_view *view, struct error *error)
     return true;
 }
 
+/* Looks before it writes, so that a program whose definitions are the stored ones starts on a full disk too. */
+static bool define_look(struct store *store, struct definition *definition, struct error *error)
+{
+    struct store_reader *reader = NULL;
+    if (!store_reader_begin(store, &reader, error)) {
+        return false;
+    }
+    bool ok = registered_read(reader->connection, definition, error);
+    store_reader_end(reader);
+    return ok;
+}
+
 bool store_view_define(struct store *store, const struct store_view *view, uint64_t *filled_seq,
                        struct error *error)
 {
@@ -412,7 +424,9 @@ bool store_view_define(struct store *store, const struct store_view *view, uint6
         add(&columns, view->columns[i].name);
     }
     struct definition definition = { .view = view, .columns = buf_str(&columns) };
-    bool ok = !columns.failed && store_apply_and_wait(store, define_apply, &definition, STR_NONE, error);
+    bool ok = !columns.failed || FAIL(error, ERROR_INPUT, "view %s has too many columns", view->name);
+    ok = ok && define_look(store, &definition, error) &&
+         (definition.unchanged || store_apply_and_wait(store, define_apply, &definition, STR_NONE, error));
     buf_deinit(&columns);
     if (ok) {
         *filled_seq = definition.filled_seq;

@@ -9,7 +9,7 @@ export const hasShim = existsSync(shim);
 export const KINDS = { write: 0, sync: 1, memory: 2, room: 3, name: 4 };
 export const ERRNO = { EIO: 5, ENOMEM: 12, ENOSPC: 28, EDQUOT: 122 };
 const MEMBERS = ['countdown', 'number', 'forever', 'torn', 'calls', 'fired'];
-const NUMBERS = Object.keys(KINDS).length * MEMBERS.length + 2;
+const NUMBERS = Object.keys(KINDS).length * MEMBERS.length + 3;
 
 export class Faults {
   constructor(path) {
@@ -59,11 +59,11 @@ export class Faults {
   }
 
   diskFull(full) {
-    this.#put(NUMBERS - 2, full ? 1 : 0);
+    this.#put(NUMBERS - 3, full ? 1 : 0);
   }
 
   clockOffset(ms) {
-    this.#put(NUMBERS - 1, ms);
+    this.#put(NUMBERS - 2, ms);
   }
 
   close() {

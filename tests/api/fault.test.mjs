@@ -65,14 +65,14 @@ function expectHonest(answer, fine) {
 
 const STOW = { 'Content-Type': 'multipart/related; type="application/dicom"; boundary=b', Accept: 'application/dicom+json' };
 let sliceNext = 0;
-const sent = []; // slices that were acknowledged
+const sent = new Set(); // slices that were acknowledged
 
 async function storeSlice() {
   const slice = slices[sliceNext++ % slices.length];
   const body = Buffer.concat([Buffer.from('--b\r\nContent-Type: application/dicom\r\n\r\n'), slice, Buffer.from('\r\n--b--\r\n')]);
   const answer = await ask(w.doctor, 'POST', '/dicom-web/studies', body, STOW);
   if (answer?.status === 200) {
-    sent.push(answer.json?.['00081199'].Value[0]['00081190'].Value[0] ?? '');
+    sent.add(answer.json['00081199'].Value[0]['00081155'].Value[0]);
   } else if (answer !== undefined) {
     assert.ok([409, ...REFUSALS].includes(answer.status), `${answer.status} ${answer.text.slice(0, 300)}`);
   }
@@ -142,6 +142,8 @@ async function checkClean() {
   w.base = w.server.base;
   for (const person of [w.doctor, w.coordinator, w.lead, w.expert, w.duty]) person.base = w.base;
   assert.equal(checked.status, 0, checked.stdout + checked.stderr);
+  const images = Number(/^images: (\d+) instances/m.exec(checked.stdout)[1]);
+  assert.ok(images >= sent.size, `${images} of ${sent.size} acknowledged images`);
 }
 
 async function runKind(kind, { also, ...setting }, t) {
@@ -175,12 +177,6 @@ async function runKind(kind, { also, ...setting }, t) {
       throw error;
     }
   }
-  for (const url of sent.splice(0)) {
-    if (url === '') continue;
-    // The study is seen once it came to rest, a few seconds after its last image.
-    const path = `${new URL(url, w.base).pathname}/metadata`;
-    await waitFor(url, async () => (await w.doctor.request('GET', path, undefined, { Accept: 'application/dicom+json' })).status === 200, 60);
-  }
   await checkClean();
   t.diagnostic(`${kind}: ${places} of ${calls} places, ${fired} failures made, nothing lost`);
   assert.ok(fired > 0);
@@ -192,7 +188,6 @@ describe('the n-th call fails', () => {
   test('write: half of it is written', options, (t) => runKind('write', { number: ERRNO.EIO, torn: true }, t));
   test('sync', options, (t) => runKind('sync', { number: ERRNO.EIO }, t));
   test('write: half of it is written and cannot be cut off', options, (t) => runKind('write', { number: ERRNO.EIO, torn: true, also: 'room' }, t));
-  test('new names', options, (t) => runKind('name', { number: ERRNO.EIO }, t));
   test('memory', options, (t) => runKind('memory', { number: ERRNO.ENOMEM }, t));
   test('every sync for two seconds: nothing is acknowledged, then all goes on', options, async () => {
     faults.arm('sync', 1, { forever: true });

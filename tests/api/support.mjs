@@ -11,9 +11,9 @@ export const shared = process.env.SHANHAI_SHARED ?? '../shared';
 export const hasShared = existsSync(join(shared, 'suites'));
 
 // {folder, data, base, dicomPort, doctor, …, patient, stop}. `more` are further hospitals: made[key] has their first administrator.
-export async function startWorld({ people = true, more = {}, env = {}, requests = false } = {}) {
+export async function startWorld({ people = true, more = {}, env = {}, data = undefined, requests = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'shanhai-test-'));
-  const data = join(folder, 'data');
+  data ??= join(folder, 'data');
   const made = initHospitals(program, data, { ...hospitals, ...more });
   const options = ['--port', '0', '--dicom-port', '0', '--dicom-peer', `*@127.0.0.1=Organization/${made.county.organization}`];
   const server = await startServer(program, data, options, { env, requests });

@@ -34,8 +34,9 @@ struct fault {
 
 struct control {
     struct fault faults[FAULT_KINDS];
-    _Atomic int64_t disk_full;       /* what makes a file longer fails with ENOSPC */
+    _Atomic int64_t disk_full;       /* what makes a file longer than there is room for fails with ENOSPC */
     _Atomic int64_t clock_offset_ms; /* added to the wall clock */
+    _Atomic int64_t room;            /* bytes given back while the disk is full */
 };
 
 static struct control *control;
@@ -86,6 +87,28 @@ static int64_t room_of(const struct stat *state)
     return allocated > state->st_size ? allocated : (int64_t)state->st_size;
 }
 
+static int lacks_room(const struct stat *state, int64_t end)
+{
+    int64_t growth = end - room_of(state);
+    if (atomic_load(&control->disk_full) == 0 || growth <= 0) {
+        return 0;
+    }
+    int64_t room = atomic_load(&control->room);
+    while (room >= growth) {
+        if (atomic_compare_exchange_weak(&control->room, &room, room - growth)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static void give_back(const struct stat *state, int64_t end)
+{
+    if (state->st_size > end) {
+        atomic_fetch_add(&control->room, (int64_t)state->st_size - end);
+    }
+}
+
 /* The bytes that may be written: all, half of them (*failed: then the call fails), or none. */
 static size_t allowed(int fd, size_t len, int64_t end, int *failed)
 {
@@ -98,7 +121,7 @@ static size_t allowed(int fd, size_t len, int64_t end, int *failed)
         *failed = errno;
         return atomic_load(&control->faults[FAULT_WRITE].torn) != 0 ? len / 2 : 0;
     }
-    if (atomic_load(&control->disk_full) != 0 && end > room_of(&state)) {
+    if (lacks_room(&state, end)) {
         *failed = ENOSPC;
         return 0;
     }
@@ -160,11 +183,20 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
     for (int i = 0; i < count; i++) {
         len += parts[i].iov_len;
     }
-    if (allowed(fd, len, at + (int64_t)len, &failed) < len) {
-        errno = failed;
-        return -1;
+    size_t part = allowed(fd, len, at + (int64_t)len, &failed);
+    if (failed == 0) {
+        return (ssize_t)syscall(SYS_pwritev, fd, parts, count, at, 0);
     }
-    return (ssize_t)syscall(SYS_pwritev, fd, parts, count, at, 0);
+    if (part > 0 && parts[0].iov_len > 1) { /* torn: a part of the first piece */
+        (void)write_at(fd, parts[0].iov_base, parts[0].iov_len / 2, at);
+    }
+    errno = failed;
+    return -1;
+}
+
+ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t at)
+{
+    return pwritev(fd, parts, count, at);
 }
 
 int fsync(int fd)
@@ -189,12 +221,42 @@ static int no_room(int fd, int64_t end)
         return 1;
     }
     errno = ENOSPC;
-    return atomic_load(&control->disk_full) != 0 && end > room_of(&state);
+    return lacks_room(&state, end);
 }
 
 int ftruncate(int fd, off_t len)
 {
-    return no_room(fd, 0) ? -1 : (int)syscall(SYS_ftruncate, fd, len);
+    struct stat state;
+    if (no_room(fd, 0)) {
+        return -1;
+    }
+    if (is_file(fd, &state)) {
+        give_back(&state, len);
+    }
+    return (int)syscall(SYS_ftruncate, fd, len);
+}
+
+int truncate(const char *path, off_t len)
+{
+    struct stat state;
+    if (control != NULL && stat(path, &state) == 0 && S_ISREG(state.st_mode)) {
+        give_back(&state, len);
+    }
+    return (int)syscall(SYS_truncate, path, len);
+}
+
+int truncate64(const char *path, off64_t len)
+{
+    return truncate(path, len);
+}
+
+int unlink(const char *path)
+{
+    struct stat state;
+    if (control != NULL && stat(path, &state) == 0 && S_ISREG(state.st_mode)) {
+        give_back(&state, 0);
+    }
+    return (int)syscall(SYS_unlink, path);
 }
 
 int ftruncate64(int fd, off64_t len)
@@ -204,7 +266,12 @@ int ftruncate64(int fd, off64_t len)
 
 int fallocate(int fd, int mode, off_t at, off_t len)
 {
-    return no_room(fd, INT64_MAX) ? -1 : (int)syscall(SYS_fallocate, fd, mode, at, len);
+    return no_room(fd, at + len) ? -1 : (int)syscall(SYS_fallocate, fd, mode, at, len);
+}
+
+int fallocate64(int fd, int mode, off64_t at, off64_t len)
+{
+    return fallocate(fd, mode, at, len);
 }
 
 int posix_fallocate(int fd, off_t at, off_t len)
@@ -243,6 +310,7 @@ int open64(const char *path, int flags, ...)
     return open(path, flags, mode);
 }
 
+/* The two have one shape where this is built (64 bits). */
 int statvfs(const char *path, struct statvfs *state)
 {
     static int (*next)(const char *, struct statvfs *);
@@ -255,6 +323,11 @@ int statvfs(const char *path, struct statvfs *state)
         state->f_bfree = 0;
     }
     return code;
+}
+
+int statvfs64(const char *path, struct statvfs64 *state)
+{
+    return statvfs(path, (struct statvfs *)state);
 }
 
 /* ---- memory ---- */
