@@ -35,12 +35,14 @@ enum {
     LIMIT_FEED_RESUME_VERSIONS = 100000, /* further back a client reads anew */
     LIMIT_DICOM_DEPTH = 16,              /* sequences in sequences */
     LIMIT_DICOM_ELEMENTS = 200000,
-    LIMIT_STORE_READERS = 32,            /* snapshots at a time */
-    LIMIT_STORE_SNAPSHOT_MS = 5000,      /* design.md section 3: no snapshot lives longer */
-    LIMIT_STORE_QUEUE_SETS = 4096,       /* sets waiting for the writer */
-    LIMIT_STORE_GROUP_WRITES = 5000,     /* versions of one commit, a larger set apart */
-    LIMIT_STORE_ROWS = 100000,           /* rows one look-up in a table or view may give */
-    LIMIT_STORE_INDEX_ROWS = 4000,       /* index rows of one version */
+    LIMIT_STORE_READERS = 32,        /* snapshots at a time */
+    LIMIT_STORE_SNAPSHOT_MS = 5000,  /* design.md section 3: no snapshot lives longer */
+    LIMIT_STORE_QUEUE_SETS = 4096,   /* sets waiting for the writer */
+    LIMIT_STORE_GROUP_WRITES = 5000, /* versions of one commit, a larger set apart */
+    LIMIT_STORE_ROWS = 100000,       /* rows one look-up in a table or view may give */
+    LIMIT_STORE_INDEX_ROWS = 4000,   /* index rows of one version */
+    LIMIT_STORE_WAITING_ROWS =
+        600000, /* index rows that wait before they are merged; at most twice as many */
     LIMIT_STORE_INDEX_TEXT_BYTES = 128,  /* of one string value in the index */
     LIMIT_STORE_RESERVE_BYTES = 4 << 20, /* the file given up when the disk is full */
     LIMIT_STORE_CLOCK_BACK_MS = 300000,  /* design.md section 11: writing stops beyond it */

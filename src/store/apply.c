@@ -302,7 +302,7 @@ static bool refill_apply(struct store *store, const struct store_refill *refill,
     if (!current) {
         return step != STEP_FAILED;
     }
-    if (!index_remember(&store->writer, refill->index, refill->seq, error)) {
+    if (!index_add_missing(&store->writer, refill->index, refill->seq, error)) {
         return false;
     }
     for (size_t i = 0; i < refill->view_rows_count; i++) {

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/memory.h"
 #include "store/body.h"
 #include "store/internal.h"
 
@@ -82,8 +83,8 @@ static bool counts_read(struct store_reader *reader, struct store_check_report *
 }
 
 /* Whether an index row that should be there is there. */
-static bool index_row_exists(struct store_reader *reader, const struct index_row *row, uint64_t seq,
-                             bool *exists, struct error *error)
+bool index_row_exists(struct store_reader *reader, const struct index_row *row, uint64_t seq, bool *exists,
+                      struct error *error)
 {
     static const enum sql asking[] = { [INDEX_KEY] = SQL_CHECK_HAS_KEY,
                                        [INDEX_TEXT] = SQL_CHECK_HAS_TEXT,
@@ -145,6 +146,150 @@ static bool sample_check(struct store_reader *reader, struct arena *arena,
         }
     }
     return true;
+}
+
+/* ---- the whole index ----
+ * The rows that should be there and those that are, each kind as their number and the sum of a digest of each: equal
+ * sums mean equal rows, in whatever order they come. */
+
+struct index_sum {
+    uint64_t count;
+    uint64_t digest;
+};
+
+struct index_sums {
+    struct index_sum kinds[INDEX_NUMBER + 1];
+};
+
+static void sum_add(struct index_sum *sum, const struct index_row *row, uint64_t seq)
+{
+    uint64_t digest = hash64_combine(hash64_combine(row->kind, row->parameter), seq);
+    switch (row->kind) {
+    case INDEX_KEY:
+        digest = hash64_combine(digest, row->key);
+        break;
+    case INDEX_TEXT:
+        digest = hash64_combine(digest, hash64(row->text, 1));
+        break;
+    case INDEX_DATE:
+        digest = hash64_combine(hash64_combine(digest, (uint64_t)row->from_ms), (uint64_t)row->to_ms);
+        break;
+    case INDEX_NUMBER:
+        digest = hash64_combine(digest, row->key);
+        digest = hash64_combine(digest, (uint64_t)run_number_order(row->low));
+        digest = hash64_combine(digest, (uint64_t)run_number_order(row->high));
+        break;
+    }
+    sum->count++;
+    sum->digest += digest;
+}
+
+/* A version's rows as the index has them: cut, and each once. */
+static bool sums_of_version(struct index_sums *sums, const struct index_rows *index, uint64_t seq,
+                            struct error *error)
+{
+    struct run_entry *entries = memory_new_array(index->count + 1, sizeof *entries);
+    for (size_t i = 0; entries != NULL && i < index->count; i++) {
+        entries[i] = (struct run_entry){ &index->rows[i], seq };
+    }
+    struct run *run = entries == NULL ? NULL : run_create(entries, index->count, 1);
+    for (size_t i = 0; run != NULL && i < run->count; i++) {
+        const struct run_row *from = &run->rows[i];
+        enum index_kind kind = run_row_kind(from);
+        const struct index_row row = { .kind = kind,
+                                       .parameter = run_row_parameter(from),
+                                       .key = (uint64_t)from->a,
+                                       .text = kind == INDEX_TEXT ? run_row_text(run, from) : STR_NONE,
+                                       .from_ms = from->a,
+                                       .to_ms = from->b,
+                                       .low = run_number(from->b),
+                                       .high = run_number(from->c) };
+        sum_add(&sums->kinds[kind], &row, seq);
+    }
+    bool ok = run != NULL || FAIL(error, ERROR_BUSY, "out of memory; try again");
+    run_unref(run);
+    memory_free(entries);
+    return ok;
+}
+
+static bool sum_of_index(struct store_reader *reader, enum index_kind kind, struct index_sum *sum,
+                         struct error *error)
+{
+    static const enum sql asking[] = { [INDEX_KEY] = SQL_CHECK_ALL_KEY,
+                                       [INDEX_TEXT] = SQL_CHECK_ALL_TEXT,
+                                       [INDEX_DATE] = SQL_CHECK_ALL_DATE,
+                                       [INDEX_NUMBER] = SQL_CHECK_ALL_NUMBER };
+    struct statement *statement = connection_statement(reader->connection, asking[kind], error);
+    enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
+    while (step == STEP_ROW) {
+        struct index_row row = { .kind = kind, .parameter = (uint32_t)column_integer(statement, 0) };
+        int seq = statement_columns(statement) - 1;
+        row.key = kind == INDEX_TEXT ? 0 : column_key(statement, 1);
+        row.text = kind == INDEX_TEXT ? column_bytes(statement, 1) : STR_NONE;
+        row.from_ms = (int64_t)row.key;
+        row.to_ms = kind == INDEX_DATE ? column_integer(statement, 2) : 0;
+        row.low = kind == INDEX_NUMBER ? column_real(statement, 2) : 0;
+        row.high = kind == INDEX_NUMBER ? column_real(statement, 3) : 0;
+        sum_add(sum, &row, column_key(statement, seq));
+        step = statement_step(statement, error);
+    }
+    statement_reset(statement);
+    return step == STEP_DONE;
+}
+
+/* The rows of all current versions, computed again. */
+static bool sums_compute(struct store_reader *reader, struct arena *arena, struct index_sums *sums,
+                         struct error *error)
+{
+    const struct store_options *options = &reader->store->options;
+    uint64_t after_seq = 0;
+    bool more = true;
+    bool ok = true;
+    while (ok && more) {
+        struct store_page page = { 0 };
+        ok = store_read_feed(reader, arena, after_seq, STR_NONE, BODIES_PAGE, false, &page, error);
+        for (size_t i = 0; ok && i < page.count; i++) {
+            const struct store_version *version = &page.versions[i];
+            struct str text = STR_NONE;
+            struct index_rows index = { 0 };
+            if (version->ended_seq == 0 && version->body.at != NULL) {
+                ok = store_body_text(arena, version, &text, error) &&
+                     options->index_rows(options->index_rows_data, arena, version->type, text, &index,
+                                         error) &&
+                     sums_of_version(sums, &index, version->seq, error);
+            }
+        }
+        after_seq = page.next_seq;
+        more = page.more;
+        arena_reset(arena);
+    }
+    return ok;
+}
+
+static bool whole_index_check(struct store *store, struct store_check_report *report, struct error *error)
+{
+    static const char *const names[] = {
+        [INDEX_KEY] = "keys", [INDEX_TEXT] = "texts", [INDEX_DATE] = "dates", [INDEX_NUMBER] = "numbers"
+    };
+    struct arena arena = { .bytes_max = SAMPLE_ARENA_BYTES };
+    struct index_sums wanted = { 0 };
+    struct store_reader *reader = NULL;
+    if (!store_reader_begin(store, &reader, error)) {
+        return false;
+    }
+    database_set_deadline(reader->connection->database, 0); /* one snapshot, however long it takes */
+    bool ok = sums_compute(reader, &arena, &wanted, error);
+    for (enum index_kind kind = INDEX_KEY; ok && kind <= INDEX_NUMBER; kind++) {
+        struct index_sum there = { 0 };
+        ok = sum_of_index(reader, kind, &there, error);
+        if (ok && (there.count != wanted.kinds[kind].count || there.digest != wanted.kinds[kind].digest)) {
+            found(report, "the index of %s is not what the bodies say: %" PRIu64 " rows of %" PRIu64,
+                  names[kind], there.count, wanted.kinds[kind].count);
+        }
+    }
+    store_reader_end(reader);
+    arena_deinit(&arena);
+    return ok;
 }
 
 /* One page of the feed: every body is unpacked; every n-th current version has its index rows computed again.
@@ -209,5 +354,7 @@ bool store_check(struct store *store, struct store_check_report *report, struct 
               rows_check(reader, SQL_CHECK_CHAIN, "version whose follower is missing", report, error) &&
               counts_read(reader, report, error);
     store_reader_end(reader);
-    return ok && bodies_check(store, report, error);
+    return ok && bodies_check(store, report, error) &&
+           (!report->whole_index || store->options.index_rows == NULL ||
+            whole_index_check(store, report, error));
 }

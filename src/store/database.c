@@ -1,7 +1,9 @@
 #include "store/database.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -10,6 +12,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "store/database_functions.h"
+#include "store/database_runs.h"
 #include "store/sql.h"
 
 enum {
@@ -26,6 +29,8 @@ struct database {
     unsigned fold_again_at; /* length of the log at which the next folding is tried */
     unsigned log_pages;     /* length of the write-ahead log after the last commit */
     struct database_functions functions;
+    struct run_view runs;
+    struct run_view slice;
     struct buf hidden; /* DATABASE_VIEWS: "\nname\nname\n" of the tables that no SQL may name */
 };
 
@@ -147,6 +152,28 @@ static bool views_setup(struct database *database, struct error *error)
     return true;
 }
 
+static bool runs_setup(struct database *database, enum database_mode mode, struct error *error)
+{
+    int code = SQLITE_OK;
+    if (mode != DATABASE_VIEWS) {
+        code = database_runs_register(database->engine, "run", &database->runs);
+    }
+    if (code == SQLITE_OK && mode == DATABASE_WRITE) {
+        code = database_runs_register(database->engine, "slice", &database->slice);
+    }
+    return code == SQLITE_OK || fail_engine(database, code, error);
+}
+
+struct run_view *database_runs(struct database *database)
+{
+    return &database->runs;
+}
+
+struct run_view *database_slice(struct database *database)
+{
+    return &database->slice;
+}
+
 bool database_open(const char *path, enum database_mode mode, struct database **out, struct error *error)
 {
     assert(path != NULL);
@@ -192,7 +219,7 @@ bool database_open(const char *path, enum database_mode mode, struct database **
                           error);
         break;
     }
-    ok = ok && (mode != DATABASE_VIEWS || views_setup(database, error));
+    ok = ok && (mode != DATABASE_VIEWS || views_setup(database, error)) && runs_setup(database, mode, error);
     if (!ok) {
         database_close(database);
         return false;
@@ -458,6 +485,12 @@ void database_fold_log(struct database *database, unsigned pages, bool all)
 bool database_backup(struct database *database, const char *path, struct error *error)
 {
     struct database copy = { 0 };
+    int fd =
+        open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600); /* readable by its owner only, from the start */
+    if (fd < 0) {
+        return FAIL_OS(error, error_kind_from_errno(errno), "cannot make '%s'", path);
+    }
+    (void)close(fd);
     int code = sqlite3_open_v2(path, &copy.engine, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
     sqlite3_backup *backup = NULL;
     if (code == SQLITE_OK) {

@@ -6,6 +6,7 @@
 #define SHANHAI_STORE_DATABASE_H
 
 #include "store/rows.h"
+#include "store/runs.h"
 
 struct database;
 struct statement;
@@ -66,6 +67,11 @@ uint64_t database_changes(struct database *database);
  * steps were made since the call (0 = no bound). */
 void database_set_deadline(struct database *database, int64_t deadline_us);
 void database_set_steps(struct database *database, uint64_t steps);
+
+/* What run_key, run_text, run_date and run_number show (store/database_runs.h); to be filled while no statement runs.
+ * slice_key and so on, on the writer's connection, show what goes into the main index next. */
+struct run_view *database_runs(struct database *database);
+struct run_view *database_slice(struct database *database);
 
 /* Folds the write-ahead log back when it is longer than `pages`; never waits for readers. `all` = waits and
  * truncates it (at close). A failure only means that the log stays longer: the next call goes on. */

@@ -94,6 +94,7 @@ struct store_reader {
     struct connection own; /* when not inside the writer */
     struct store_reader *next;
     uint64_t seq;
+    struct runs *runs; /* held for the snapshot */
     bool inside_writer;
 };
 
@@ -101,11 +102,6 @@ struct store_transaction {
     struct store *store;
     struct store_reader reader;
     int64_t now_ms;
-};
-
-struct index_entry {
-    const struct index_row *row;
-    uint64_t seq;
 };
 
 struct store_waiter;
@@ -126,9 +122,19 @@ struct writer {
     int64_t updated_ms; /* of the last commit, then of the group */
     size_t types_count; /* of store->types; taken back on a rollback */
     bool changed_views;
-    struct index_entry *entries; /* index rows of the group, not yet inserted */
+    struct run_entry *entries; /* index rows of the group, not yet in a run */
     size_t entries_count;
     size_t entries_capacity;
+    size_t rows_count;      /* index rows of the group so far */
+    struct runs *runs;      /* what waits, as committed */
+    struct runs *runs_next; /* with the group's; the same when it has none yet */
+    struct run_mark mark;   /* how far the main index is, as committed */
+    struct run_mark mark_next;
+    uint64_t pending; /* number of the last row of index_pending, the group's included */
+    uint64_t pending_committed;
+    uint64_t pending_dropped; /* rows up to here were deleted */
+    bool runs_published;      /* readers may have runs_next already */
+    struct buf run_bytes;
     uint64_t audit_group;     /* number of the last outbox row */
     uint64_t audit_dropped;   /* rows up to here were removed */
     struct view_table *views; /* all registered; dropped ones stay in the list */
@@ -169,6 +175,9 @@ struct store {
     size_t readers_out;
 
     struct sql_place sql_places[2]; /* indicator SQL: now, and as of a sequence number */
+
+    pthread_mutex_t runs_lock; /* guards runs: the pointer, not what it leads to */
+    struct runs *runs;
 
     pthread_mutex_t queue_lock; /* guards the next five */
     pthread_cond_t queue_filled;
@@ -241,13 +250,26 @@ enum applied { APPLIED, REFUSED, BROKEN }; /* BROKEN: the transaction must be ro
 /* Checks and applies one set inside the open transaction. */
 enum applied apply_set(struct store *store, struct store_set *set, struct error *error);
 
-/* Remembers the rows of a version for the end of the group, and inserts what was remembered, sorted. The one
- * place through which index rows enter the store. */
+/* The one place through which index rows enter the store. Of a version in the group: remembered, then put into a run
+ * (index_flush: whoever searches in the transaction sees them). */
 bool index_remember(struct writer *writer, const struct index_rows *index, uint64_t seq,
                     struct error *error) MUST_CHECK;
 bool index_flush(struct writer *writer, struct error *error) MUST_CHECK;
-struct str index_text_cut(struct str text); /* as it is stored: at most LIMIT_STORE_INDEX_TEXT_BYTES */
-void index_forget(struct writer *writer);
+/* Of a version that is stored already: those that it lacks. */
+bool index_add_missing(struct writer *writer, const struct index_rows *index, uint64_t seq,
+                       struct error *error) MUST_CHECK;
+/* The last step before a commit: flush, carry on merging into the main index (`rows_more` rows beyond what the group
+ * itself pays for), show readers what waits now. */
+bool index_before_commit(struct store *store, size_t rows_more, struct error *error) MUST_CHECK;
+void index_after_commit(struct store *store);
+void index_after_rollback(struct store *store);
+/* Reads what waits (at open), and whether anything does. */
+/* Whether an index row is there, in the main index or waiting (check.c). */
+bool index_row_exists(struct store_reader *reader, const struct index_row *row, uint64_t seq, bool *exists,
+                      struct error *error) MUST_CHECK;
+bool index_start(struct store *store, struct error *error) MUST_CHECK;
+bool index_waits(const struct store *store);
+void index_end(struct store *store);
 
 /* ---- views.c, inside the writer ---- */
 

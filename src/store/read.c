@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "store/internal.h"
 
-enum { READER_WAIT_MS = 2000 };
+enum { READER_WAIT_MS = 2000, SNAPSHOT_TRIES = 20 };
 
 /* ---- readers ---- */
 
@@ -67,8 +67,19 @@ static void reader_give(struct store *store, struct store_reader *reader)
     (void)pthread_mutex_unlock(&store->readers_lock);
 }
 
+static void snapshot_end(struct store_reader *reader)
+{
+    database_set_deadline(reader->connection->database, 0);
+    if (database_in_transaction(reader->connection->database)) {
+        connection_try(reader->connection, SQL_COMMIT);
+    }
+    database_runs(reader->connection->database)->count = 0;
+    runs_unref(reader->runs);
+    reader->runs = NULL;
+}
+
 /* The first look into the database fixes the snapshot: ask for the last sequence number at once. */
-static bool snapshot_begin(struct store_reader *reader, struct error *error)
+static bool snapshot_begin(struct store_reader *reader, struct run_mark *mark, struct error *error)
 {
     struct connection *connection = reader->connection;
     database_set_deadline(connection->database,
@@ -76,19 +87,43 @@ static bool snapshot_begin(struct store_reader *reader, struct error *error)
     if (!connection_do(connection, SQL_BEGIN_READ, error)) {
         return false;
     }
-    struct statement *statement = connection_statement(connection, SQL_SEQ_LAST, error);
+    struct statement *statement = connection_statement(connection, SQL_SNAPSHOT, error);
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
-    reader->seq = step == STEP_ROW ? column_key(statement, 0) : 0;
+    if (step == STEP_ROW) {
+        reader->seq = column_key(statement, 0);
+        *mark =
+            (struct run_mark){ column_key(statement, 1), column_key(statement, 2), column_key(statement, 3) };
+    }
     statement_reset(statement);
-    return step != STEP_FAILED;
+    return step == STEP_ROW || (step == STEP_DONE && FAIL(error, ERROR_INTERNAL, "index_mark is empty"));
 }
 
-static void snapshot_end(struct store_reader *reader)
+/* Holds the runs that are published now. False when they lack one that the snapshot's main index does not have yet. */
+static bool runs_take(struct store_reader *reader, const struct run_mark *mark)
 {
-    database_set_deadline(reader->connection->database, 0);
-    if (database_in_transaction(reader->connection->database)) {
-        connection_try(reader->connection, SQL_COMMIT);
+    struct store *store = reader->store;
+    (void)pthread_mutex_lock(&store->runs_lock);
+    runs_ref(store->runs);
+    reader->runs = store->runs;
+    (void)pthread_mutex_unlock(&store->runs_lock);
+    return runs_view(reader->runs, mark, reader->seq, database_runs(reader->connection->database));
+}
+
+/* First the snapshot, then the runs: those of a later moment have all that the snapshot needs, unless one was wholly
+ * merged in between. Then a newer snapshot has it in the main index. */
+static bool snapshot_with_runs(struct store_reader *reader, struct error *error)
+{
+    for (int i = 0; i < SNAPSHOT_TRIES; i++) {
+        struct run_mark mark = { 0 };
+        if (!snapshot_begin(reader, &mark, error)) {
+            return false;
+        }
+        if (runs_take(reader, &mark)) {
+            return true;
+        }
+        snapshot_end(reader);
     }
+    return FAIL(error, ERROR_BUSY, "too many requests are writing; try again in a moment");
 }
 
 bool store_reader_begin(struct store *store, struct store_reader **out, struct error *error)
@@ -105,7 +140,7 @@ bool store_reader_begin(struct store *store, struct store_reader **out, struct e
             return false;
         }
     }
-    if (!snapshot_begin(reader, error)) {
+    if (!snapshot_with_runs(reader, error)) {
         snapshot_end(reader);
         reader_give(store, reader);
         return false;

@@ -1,5 +1,10 @@
-/* schema.c — makes an empty store, refuses a newer one, and reads what an open one needs. Version 1 is the first;
- * a later version adds its steps here and runs them in one transaction at open. */
+/* schema.c — makes an empty store, brings an older one forward, refuses a newer one, and reads what an open one needs.
+ * A later version adds its step to sql.c; at open all steps run in one transaction, after a backup of the old store
+ * that has been read through. */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "base/parse.h"
 #include "base/uuid.h"
 #include "store/dictionary.h"
@@ -120,6 +125,65 @@ static bool position_read(struct store *store, struct error *error)
     return step != STEP_FAILED;
 }
 
+/* ---- from an older version ---- */
+
+static bool backup_check(const char *path, struct error *error)
+{
+    struct connection copy = { 0 };
+    bool ok = connection_open(&copy, path, DATABASE_READ, error);
+    struct statement *statement = ok ? connection_statement(&copy, SQL_CHECK_INTEGRITY, error) : NULL;
+    ok = statement != NULL && statement_step(statement, error) == STEP_ROW;
+    if (ok && !str_equal(column_bytes(statement, 0), STR("ok"))) {
+        ok = FAIL(error, ERROR_INTERNAL,
+                  "the store is damaged: run the older program's `shanhai check` first");
+    }
+    statement_reset(statement);
+    connection_close(&copy);
+    return ok;
+}
+
+/* A whole copy beside the store, which the operator deletes when he is content. One that is there already was cut
+ * short, or is of an upgrade that did not end: the store is still the old one. */
+static bool backup_make(struct store *store, int version, struct error *error)
+{
+    char path[512];
+    int len = snprintf(path, sizeof path, "%s/store-version-%d.db", store->folder, version);
+    if (len < 0 || (size_t)len >= sizeof path) {
+        return FAIL(error, ERROR_INPUT, "the folder's name is too long");
+    }
+    if (unlink(path) != 0 && errno != ENOENT) {
+        return FAIL_OS(error, error_kind_from_errno(errno), "cannot replace '%s'", path);
+    }
+    bool ok = store_backup(store, path, error) && backup_check(path, error);
+    if (!ok) {
+        (void)unlink(path);
+    }
+    return ok;
+}
+
+static bool migrate(struct store *store, int version, struct error *error)
+{
+    struct connection *connection = &store->writer.connection;
+    if (version < 1) {
+        return FAIL(error, ERROR_INTERNAL, "'%s' is no store of this program", store->path);
+    }
+    if (store->options.read_only) {
+        return FAIL(error, ERROR_CONFLICT,
+                    "the store is of an older version (%d): start `shanhai serve` once to bring it forward",
+                    version);
+    }
+    bool ok = backup_make(store, version, error) && connection_do(connection, SQL_BEGIN_WRITE, error);
+    for (int from = version; ok && from < STORE_SCHEMA_VERSION; from++) {
+        ok = database_run(connection->database, sql_schema_step(from), error);
+    }
+    ok = ok && meta_set(connection, STR("schema_version"), STORE_SCHEMA_VERSION, error) &&
+         connection_do(connection, SQL_COMMIT, error);
+    if (!ok && database_in_transaction(connection->database)) {
+        connection_try(connection, SQL_ROLLBACK);
+    }
+    return ok;
+}
+
 static bool version_check(struct store *store, struct error *error)
 {
     struct connection *connection = &store->writer.connection;
@@ -140,6 +204,9 @@ static bool version_check(struct store *store, struct error *error)
             "the store has version %d, this program knows up to %d: use a newer program or the backup "
             "from before the upgrade",
             (int)version, STORE_SCHEMA_VERSION);
+    }
+    if (version < STORE_SCHEMA_VERSION && !migrate(store, (int)version, error)) {
+        return false;
     }
     if (!meta_get(connection, STR("definitions_epoch"), &epoch, &found, error)) {
         return false;

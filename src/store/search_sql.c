@@ -93,7 +93,19 @@ void add_index(struct builder *b, enum index_kind kind)
                                           [INDEX_TEXT] = "index_text",
                                           [INDEX_DATE] = "index_date",
                                           [INDEX_NUMBER] = "index_number" };
-    add_sql(b, tables[kind]);
+    /* The engine puts the test of each use into both parts, and merges them where an order is asked for. */
+    static const char *const with_runs[] = {
+        [INDEX_KEY] = "(SELECT parameter, value, seq FROM index_key UNION ALL"
+                      " SELECT parameter, value, seq FROM run_key)",
+        [INDEX_TEXT] = "(SELECT parameter, value, seq FROM index_text UNION ALL"
+                       " SELECT parameter, value, seq FROM run_text)",
+        [INDEX_DATE] = "(SELECT parameter, from_ms, to_ms, seq FROM index_date UNION ALL"
+                       " SELECT parameter, from_ms, to_ms, seq FROM run_date)",
+        [INDEX_NUMBER] = "(SELECT parameter, unit, low, high, seq FROM index_number UNION ALL"
+                         " SELECT parameter, unit, low, high, seq FROM run_number)"
+    };
+    bool waiting = database_runs(b->reader->connection->database)->count > 0;
+    add_sql(b, waiting ? with_runs[kind] : tables[kind]);
 }
 
 void add_column(struct builder *b, unsigned alias, const char *column)

@@ -3,6 +3,11 @@
 #include <assert.h>
 #include <stddef.h>
 
+#define SCHEMA_WAITING                                                                                       \
+    "CREATE TABLE index_pending(id INTEGER PRIMARY KEY, rows BLOB NOT NULL);"                                \
+    "CREATE TABLE index_mark(merged INTEGER NOT NULL, run INTEGER NOT NULL, position INTEGER NOT NULL);"     \
+    "INSERT INTO index_mark VALUES(0, 0, 0);"
+
 /* Every table that belongs to a resource has the resource's key in its primary key where it can be reached by it
  * alone; index rows reach it through their version (in a database that distributes by hash they get it as a
  * further column). WITHOUT ROWID: the primary key is the table, one tree and one page write a row. */
@@ -37,6 +42,8 @@ static const char schema[] =
     " PRIMARY KEY(seq, parameter, from_ms, to_ms)) WITHOUT ROWID;"
     "CREATE TABLE number_of(seq INTEGER, parameter INTEGER, unit INTEGER, low REAL, high REAL,"
     " PRIMARY KEY(seq, parameter, unit, low, high)) WITHOUT ROWID;"
+    /* Index rows that wait in memory (store/runs.h), a row a commit, and how far the main index is. */
+    SCHEMA_WAITING
     "CREATE TABLE grants(resource INTEGER, post INTEGER, basis INTEGER, from_ms INTEGER NOT NULL,"
     " until_ms INTEGER NOT NULL, PRIMARY KEY(resource, post, basis)) WITHOUT ROWID;"
     "CREATE INDEX grants_by_basis ON grants(basis);"
@@ -53,9 +60,17 @@ static const char schema[] =
     "CREATE TABLE view_registry(name TEXT PRIMARY KEY, type TEXT NOT NULL, known INTEGER NOT NULL,"
     " digest INTEGER NOT NULL, columns TEXT NOT NULL, filled_seq INTEGER NOT NULL) WITHOUT ROWID;";
 
+static const char *const schema_steps[STORE_SCHEMA_VERSION] = {
+    [1] = SCHEMA_WAITING,
+};
+
 #define VERSION_COLUMNS                                                                                      \
     "v.seq, v.resource, v.version, v.type, v.id, v.method, v.updated_ms, v.custodian, v.author,"             \
     " v.ended_seq, v.body"
+#define CHECK_ALL(columns, kind)                                                                             \
+    "SELECT k.* FROM (SELECT " columns ", seq FROM index_" kind " UNION ALL SELECT " columns                 \
+    ", seq FROM run_" kind ") k CROSS JOIN version v ON v.seq = k.seq"                                       \
+    " WHERE v.ended_seq IS NULL AND v.method <> 3"
 #define JOB_COLUMNS                                                                                          \
     "id, kind, subject, unique_text, state, input, result, progress, attempts, run_after_ms, created_ms,"    \
     " updated_ms"
@@ -71,6 +86,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
     [SQL_META_SET] = "INSERT INTO meta VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
     [SQL_SEQ_LAST] = "SELECT seq, updated_ms FROM version ORDER BY seq DESC LIMIT 1",
+    [SQL_SNAPSHOT] =
+        "SELECT coalesce((SELECT max(seq) FROM version), 0), merged, run, position FROM index_mark",
     [SQL_TYPE_ALL] = "SELECT number, name FROM resource_type ORDER BY number",
     [SQL_TYPE_ADD] = "INSERT INTO resource_type VALUES(?1, ?2)",
     [SQL_DICTIONARY_ALL] = "SELECT id, type, bytes FROM dictionary ORDER BY created_ms, id",
@@ -118,6 +135,17 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_INDEX_DATE_ADD] = "INSERT OR IGNORE INTO index_date VALUES(?1, ?2, ?3, ?4)",
     [SQL_INDEX_NUMBER_ADD] = "INSERT OR IGNORE INTO index_number VALUES(?1, ?2, ?3, ?4, ?5)",
     [SQL_REFERENCE_OF_ADD] = "INSERT OR IGNORE INTO reference_of VALUES(?1, ?2, ?3)",
+    [SQL_PENDING_ADD] = "INSERT INTO index_pending VALUES(?1, ?2)",
+    [SQL_PENDING_ALL] = "SELECT id, rows FROM index_pending WHERE id > ?1 ORDER BY id",
+    [SQL_PENDING_DROP] = "DELETE FROM index_pending WHERE id IN"
+                         " (SELECT id FROM index_pending WHERE id <= ?1 ORDER BY id LIMIT ?2)",
+    [SQL_MARK_SET] = "UPDATE index_mark SET merged = ?1, run = ?2, position = ?3",
+    [SQL_SLICE_KEY] = "INSERT OR IGNORE INTO index_key SELECT parameter, value, seq FROM slice_key",
+    [SQL_SLICE_TEXT] = "INSERT OR IGNORE INTO index_text SELECT parameter, value, seq FROM slice_text",
+    [SQL_SLICE_DATE] =
+        "INSERT OR IGNORE INTO index_date SELECT parameter, from_ms, to_ms, seq FROM slice_date",
+    [SQL_SLICE_NUMBER] =
+        "INSERT OR IGNORE INTO index_number SELECT parameter, unit, low, high, seq FROM slice_number",
     [SQL_REFERENCES_OF] = "SELECT parameter, value FROM reference_of WHERE seq = ?1",
     [SQL_TEXT_OF_ADD] = "INSERT OR IGNORE INTO text_of VALUES(?1, ?2, ?3)",
     [SQL_DATE_OF_ADD] = "INSERT OR IGNORE INTO date_of VALUES(?1, ?2, ?3, ?4)",
@@ -179,12 +207,22 @@ static const char *const texts[SQL_COUNT] = {
                         " WHERE v.ended_seq IS NOT NULL AND (n.seq IS NULL OR n.resource <> v.resource"
                         " OR n.version <> v.version + 1 OR h.seq IS NOT v.seq) LIMIT 20",
     [SQL_CHECK_COUNTS] = "SELECT (SELECT count(*) FROM version), (SELECT count(*) FROM resource)",
-    [SQL_CHECK_HAS_KEY] = "SELECT 1 FROM index_key WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
-    [SQL_CHECK_HAS_TEXT] = "SELECT 1 FROM index_text WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
+    [SQL_CHECK_ALL_KEY] = CHECK_ALL("parameter, value", "key"),
+    [SQL_CHECK_ALL_TEXT] = CHECK_ALL("parameter, value", "text"),
+    [SQL_CHECK_ALL_DATE] = CHECK_ALL("parameter, from_ms, to_ms", "date"),
+    [SQL_CHECK_ALL_NUMBER] = CHECK_ALL("parameter, unit, low, high", "number"),
+    [SQL_CHECK_HAS_KEY] = "SELECT 1 FROM index_key WHERE parameter = ?1 AND value = ?2 AND seq = ?3 UNION ALL"
+                          " SELECT 1 FROM run_key WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
+    [SQL_CHECK_HAS_TEXT] =
+        "SELECT 1 FROM index_text WHERE parameter = ?1 AND value = ?2 AND seq = ?3 UNION ALL"
+        " SELECT 1 FROM run_text WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
     [SQL_CHECK_HAS_DATE] =
-        "SELECT 1 FROM index_date WHERE parameter = ?1 AND from_ms = ?2 AND to_ms = ?3 AND seq = ?4",
-    [SQL_CHECK_HAS_NUMBER] = "SELECT 1 FROM index_number WHERE parameter = ?1 AND unit = ?2 AND low = ?3"
-                             " AND high = ?4 AND seq = ?5",
+        "SELECT 1 FROM index_date WHERE parameter = ?1 AND from_ms = ?2 AND to_ms = ?3 AND seq = ?4 UNION ALL"
+        " SELECT 1 FROM run_date WHERE parameter = ?1 AND from_ms = ?2 AND to_ms = ?3 AND seq = ?4",
+    [SQL_CHECK_HAS_NUMBER] =
+        "SELECT 1 FROM index_number WHERE parameter = ?1 AND unit = ?2 AND low = ?3"
+        " AND high = ?4 AND seq = ?5 UNION ALL SELECT 1 FROM run_number WHERE parameter = ?1"
+        " AND unit = ?2 AND low = ?3 AND high = ?4 AND seq = ?5",
     [SQL_TABLE_NAMES] =
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, 5) <> 'view_'",
     [SQL_TABLES] = "SELECT count(*) FROM sqlite_schema",
@@ -200,4 +238,11 @@ const char *sql_text(enum sql which)
 const char *sql_schema(void)
 {
     return schema;
+}
+
+const char *sql_schema_step(int from)
+{
+    assert(from > 0);
+    assert(from < STORE_SCHEMA_VERSION);
+    return schema_steps[from];
 }

@@ -4,7 +4,7 @@
 #ifndef SHANHAI_STORE_SQL_H
 #define SHANHAI_STORE_SQL_H
 
-enum { STORE_SCHEMA_VERSION = 1 };
+enum { STORE_SCHEMA_VERSION = 2 };
 
 enum sql {
     SQL_BEGIN_READ,
@@ -17,6 +17,7 @@ enum sql {
     SQL_META_GET, /* name */
     SQL_META_SET, /* name, value */
     SQL_SEQ_LAST,
+    SQL_SNAPSHOT,
     SQL_TYPE_ALL,
     SQL_TYPE_ADD, /* number, name */
     SQL_DICTIONARY_ALL,
@@ -53,11 +54,19 @@ enum sql {
     SQL_DATE_OF_ADD,      /* seq, parameter, from_ms, to_ms */
     SQL_NUMBER_OF_ADD,    /* seq, parameter, unit, low, high */
     SQL_REFERENCES_OF,    /* seq */
-    SQL_GRANT_ADD,        /* resource, post, basis, from_ms, until_ms */
-    SQL_GRANT_END,        /* resource, post, basis, now */
-    SQL_GRANT_END_BASIS,  /* basis, now */
-    SQL_GRANT_ALIVE,      /* resource, post, now */
-    SQL_AUDIT_ADD,        /* number, records */
+    SQL_PENDING_ADD,      /* id, rows */
+    SQL_PENDING_ALL,      /* after id */
+    SQL_PENDING_DROP,     /* up to id, how many */
+    SQL_MARK_SET,         /* merged, run, position */
+    SQL_SLICE_KEY,        /* what slice_key shows, into the main index */
+    SQL_SLICE_TEXT,
+    SQL_SLICE_DATE,
+    SQL_SLICE_NUMBER,
+    SQL_GRANT_ADD,       /* resource, post, basis, from_ms, until_ms */
+    SQL_GRANT_END,       /* resource, post, basis, now */
+    SQL_GRANT_END_BASIS, /* basis, now */
+    SQL_GRANT_ALIVE,     /* resource, post, now */
+    SQL_AUDIT_ADD,       /* number, records */
     SQL_AUDIT_ALL,
     SQL_AUDIT_DROP,   /* number */
     SQL_JOB_ADD,      /* kind, subject, unique_text, input, run_after_ms, now */
@@ -82,6 +91,10 @@ enum sql {
     SQL_CHECK_CURRENT,
     SQL_CHECK_CHAIN,
     SQL_CHECK_COUNTS,
+    SQL_CHECK_ALL_KEY, /* of current versions, each with its seq */
+    SQL_CHECK_ALL_TEXT,
+    SQL_CHECK_ALL_DATE,
+    SQL_CHECK_ALL_NUMBER,
     SQL_CHECK_HAS_KEY,    /* parameter, value, seq */
     SQL_CHECK_HAS_TEXT,   /* parameter, value, seq */
     SQL_CHECK_HAS_DATE,   /* parameter, from_ms, to_ms, seq */
@@ -95,7 +108,8 @@ enum sql {
 
 const char *sql_text(enum sql which);
 
-/* The statements that make an empty store. */
+/* The statements that make an empty store, and those that make a store of version `from` one of the next. */
 const char *sql_schema(void);
+const char *sql_schema_step(int from);
 
 #endif

@@ -98,6 +98,7 @@ static bool locks_init(struct store *store, struct error *error)
               pthread_mutex_init(&store->sql_places[0].lock, NULL) == 0 &&
               pthread_mutex_init(&store->sql_places[1].lock, NULL) == 0 &&
               pthread_mutex_init(&store->queue_lock, NULL) == 0 &&
+              pthread_mutex_init(&store->runs_lock, NULL) == 0 &&
               pthread_mutex_init(&store->seq_lock, NULL) == 0 &&
               pthread_cond_init(&store->readers_free, &attributes) == 0 &&
               pthread_cond_init(&store->queue_filled, &attributes) == 0 &&
@@ -161,11 +162,14 @@ bool store_open(const struct store_options *options, struct store **out, struct 
     store->options = *options;
     store->options.folder = NULL; /* the caller's; ours is store->folder */
     store->options.readers_max = options->readers_max == 0 ? LIMIT_STORE_READERS : options->readers_max;
+    store->options.waiting_rows_max =
+        options->waiting_rows_max == 0 ? LIMIT_STORE_WAITING_ROWS : options->waiting_rows_max;
     store->now_ms = options->now_ms == NULL ? clock_now_ms : options->now_ms;
     store->lock_fd = -1;
     store->queue_end = &store->queue_first;
     bool ok = locks_init(store, error) && codec_init(&store->codec, error) &&
-              files_open(store, options->folder, error) && views_load(store, error);
+              files_open(store, options->folder, error) && index_start(store, error) &&
+              views_load(store, error);
     if (ok && !options->read_only) {
         ok = tables_prepare(store, error) && writer_start(store, error);
     }
@@ -198,7 +202,7 @@ void store_close(struct store *store)
     }
     connection_close(&store->writer.connection);
     views_free(store);
-    memory_free(store->writer.entries);
+    index_end(store);
     codec_deinit(&store->codec);
     if (store->lock_fd >= 0) {
         (void)close(store->lock_fd); /* lets the lock go */
@@ -207,6 +211,7 @@ void store_close(struct store *store)
     (void)pthread_mutex_destroy(&store->sql_places[0].lock);
     (void)pthread_mutex_destroy(&store->sql_places[1].lock);
     (void)pthread_mutex_destroy(&store->queue_lock);
+    (void)pthread_mutex_destroy(&store->runs_lock);
     (void)pthread_mutex_destroy(&store->seq_lock);
     (void)pthread_cond_destroy(&store->readers_free);
     (void)pthread_cond_destroy(&store->queue_filled);

@@ -175,8 +175,11 @@ struct store_options {
     size_t tables_count;
     const struct store_audit_sink *audit; /* may be NULL: records are then refused */
     size_t readers_max;                   /* snapshots at a time; 0 = LIMIT_STORE_READERS */
-    bool read_only;                       /* for check and export beside nothing else: no writer thread */
-    int64_t (*now_ms)(void);              /* NULL = clock_now_ms */
+    /* Index rows that wait in memory before they are merged into the main index; 0 = LIMIT_STORE_WAITING_ROWS. Tests
+     * have few wait, to see them merged. */
+    size_t waiting_rows_max;
+    bool read_only;          /* for check and export beside nothing else: no writer thread */
+    int64_t (*now_ms)(void); /* NULL = clock_now_ms */
     /* The index rows of a stored version, for store_check, sorting and checking few candidates without an index
      * (fhir/ through main.c): `resource` is the whole resource's text. May be NULL. */
     bool (*index_rows)(void *data, struct arena *arena, struct str type, struct str resource,
@@ -238,6 +241,9 @@ struct store_check_report {
     void (*finding)(void *data, const char *text);
     void *data;
     size_t sample_count;
+    /* All current versions have their rows computed again, and the index must hold these and no others for them, each
+     * once: minutes for a million resources. */
+    bool whole_index;
     uint64_t versions_count;
     uint64_t resources_count;
     uint64_t findings_count;

@@ -1,13 +1,19 @@
 /* writer.c — the queue and the one writer thread: takes the waiting sets together, one transaction and one sync a
  * group, and answers only after the sync. */
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "store/internal.h"
 
-enum { CHECKPOINT_PAGES = 4096 }; /* 16 MB of write-ahead log */
+enum {
+    CHECKPOINT_PAGES = 4096, /* 16 MB of write-ahead log */
+    IDLE_MS = 200,           /* nobody wrote for so long: index rows that wait are merged */
+    IDLE_MERGE_ROWS = 8000,  /* in one transaction: about 10 ms */
+    CLOSING_MERGE_US = 1000000,
+};
 
 struct store_waiter {
     pthread_mutex_t lock;
@@ -235,7 +241,7 @@ static void take_back(struct store *store, struct position before)
     writer->updated_ms = before.updated_ms;
     writer->types_count = before.types_count;
     atomic_store_explicit(&store->types_count, before.types_count, memory_order_release);
-    index_forget(writer);
+    index_after_rollback(store);
     if (writer->changed_views && !views_reload(store, NULL)) {
         writer->changed_views = true; /* the database cannot even be read: writes will say so */
     }
@@ -272,13 +278,14 @@ static bool try_group(struct store *store, size_t count, struct error *error)
         take_back(store, before);
         return true;
     }
-    ok = ok && index_flush(writer, error);
     ok = ok && (store->options.audit == NULL || audit_add_group(store, count, error));
+    ok = ok && index_before_commit(store, 0, error);
     ok = ok && connection_do(&writer->connection, SQL_COMMIT, error);
     if (!ok) {
         take_back(store, before);
         return false;
     }
+    index_after_commit(store);
     writer->updated_ms = writer->transaction.now_ms;
     writer->changed_views = false;
     return true;
@@ -359,15 +366,25 @@ static void write_group(struct store *store, size_t count)
 
 /* ---- the thread ---- */
 
-static size_t take_group(struct store *store)
+/* The waiting sets; none when the store closes, or when index rows wait and nothing came for `idle_ms`. */
+static size_t take_group(struct store *store, long idle_ms, bool *closing)
 {
     struct writer *writer = &store->writer;
     size_t count = 0;
     size_t writes_count = 0;
     (void)pthread_mutex_lock(&store->queue_lock);
-    while (store->queue_first == NULL && !store->closing) {
-        (void)pthread_cond_wait(&store->queue_filled, &store->queue_lock);
+    int waited = 0;
+    struct timespec until = { 0 };
+    bool merge = index_waits(store);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += idle_ms * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    while (store->queue_first == NULL && !store->closing && waited == 0) {
+        waited = merge ? pthread_cond_timedwait(&store->queue_filled, &store->queue_lock, &until)
+                       : pthread_cond_wait(&store->queue_filled, &store->queue_lock);
     }
+    *closing = store->closing;
     while (store->queue_first != NULL && count < STORE_GROUP_SETS_MAX) {
         struct store_set *set = store->queue_first;
         size_t writes = set->writes_count + set->refills_count;
@@ -387,16 +404,45 @@ static size_t take_group(struct store *store)
     return count;
 }
 
+/* Carries on merging when nobody writes. False when it does not go (a full disk): it is tried again later. */
+static bool merge_some(struct store *store)
+{
+    struct writer *writer = &store->writer;
+    struct error error = { 0 };
+    bool ok = !writer->full && connection_do(&writer->connection, SQL_BEGIN_WRITE, &error) &&
+              index_before_commit(store, IDLE_MERGE_ROWS, &error) &&
+              connection_do(&writer->connection, SQL_COMMIT, &error);
+    if (ok) {
+        index_after_commit(store);
+        database_fold_log(writer->connection.database, CHECKPOINT_PAGES, false);
+        return true;
+    }
+    if (database_in_transaction(writer->connection.database)) {
+        connection_try(&writer->connection, SQL_ROLLBACK);
+    }
+    index_after_rollback(store);
+    return false;
+}
+
 static void *writer_run(void *data)
 {
     struct store *store = data;
+    bool closing = false;
+    bool idle = false; /* since some time: goes on merging without waiting again */
     for (;;) {
-        size_t count = take_group(store);
-        if (count == 0) {
-            break; /* closing, and the queue is empty */
+        size_t count = take_group(store, idle ? 0 : IDLE_MS, &closing);
+        if (count > 0) {
+            idle = false;
+            write_group(store, count);
+        } else if (closing) {
+            break; /* and the queue is empty */
+        } else {
+            idle = merge_some(store);
         }
-        write_group(store, count);
     }
+    /* So that the next start has nothing to read; what is left after some time stays where it is. */
+    int64_t until_us = clock_monotonic_us() + CLOSING_MERGE_US;
+    while (index_waits(store) && clock_monotonic_us() < until_us && merge_some(store)) {}
     return NULL;
 }
 

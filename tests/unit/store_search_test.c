@@ -20,6 +20,8 @@
 static char folder[64];
 static struct arena arena = { .bytes_max = 256u << 20 };
 static struct store *store;
+static size_t
+    waiting_rows_max; /* the whole file runs with index rows that wait, and with such that are merged soon */
 
 #define P(type, code) hash_parameter(STR(type), STR(code))
 #define KEY(type, id) hash_resource_key(STR(type), STR(id))
@@ -125,7 +127,9 @@ static int setup(void **state)
     (void)state;
     (void)snprintf(folder, sizeof folder, "/tmp/store-search-XXXXXX");
     assert_non_null(mkdtemp(folder));
-    struct store_options options = { .folder = folder, .index_rows = rows_of };
+    struct store_options options = { .folder = folder,
+                                     .index_rows = rows_of,
+                                     .waiting_rows_max = waiting_rows_max };
     struct error error = { 0 };
     if (!store_open(&options, &store, &error)) {
         fail_msg("open: %s", error.text);
@@ -901,7 +905,9 @@ int main(void)
         IN_STORE(includes_follow_references),
         IN_STORE(conditions_ask_inside_the_writer),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("rows wait", tests, NULL, NULL);
+    waiting_rows_max = 20;
+    failed += cmocka_run_group_tests_name("rows are merged soon", tests, NULL, NULL);
     arena_deinit(&arena);
     return failed;
 }

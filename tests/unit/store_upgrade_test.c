@@ -1,0 +1,170 @@
+/* A folder that a released version left behind is brought forward at open, after a backup that is whole. The folder is
+ * made from the released schema (store_released.h) and rows of its tables. */
+#include "store_fixture.h"
+
+#include <sqlite3.h>
+
+#include "base/file.h"
+#include "store_released.h"
+
+static bool rows_of(void *data, struct arena *rows_arena, struct str type, struct str resource,
+                    struct index_rows *out, struct error *error)
+{
+    (void)data;
+    (void)type;
+    struct json *tree = NULL;
+    struct index_row *rows = ARENA_ARRAY(rows_arena, struct index_row, 1);
+    if (rows == NULL || !json_read(rows_arena, resource, &tree, error)) {
+        return false;
+    }
+    rows[0] = (struct index_row){ .kind = INDEX_TEXT,
+                                  .parameter = 7,
+                                  .text = JSON_TEXT(rows_arena, tree, "family") };
+    *out = (struct index_rows){ rows, 1 };
+    return true;
+}
+
+static void put_family(struct store *store, const char *id, const char *family)
+{
+    struct index_row row = { .kind = INDEX_TEXT, .parameter = 7, .text = str_from_cstr(family) };
+    struct index_rows rows = { &row, 1 };
+    struct store_write write =
+        write_of(id, STORE_METHOD_UPDATED, arena_printf(&arena, "},\"family\":\"%s\"}", family).at);
+    write.index = &rows;
+    assert_true(write_one(store, &write, NULL));
+}
+
+static size_t count_family(struct store *store, const char *family)
+{
+    struct search_value value = { .test = SEARCH_TEST_EQUAL, .parameter = 7, .text = str_from_cstr(family) };
+    struct search_criteria criteria = {
+        .kind = SEARCH_VALUES, .type = STR("Patient"), .values = &value, .values_count = 1
+    };
+    struct search_query query = { .type = STR("Patient"), .criteria = &criteria };
+    struct store_search search = { .query = &query };
+    struct store_hits hits = { 0 };
+    struct store_reader *reader = NULL;
+    assert_true(store_reader_begin(store, &reader, NULL));
+    assert_true(store_search(reader, &arena, &search, &hits, NULL));
+    store_reader_end(reader);
+    return hits.count;
+}
+
+static char *path_of(const char *name)
+{
+    return (char *)(uintptr_t)arena_printf(&arena, "%s/%s", folder, name).at;
+}
+
+static void run(sqlite3 *database, const char *sql)
+{
+    char *text = NULL;
+    if (sqlite3_exec(database, sql, NULL, NULL, &text) != SQLITE_OK) {
+        fail_msg("%s: %s", sql, text);
+    }
+}
+
+#define COPY(table) "INSERT INTO " #table " SELECT * FROM now." #table ";"
+
+/* The records of the present store into tables of version 1. */
+static const char copy_1[] =
+    COPY(meta) COPY(setting) COPY(resource_type) COPY(dictionary) COPY(resource) COPY(version) COPY(history)
+        COPY(index_key) COPY(index_text) COPY(index_date) COPY(index_number) COPY(reference_of) COPY(text_of)
+            COPY(date_of) COPY(number_of) COPY(grants) COPY(audit_outbox) COPY(job) COPY(feed_cursor)
+                COPY(own_table) COPY(view_registry) "UPDATE meta SET value = 1 WHERE name = 'schema_version'";
+
+/* Puts a store of the released schema with the same records in the place of the present one. */
+static void make_released(const char *schema, const char *copy)
+{
+    sqlite3 *database = NULL;
+    char sql[300];
+    assert_int_equal(sqlite3_open(path_of("released.db"), &database), SQLITE_OK);
+    run(database, "PRAGMA journal_mode = WAL");
+    run(database, schema);
+    (void)snprintf(sql, sizeof sql, "ATTACH '%s/store.db' AS now", folder);
+    run(database, sql);
+    run(database, copy);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    assert_int_equal(rename(path_of("released.db"), path_of("store.db")), 0);
+}
+
+static bool is_there(const char *name)
+{
+    return access(path_of(name), F_OK) == 0;
+}
+
+static void a_released_folder_is_brought_forward(void **state)
+{
+    struct store *store = *state;
+    put_family(store, "a", "zhang");
+    put_family(store, "b", "zhang");
+    put_family(store, "a", "li");
+    store_close(store);
+    make_released(released_1, copy_1);
+    struct store_options options = { .folder = folder, .index_rows = rows_of, .read_only = true };
+    struct error error = { 0 };
+    assert_false(store_open(&options, &store, &error)); /* checking alone changes nothing */
+    assert_int_equal(error.kind, ERROR_CONFLICT);
+    assert_non_null(strstr(error.text, "older version (1)"));
+    assert_false(is_there("store-version-1.db"));
+    options.read_only = false;
+    store = open_store(&options);
+    assert_true(is_there("store-version-1.db"));
+    expect_body(store, "a", "},\"family\":\"li\"}");
+    assert_int_equal(count_family(store, "zhang"), 1);
+    assert_int_equal(count_family(store, "li"), 1);
+    put_family(store, "c", "zhang"); /* and it goes on from there */
+    assert_int_equal(count_family(store, "zhang"), 2);
+    struct store_check_report report = { .sample_count = 100 };
+    assert_true(store_check(store, &report, NULL));
+    assert_int_equal(report.findings_count, 0);
+    assert_int_equal(report.versions_count, 4);
+    store_close(store);
+    *state = open_store(&options); /* only once: no further backup */
+    assert_int_equal(unlink(path_of("store-version-1.db")), 0);
+    store_close(*state);
+    *state = open_store(&options);
+    assert_false(is_there("store-version-1.db"));
+}
+
+/* A damaged store is not brought forward: it stays what it was, and says so. */
+static void a_damaged_folder_stays_as_it_is(void **state)
+{
+    put_family(*state, "a", "zhang");
+    store_close(*state);
+    *state = NULL;
+    make_released(released_1, copy_1);
+    sqlite3 *database = NULL;
+    assert_int_equal(sqlite3_open(path_of("store.db"), &database), SQLITE_OK);
+    /* The index of types points at a row that is not there. */
+    run(database, "PRAGMA writable_schema = ON");
+    run(database, "CREATE TABLE spare(a); INSERT INTO spare VALUES(1)");
+    run(database,
+        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'spare')"
+        " WHERE name = 'version_by_type'");
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    struct store_options options = { .folder = folder };
+    struct store *store = NULL;
+    struct error error = { 0 };
+    assert_false(store_open(&options, &store, &error));
+    assert_non_null(strstr(error.text, "damaged"));
+    assert_int_equal(sqlite3_open(path_of("store.db"), &database), SQLITE_OK);
+    sqlite3_stmt *statement = NULL;
+    assert_int_equal(sqlite3_prepare_v2(database, "SELECT value FROM meta WHERE name = 'schema_version'", -1,
+                                        &statement, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(statement, 0), 1);
+    (void)sqlite3_finalize(statement);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_STORE(a_released_folder_is_brought_forward),
+        IN_STORE(a_damaged_folder_stays_as_it_is),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    arena_deinit(&arena);
+    return failed;
+}
