@@ -124,13 +124,15 @@ export function createPatient(doctor, facts = patientFacts) {
   });
 }
 
-// A consult in state draft: the three resources in one transaction. Gives their ids.
-export async function draftConsult(doctor, { patient, invited, shared = [], priority = 'urgent', consent = true, leave = [] }) {
+const MACHINES = { consult: '远程会诊', 'remote-diagnosis': '远程诊断' };
+
+// A consult (or, machine: 'remote-diagnosis', a diagnosis) in state draft: the three resources in one transaction. Gives their ids.
+export async function draftConsult(doctor, { patient, invited, shared = [], priority = 'urgent', consent = true, leave = [], machine = 'consult', more = {} }) {
   const uuid = () => `urn:uuid:${crypto.randomUUID()}`;
   const request = uuid();
   const serviceRequest = {
     resourceType: 'ServiceRequest', status: 'draft', intent: 'order', priority,
-    code: { coding: [{ system: `${CODES}consult-kind`, code: 'remote-consult', display: '远程会诊' }] },
+    code: { coding: [{ system: `${CODES}consult-kind`, code: machine === 'consult' ? 'remote-consult' : machine, display: MACHINES[machine] }] },
     subject: { reference: `Patient/${patient}` }, requester: { reference: doctor.post },
     performer: [{ reference: invited }], performerType: { text: '呼吸与危重症医学科' },
     occurrenceDateTime: new Date(Date.now() + 3600e3).toISOString(),
@@ -140,6 +142,7 @@ export async function draftConsult(doctor, { patient, invited, shared = [], prio
       '白细胞 4.1×10⁹/L，淋巴细胞 0.7×10⁹/L，C 反应蛋白 68 mg/L。既往高血压 10 年。现予莫西沙星 0.4 g 每日一次，鼻导管吸氧 3 L/min。' }],
     supportingInfo: shared.map((reference) => ({ reference })),
     extension: [{ url: 'urn:shanhai:ext:wanted-title', valueCode: 'associate-chief' }],
+    ...more,
   };
   for (const member of leave) delete serviceRequest[member];
   if (!serviceRequest.supportingInfo?.length) delete serviceRequest.supportingInfo;
@@ -148,8 +151,8 @@ export async function draftConsult(doctor, { patient, invited, shared = [], prio
     {
       fullUrl: uuid(), request: { method: 'POST', url: 'Task' },
       resource: {
-        resourceType: 'Task', status: 'draft', intent: 'order', code: { coding: [{ system: `${CODES}workflow`, code: 'consult', display: '远程会诊' }] },
-        businessStatus: { coding: [{ system: `${CODES}consult-state`, code: 'draft', display: '草稿' }] },
+        resourceType: 'Task', status: 'draft', intent: 'order', code: { coding: [{ system: `${CODES}workflow`, code: machine, display: MACHINES[machine] }] },
+        businessStatus: { coding: [{ system: `${CODES}${machine}-state`, code: 'draft', display: '草稿' }] },
         focus: { reference: request }, for: { reference: `Patient/${patient}` }, requester: { reference: doctor.post },
         authoredOn: new Date().toISOString(),
       },

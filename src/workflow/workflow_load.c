@@ -379,7 +379,7 @@ bool workflow_check_update(const struct workflow_machine *machine, const struct 
                            const struct json *task, struct error *error)
 {
     static const char *const owned[] = { "status",    "businessStatus", "code",      "focus", "for",
-                                         "requester", "owner",          "encounter", "output" };
+                                         "requester", "owner",          "encounter", "input", "output" };
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
         struct str name = str_from_cstr(owned[i]);
         if (!json_equal(json_member(previous, name), json_member(task, name))) {

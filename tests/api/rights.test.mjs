@@ -27,7 +27,7 @@ const table = () => [
   [`/fhir/Task/${consult.task}/$transitions`, '22244231'],
   [`/fhir/ServiceRequest/${consult.request}`, '22244331'],
   ['/fhir/ServiceRequest', '22222331'],
-  ['/fhir/Composition', '22332331'],
+  ['/fhir/Composition', '22232331'],
   ['/fhir/ClinicalImpression', '22332331'],
   ['/fhir/Condition', '22222331'],
   ['/fhir/Organization', '22222221'],
