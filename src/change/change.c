@@ -181,8 +181,14 @@ static bool check_rights(const struct preparing *at, const struct change_entry *
     if (set->by_workflow) {
         return true;
     }
-    if (!change_check_locks(at->change, set->arena, entry->type, tree, entry->resource, set->outcome,
-                            error)) {
+    const struct change_lock_ask ask = { .reader = at->reader,
+                                         .arena = set->arena,
+                                         .type = entry->type,
+                                         .previous = tree,
+                                         .resource = entry->resource,
+                                         .by_machine = set->session->means == ACCESS_BY_MACHINE,
+                                         .now_ms = at->now_ms };
+    if (!change_check_locks(at->change, &ask, set->outcome, error)) {
         return false;
     }
     if (set->outcome->errors_count > 0) {

@@ -12,6 +12,9 @@ struct change_lock {
     const struct fhirpath *when;
     struct str zh;
     struct str en;
+    const struct fhirpath *zh_path; /* a message that begins with '=': FHIRPath that gives the text */
+    const struct fhirpath *en_path;
+    bool asks_hold; /* names %hold: the legal holds of the patient, searched for only then */
 };
 
 struct change {
@@ -31,10 +34,20 @@ bool change_read_current(struct store_reader *reader, struct arena *arena, struc
 /* Loads definitions/locks.json. */
 bool change_load_locks(struct change *change, struct arena *arena, struct error *error) MUST_CHECK;
 
-/* Adds an issue for each lock that closes this write; `previous` and `resource` may be NULL. */
-bool change_check_locks(const struct change *change, struct arena *arena, struct str type,
-                        const struct json *previous, const struct json *resource, struct outcome *outcome,
-                        struct error *error) MUST_CHECK;
+/* One write as the locks see it; `previous` and `resource` may be NULL. */
+struct change_lock_ask {
+    struct store_reader *reader;
+    struct arena *arena;
+    struct str type;
+    const struct json *previous;
+    const struct json *resource;
+    bool by_machine; /* the program's own jobs may add to a record under hold, never delete */
+    int64_t now_ms;
+};
+
+/* Adds an issue for each lock that closes this write. */
+bool change_check_locks(const struct change *change, const struct change_lock_ask *ask,
+                        struct outcome *outcome, struct error *error) MUST_CHECK;
 
 /* A search that decides which resource is meant, as the session may search (R4 3.1.0.8.1). */
 struct change_condition {

@@ -21,6 +21,7 @@ const ImagesPage = lazy(() => import('./images/images-page'));
 const StudyPage = lazy(() => import('./images/study-page'));
 const BreakGlassPage = lazy(() => import('./break-glass/break-glass-page'));
 const ChartPage = lazy(() => import('./break-glass/chart-page'));
+const HoldsPage = lazy(() => import('./holds/holds-page'));
 const CriticalPage = lazy(() => import('./critical/critical-page'));
 const TodayPage = lazy(() => import('./today/today-page'));
 const DailyPage = lazy(() => import('./daily/daily-page'));
@@ -47,6 +48,7 @@ const inShell: RouteObject[] = [
   { path: 'images/:studyId', element: <StudyPage /> },
   { path: 'break-glass', element: <BreakGlassPage /> },
   { path: 'break-glass/:taskId', element: <ChartPage /> },
+  { path: 'holds', element: <HoldsPage /> },
   { path: 'critical', element: <CriticalPage /> },
   { path: 'today', element: <TodayPage /> },
   { path: 'daily', element: <DailyPage /> },

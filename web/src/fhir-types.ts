@@ -109,6 +109,8 @@ export interface Task extends Resource {
   lastModified?: string;
   partOf?: Reference[];
   reasonCode?: CodeableConcept;
+  statusReason?: CodeableConcept;
+  executionPeriod?: Period;
   restriction?: { period?: Period };
   output?: { type: CodeableConcept; valueReference?: Reference }[];
 }

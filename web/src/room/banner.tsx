@@ -7,6 +7,7 @@ import { usePatient } from '../consult/data';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
 import { humanName, useDirectory } from '../directory';
 import { formatAge, formatDate } from '../format';
+import { HoldBadge } from '../holds/hold-badge';
 import { useLanguage } from '../i18n';
 import { identifierOf, textOf } from '../names';
 import { StateBadge, UrgencyBadge } from '../parts/badges';
@@ -37,7 +38,7 @@ export function Banner({ consult }: { consult: Consult }) {
         {inpatientNumber(patient) ? <span className="banner-fact"><em>{t('patient.inpatientNo')}</em> {inpatientNumber(patient)}</span> : null}
         <span className="banner-fact banner-wide"><em>{t('banner.from')}</em> {[from?.organizationName, from?.name].filter(Boolean).join(' · ')}</span>
         <span className="banner-fact banner-wide"><em>{t('consult.number')}</em> {identifierOf(consult.request, 'consult') ?? t('consult.noNumber')}</span>
-        <span className="banner-badges"><UrgencyBadge priority={consult.request?.priority} /> <StateBadge state={consult.state} /></span>
+        <span className="banner-badges"><UrgencyBadge priority={consult.request?.priority} /> <StateBadge state={consult.state} /> <HoldBadge patient={consult.task.for?.reference} /></span>
         <button type="button" className="banner-more" aria-expanded={open} aria-label={t('banner.more')} onClick={() => setOpen(!open)}>
           {open ? <UpOutlined aria-hidden /> : <DownOutlined aria-hidden />} <span>{t('banner.more')}</span>
         </button>

@@ -24,6 +24,7 @@ function placesOf(session: Session): { to: string; key: string }[] {
   if (CLINICAL.includes(role)) places.push({ to: '/images', key: 'nav.images' });
   if (CRITICAL.includes(role)) places.push({ to: '/critical', key: 'nav.critical' });
   if (BREAK_GLASS.includes(role)) places.push({ to: '/break-glass', key: 'nav.breakGlass' });
+  if (role === 'medical-affairs') places.push({ to: '/holds', key: 'nav.holds' });
   places.push({ to: '/today', key: 'nav.today' }, { to: '/daily', key: 'nav.daily' });
   if (role === 'administrator') places.unshift({ to: '/people', key: 'nav.people' });
   return places;
