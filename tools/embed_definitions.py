@@ -15,7 +15,7 @@ def array(name, text):
 
 def main():
     folder, output, depfile = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-    files = [p for name in FOLDERS for p in sorted((folder / name).glob('*.json'))] + sorted(folder.glob('*.json'))
+    files = [p for name in FOLDERS for p in sorted((folder / name).glob('*.json'))] + sorted(folder.glob('*.json')) + sorted(folder.glob('r4/*.json'))
     lines = ['/* Made by tools/embed_definitions.py. */', '#include "cli/definitions.h"', '']
     lines += [array(f'file_{number}', path.read_text()) for number, path in enumerate(files)]
     lines.append('const struct definition_file definition_files[] = {')
@@ -24,7 +24,7 @@ def main():
     lines += ['};', f'const size_t definition_files_count = {len(files)};', '']
     output.write_text('\n'.join(lines))
     # The folders too: a file that is new or gone changes them.
-    folders = [p for p in (folder, *(folder / name for name in FOLDERS)) if p.is_dir()]
+    folders = [p for p in (folder, folder / 'r4', *(folder / name for name in FOLDERS)) if p.is_dir()]
     depfile.write_text(f'{output}: ' + ' '.join(str(p) for p in [*folders, *files]) + '\n')
 
 

@@ -11,7 +11,8 @@ Tab-separated, sorted, one fact a line:
   value_sets.tsv   url, system, codes (blank-separated; only sets that can be written out)
   search.tsv       type, code, kind, targets, expression, components (code=expression; separated by "; ")
   compartments.tsv compartment, type, parameters
-  invariants.tsv   type, path, key, severity, human, expression"""
+  invariants.tsv   type, path, key, severity, human, expression
+And profiles.json: the profiles and extensions of R4 as StructureDefinitions with a differential, without prose."""
 import json
 import re
 import sys
@@ -44,6 +45,8 @@ class Definitions:
         self.search = load(folder, 'search-parameters.json')
         self.compartments = [r for r in load(folder, 'profiles-resources.json') if r['resourceType'] == 'CompartmentDefinition']
         self.bound = set()
+        known = load(folder, 'profiles-others.json') + load(folder, 'extension-definitions.json') + load(folder, 'profiles-types.json')
+        self.profiles = [r for r in known if r['resourceType'] == 'StructureDefinition' and r.get('derivation') == 'constraint']
 
     # ---- structures ----
 
@@ -102,6 +105,32 @@ class Definitions:
             coded = code in ('code', 'Coding', 'CodeableConcept', 'string', 'uri', 'Quantity')
             yield (owner, own_name, choice, element['min'], element['max'], flags, code, targets,
                    strength if coded else '', value_set if coded else '')
+
+    # ---- profiles ----
+
+    def profile_element(self, element):
+        kept = {}
+        for name, value in element.items():
+            if name == 'binding':
+                kept[name] = {k: v for k, v in value.items() if k in ('strength', 'valueSet')}
+            elif name == 'constraint':
+                rules = [{k: clean(v) for k, v in rule.items() if k in ('key', 'severity', 'human', 'expression')}
+                         for rule in value if rule.get('expression')]
+                if rules:
+                    kept[name] = rules
+            elif name == 'type':
+                kept[name] = [{k: v for k, v in kind.items() if k in ('code', 'profile', 'targetProfile')} for kind in value]
+            elif name in ('id', 'path', 'sliceName', 'slicing', 'min', 'max', 'maxLength') or re.match('fixed|pattern', name):
+                kept[name] = value
+        return kept
+
+    def profile_text(self):
+        lines = []
+        for profile in sorted(self.profiles, key=lambda p: p['url']):
+            kept = {name: profile[name] for name in ('url', 'type', 'derivation', 'baseDefinition')}
+            kept['differential'] = {'element': [self.profile_element(e) for e in profile['differential']['element']]}
+            lines.append(json.dumps(kept, ensure_ascii=False, separators=(',', ':')))
+        return '[\n' + ',\n'.join(lines) + '\n]\n'
 
     # ---- value sets ----
 
@@ -199,8 +228,7 @@ class Definitions:
                       for r in c['resource'] if r.get('param'))
 
 
-def tables(folder):
-    definitions = Definitions(folder)
+def tables(folder, definitions):
     types, elements, invariants = definitions.structure_rows()
     return {
         'types.tsv': types, 'elements.tsv': elements, 'value_sets.tsv': definitions.value_set_rows(),
@@ -214,8 +242,11 @@ def main():
     if len(arguments) != 1:
         sys.exit(__doc__)
     different = []
-    for name, rows in tables(Path(arguments[0])).items():
-        text = ''.join('\t'.join(map(str, row)) + '\n' for row in rows)
+    folder = Path(arguments[0])
+    definitions = Definitions(folder)
+    texts = {name: ''.join('\t'.join(map(str, row)) + '\n' for row in rows) for name, rows in tables(folder, definitions).items()}
+    texts['profiles.json'] = definitions.profile_text()
+    for name, text in texts.items():
         path = OUT / name
         if '--check' in sys.argv:
             if not path.exists() or path.read_text() != text:
@@ -223,7 +254,7 @@ def main():
             continue
         OUT.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        print(f'{name}: {len(rows)} rows, {len(text)} bytes')
+        print(f'{name}: {len(text.splitlines())} rows, {len(text)} bytes')
     if different:
         sys.exit('differs from a fresh reduction: ' + ', '.join(different))
 

@@ -29,11 +29,17 @@ bool change_open(struct arena *arena, const struct change_options *options, stru
         return CHANGE_NO_MEMORY(error);
     }
     made->options = *options;
+    (void)change_profile_source(made);
     if (!change_load_locks(made, arena, error)) {
         return false;
     }
     *change = made;
     return true;
+}
+
+const struct profile_source *change_profiles(const struct change *change)
+{
+    return &change->profiles;
 }
 
 bool change_read_tree(struct arena *arena, const struct store_version *version, struct json **tree,
@@ -106,7 +112,7 @@ static bool validate_entry(const struct preparing *at, const struct change_entry
 {
     const struct change_options *change = &at->change->options;
     struct validate_options options = { .type = entry->type };
-    const struct validation_options full = { .type = entry->type };
+    const struct validation_options full = { .type = entry->type, .source = &at->change->profiles };
     if (entry->resource == NULL) {
         return entry->kind == CHANGE_DELETE || FAIL(error, ERROR_STRUCTURE, "a resource was expected");
     }

@@ -20,6 +20,7 @@
 struct change; /* the module, made in main.c */
 struct fhir_index;
 struct outcome;
+struct profile_source;
 struct signer;
 struct validator;
 struct view_set;
@@ -104,6 +105,9 @@ bool change_submit(struct change *change, struct change_set *set, struct error *
  * CHANGE_ATTEMPTS times where the set says so and asks for no version (If-Match). For pool threads and jobs. */
 enum { CHANGE_ATTEMPTS = 4 };
 bool change_apply(struct change *change, struct change_set *set, struct error *error) MUST_CHECK;
+
+/* Profiles for $validate, for as long as the module is open. */
+const struct profile_source *change_profiles(const struct change *change);
 
 /* ---- bundles (change_bundle.c) ---- */
 

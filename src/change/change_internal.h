@@ -4,6 +4,7 @@
 
 #include "change/change.h"
 #include "fhir/outcome.h"
+#include "fhir/profile.h"
 #include "fhirpath/fhirpath.h"
 #include "store/read.h"
 
@@ -21,6 +22,7 @@ struct change {
     struct change_options options;
     struct change_lock *locks;
     size_t locks_count;
+    struct profile_source profiles; /* R4's and uploaded ones; filled in at open */
 };
 
 /* A stored version as a fresh tree. */
@@ -62,6 +64,9 @@ struct change_condition {
 };
 bool change_find(const struct change *change, struct store_reader *reader, struct arena *arena,
                  struct change_condition *condition, struct error *error) MUST_CHECK;
+
+/* At open. */
+const struct profile_source *change_profile_source(struct change *change);
 
 /* What a patch makes of the stored resource. */
 bool change_patch(struct arena *arena, const struct json *stored, const struct json *patch,

@@ -1,22 +1,30 @@
 #include "cli/cli_validate.h"
 
+#include <dirent.h>
 #include <stdio.h>
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/table.h"
+#include "cli/definitions.h"
 #include "fhir/validation.h"
 
 enum { EXIT_VALID = 0, EXIT_INVALID = 1, EXIT_USAGE = 2 };
 
 static const char help[] =
-    "usage: shanhai validate [--chinese] [--profile URL]... FILE...\n"
+    "usage: shanhai validate [--chinese] [--profile URL]... [--definitions PATH]... FILE...\n"
     "prints one OperationOutcome (JSON) a file, each on a line of its own, in the order of the files\n"
-    "  --profile URL   a profile to be met beside those in meta.profile\n"
-    "  --chinese       tells what is wrong in Chinese\n"
+    "  --profile URL        a profile to be met beside those in meta.profile\n"
+    "  --definitions PATH   StructureDefinitions beside R4's: a file with one or a Bundle of them, or a "
+    "folder\n"
+    "  --chinese            tells what is wrong in Chinese\n"
     "exit status: 0 all are valid, 1 one has an error, 2 wrong use or a file that cannot be read\n";
 
 struct asked {
-    const struct validator *validator;
+    struct arena *arena; /* of the definitions */
+    struct validator *validator;
+    struct profile_source source;
+    struct table own; /* url → StructureDefinition of --definitions */
     struct validation_options options;
     enum outcome_language language;
 };
@@ -61,6 +69,71 @@ static int validate_file(const struct asked *asked, const char *path)
     return code;
 }
 
+/* ---- definitions ---- */
+
+static bool find_profile(void *data, struct arena *arena, struct str url, const struct json **structure,
+                         struct error *error)
+{
+    const struct asked *asked = data;
+    (void)arena;
+    (void)error;
+    *structure = table_get(&asked->own, str_slice(url, 0, str_find_char(url, '|')));
+    *structure =
+        *structure != NULL ? *structure : profile_set_find(validator_profiles(asked->validator), url);
+    return true;
+}
+
+static bool add_definition(struct asked *asked, struct json *resource, struct error *error)
+{
+    struct str type = JSON_TEXT(asked->arena, resource, "resourceType");
+    struct str url = JSON_TEXT(asked->arena, resource, "url");
+    if (str_equal(type, STR("Bundle"))) {
+        JSON_EACH(entry, JSON_GET(resource, "entry")) {
+            struct json *inner = JSON_GET(entry, "resource");
+            bool is_bundle = json_equals_text(JSON_GET(inner, "resourceType"), STR("Bundle"));
+            if (inner != NULL && !is_bundle && !add_definition(asked, inner, error)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    bool wanted = str_equal(type, STR("StructureDefinition")) && url.len > 0;
+    return !wanted || table_set(&asked->own, url, resource) ||
+           FAIL(error, ERROR_TOO_LARGE, "no memory for the definitions");
+}
+
+static bool read_definitions(struct asked *asked, const char *path, struct error *error)
+{
+    struct str text = STR_NONE;
+    struct json *resource = NULL;
+    DIR *folder = opendir(path);
+    bool ok = true;
+    if (folder == NULL) {
+        return file_read_whole(asked->arena, path, LIMIT_BUNDLE_BYTES, &text, error) &&
+               json_read(asked->arena, text, &resource, error) && add_definition(asked, resource, error);
+    }
+    for (struct dirent *entry = readdir(folder); ok && entry != NULL; entry = readdir(folder)) {
+        struct str name = str_from_cstr(entry->d_name);
+        if (str_ends_with(name, STR(".json"))) {
+            struct str file = arena_printf(asked->arena, "%s/%s", path, entry->d_name);
+            ok = file.at != NULL &&
+                 file_read_whole(asked->arena, file.at, LIMIT_BUNDLE_BYTES, &text, error) &&
+                 json_read(asked->arena, text, &resource, error) && add_definition(asked, resource, error);
+        }
+    }
+    (void)closedir(folder);
+    return ok;
+}
+
+static bool prepare(struct asked *asked, struct error *error)
+{
+    struct str profiles = STR_NONE;
+    asked->source = (struct profile_source){ .data = asked, .find = find_profile };
+    asked->options.source = &asked->source;
+    return definitions_read(asked->arena, NULL, "r4/profiles.json", &profiles, error) &&
+           validator_create(profiles, &asked->validator, error);
+}
+
 /* Options stand before the files. The number of arguments read, or -1. */
 static int read_options(int argc, char **argv, struct asked *asked, struct str *profiles)
 {
@@ -73,6 +146,13 @@ static int read_options(int argc, char **argv, struct asked *asked, struct str *
         } else if (strcmp(argv[at], "--profile") == 0 && at + 1 < argc) {
             profiles[asked->options.profiles_count++] = str_from_cstr(argv[at + 1]);
             at += 2;
+        } else if (strcmp(argv[at], "--definitions") == 0 && at + 1 < argc) {
+            struct error error = { 0 };
+            if (!read_definitions(asked, argv[at + 1], &error)) {
+                (void)fprintf(stderr, "shanhai validate: %s: %s\n", argv[at + 1], error.text);
+                return -1;
+            }
+            at += 2;
         } else {
             return -1;
         }
@@ -82,10 +162,9 @@ static int read_options(int argc, char **argv, struct asked *asked, struct str *
 
 int cli_validate(int argc, char **argv)
 {
-    struct arena arena = { .bytes_max = LIMIT_RESOURCE_BYTES };
+    struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
     struct error error = { 0 };
-    struct validator *validator = NULL;
-    struct asked asked = { .language = OUTCOME_ENGLISH };
+    struct asked asked = { .arena = &arena, .own = table_in(&arena), .language = OUTCOME_ENGLISH };
     int code = EXIT_VALID;
     bool help_asked = argc == 2 && strcmp(argv[1], "--help") == 0;
     struct str *profiles = ARENA_ARRAY(&arena, struct str, (size_t)argc);
@@ -95,18 +174,17 @@ int cli_validate(int argc, char **argv)
         code = help_asked ? EXIT_VALID : EXIT_USAGE;
         goto done;
     }
-    if (!validator_create(&validator, &error)) {
+    if (!prepare(&asked, &error)) {
         (void)fprintf(stderr, "shanhai validate: %s\n", error.text);
         code = EXIT_USAGE;
         goto done;
     }
-    asked.validator = validator;
     for (int i = first; i < argc; i++) {
         int worst = validate_file(&asked, argv[i]);
         code = worst > code ? worst : code;
     }
 done:
-    validator_destroy(validator);
+    validator_destroy(asked.validator);
     arena_deinit(&arena);
     return code;
 }

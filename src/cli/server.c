@@ -162,7 +162,9 @@ static bool open_change(struct server *server, struct error *error)
                                       .signer = &server->signer,
                                       .validate_full = server->options.validate_full,
                                       .offset_minutes = server->options.offset_minutes };
-    if (!validator_create(&server->validator, error)) {
+    struct str profiles = STR_NONE;
+    if (!definitions_read(&server->arena, NULL, "r4/profiles.json", &profiles, error) ||
+        !validator_create(profiles, &server->validator, error)) {
         return false;
     }
     options.validator = server->validator;
@@ -240,6 +242,7 @@ static void fill_api(struct server *server)
         .audit = server->audit,
         .change = server->change,
         .validator = server->validator,
+        .profiles = change_profiles(server->change),
         .feed = server->feed,
         .indicators = &server->indicators,
         .imaging = server->imaging,

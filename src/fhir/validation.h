@@ -11,8 +11,9 @@
 
 struct validator;
 
-/* Compiles the rules of R4 (a few milliseconds). */
-bool validator_create(struct validator **validator, struct error *error) MUST_CHECK;
+/* Compiles the rules of R4 and reads its profiles (the text of definitions/r4/profiles.json, which is constant; may be
+ * absent): a few milliseconds. */
+bool validator_create(struct str profiles, struct validator **validator, struct error *error) MUST_CHECK;
 void validator_destroy(struct validator *validator); /* NULL is fine */
 
 struct validation_options {
@@ -26,6 +27,9 @@ struct validation_options {
  * only of what has a sound structure. A claimed profile that is not known is a warning, a named one an error. */
 bool validation_check(const struct validator *validator, const struct json *resource,
                       const struct validation_options *options, struct outcome *outcome) MUST_CHECK;
+
+/* R4's own profiles and extensions. */
+const struct profile_set *validator_profiles(const struct validator *validator);
 
 /* Whether the resource claims a profile in meta.profile. */
 bool validation_has_claim(const struct json *resource);

@@ -33,6 +33,25 @@ const validate = (...args) => {
 const errors = (outcome) => outcome.issue.filter((i) => i.severity === 'error' || i.severity === 'fatal');
 const good = { resourceType: 'Patient', name: [{ family: '测试' }], gender: 'male' };
 
+
+const profile = { ...{resourceType: 'StructureDefinition', url: 'urn:test:profile:patient', name: 'P', status: 'active', kind: 'resource', abstract: false, type: 'Patient', baseDefinition: 'http://hl7.org/fhir/StructureDefinition/Patient', derivation: 'constraint'}, differential: { element: [
+    {id: 'Patient', path: 'Patient', constraint: [{key: 't-1', severity: 'error', human: 'a birth date or an estimate', expression: 'birthDate.exists() or extension.exists()'}]},
+    {id: 'Patient.extension', path: 'Patient.extension', slicing: {discriminator: [{type: 'value', path: 'url'}], rules: 'open'}},
+    {id: 'Patient.extension:mother', path: 'Patient.extension', sliceName: 'mother', max: '1', type: [{code: 'Extension', profile: ['http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName']}]},
+    {id: 'Patient.identifier', path: 'Patient.identifier', min: 1, slicing: {discriminator: [{type: 'value', path: 'system'}], rules: 'closed'}},
+    {id: 'Patient.identifier:id', path: 'Patient.identifier', sliceName: 'id', min: 1, max: '1'},
+    {id: 'Patient.identifier:id.system', path: 'Patient.identifier.system', min: 1, fixedUri: 'urn:id'},
+    {id: 'Patient.identifier:id.value', path: 'Patient.identifier.value', min: 1, maxLength: 18},
+    {id: 'Patient.identifier:card', path: 'Patient.identifier', sliceName: 'card', patternIdentifier: {system: 'urn:card'}},
+    {id: 'Patient.maritalStatus', path: 'Patient.maritalStatus', patternCodeableConcept: {coding: [{system: 'http://terminology.hl7.org/CodeSystem/v3-MaritalStatus', code: 'M'}]}},
+    {id: 'Patient.deceased[x]', path: 'Patient.deceased[x]', type: [{code: 'dateTime'}]},
+    {id: 'Patient.generalPractitioner', path: 'Patient.generalPractitioner', type: [{code: 'Reference', targetProfile: ['http://hl7.org/fhir/StructureDefinition/Practitioner']}]},
+    {id: 'Patient.gender', path: 'Patient.gender', min: 1, fixedCode: 'male'},
+    {id: 'Patient.photo', path: 'Patient.photo', max: '0'}] } };
+const fits = {resourceType: 'Patient', id: 'x', gender: 'male', birthDate: '2000', extension: [{url: 'http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName', valueString: 'x'}], identifier: [{system: 'urn:id', value: '1'}, {system: 'urn:card', value: '2'}], maritalStatus: {coding: [{system: 'urn:x', code: 'y'}, {system: 'http://terminology.hl7.org/CodeSystem/v3-MaritalStatus', code: 'M', display: 'Married'}]}, deceasedDateTime: '2020', generalPractitioner: [{reference: 'Practitioner/1'}]};
+const fitsNot = {resourceType: 'Patient', id: 'x', gender: 'female', extension: [{url: 'http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName', valueBoolean: true}, {url: 'http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName', valueString: 'y'}], identifier: [{system: 'urn:card', value: '2'}, {system: 'urn:other', value: '2'}, {system: 'urn:id', value: '1234567890123456789'}, {system: 'urn:id'}], maritalStatus: {coding: [{system: 'http://terminology.hl7.org/CodeSystem/v3-MaritalStatus', code: 'S'}]}, deceasedBoolean: true, generalPractitioner: [{reference: 'Organization/1'}], photo: [{url: 'http://x'}]};
+const pressure = {resourceType: 'Observation', id: 'bp', meta: {profile: ['http://hl7.org/fhir/StructureDefinition/bp']}, text: {status: 'generated', div: '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'}, status: 'final', category: [{coding: [{system: 'http://terminology.hl7.org/CodeSystem/observation-category', code: 'vital-signs'}]}], code: {coding: [{system: 'http://loinc.org', code: '85354-9'}]}, subject: {reference: 'Patient/1'}, effectiveDateTime: '2020-01-01', component: [{code: {coding: [{system: 'http://loinc.org', code: '8480-6'}]}, valueQuantity: {value: 120, unit: 'mmHg', system: 'http://unitsofmeasure.org', code: 'mm[Hg]'}}, {code: {coding: [{system: 'http://loinc.org', code: '8462-4'}]}, valueQuantity: {value: 80, unit: 'mmHg', system: 'http://unitsofmeasure.org', code: 'mm[Hg]'}}]};
+
 describe('shanhai validate', () => {
   test('one outcome a file, 1 when one has an error', () => {
     const paths = [file('good.json', good), file('bad.json', { ...good, gender: 'x', foo: 1 }), file('none.json', '{"resourceType":'),
@@ -44,7 +63,7 @@ describe('shanhai validate', () => {
     assert.deepEqual(all.outcomes.map((o) => errors(o).length), [0, 2, 1, 1]);
     assert.deepEqual(errors(all.outcomes[1]).map((i) => i.expression[0]), ['Patient.gender', 'Patient.foo']);
     assert.deepEqual(errors(all.outcomes[3]).map((i) => [i.code, i.expression[0]]), [['invariant', 'Patient.contact[0]']]);
-    assert.match(validate('--chinese', paths[1]).outcomes[0].issue[0].diagnostics, /值集/);
+    assert.match(validate('--chinese', paths[1]).outcomes[0].issue[0].details.text, /值集/);
   });
 
   test('2 for wrong use and for a file that is not there', () => {
@@ -72,6 +91,60 @@ describe('shanhai validate', () => {
     assert.equal(outcome.status, 0);
     assert.deepEqual(outcome.outcomes[0].issue[0].severity, 'warning');
     assert.equal(outcome.outcomes[0].issue[0].expression[0], 'Patient.maritalStatus');
+  });
+});
+
+describe('profiles', () => {
+  const told = (outcome) => errors(outcome).map((i) => `${i.expression[0]} ${i.diagnostics}`);
+
+  test("R4's own: claimed, with its base", () => {
+    assert.equal(validate(file('bp.json', pressure)).status, 0);
+    const broken = structuredClone(pressure);
+    broken.category[0].coding[0].code = 'x';
+    broken.component[0].valueQuantity.code = 'kPa';
+    broken.component.pop();
+    broken.effectiveDateTime = '2020';
+    broken.valueQuantity = { value: 1 };
+    delete broken.subject;
+    const paths = told(validate(file('bp2.json', broken)).outcomes[0]);
+    for (const wanted of [/^Observation.valueQuantity allows at most 0/, /^Observation.component needs at least 2/, /valueQuantity.code must be exactly "mm\[Hg\]"/,
+      /^Observation.component slice 'DiastolicBP' needs/, /^Observation.category slice 'VSCat'/, /^Observation.subject needs/, /effectiveDateTime vs-1/]) {
+      assert.ok(paths.some((p) => wanted.test(p)), `${wanted} in ${paths.join('; ')}`);
+    }
+    assert.equal(paths.length, 7);
+  });
+
+  test('own: cardinality, types, fixed and pattern, slices, targets, lengths, rules', () => {
+    const args = ['--definitions', file('profile.json', profile), '--profile', profile.url];
+    assert.deepEqual(told(validate(...args, file('fits.json', fits)).outcomes[0]), []);
+    const paths = told(validate(...args, file('fits-not.json', fitsNot)).outcomes[0]);
+    for (const wanted of [/^Patient.extension slice 'mother' allows at most 1/, /^Patient.extension\[0\].valueBoolean the type boolean/,
+      /^Patient.identifier\[2\].value has more than 18/, /^Patient.identifier\[3\].value needs/, /^Patient.identifier slice 'id' allows at most 1/,
+      /^Patient.identifier\[1\] fits none of the slices/, /^Patient.maritalStatus must have at least/, /^Patient.deceasedBoolean the type/,
+      /^Patient.generalPractitioner\[0\] a reference to Organization is not allowed; allowed: Practitioner/, /^Patient.gender must be exactly "male"/,
+      /^Patient.photo allows at most 0/]) {
+      assert.ok(paths.some((p) => wanted.test(p)), `${wanted} in ${paths.join('; ')}`);
+    }
+    const { birthDate, extension, ...poor } = fits;
+    assert.match(told(validate(...args, file('poor.json', poor)).outcomes[0]).join(), /^Patient t-1: a birth date or an estimate/);
+    assert.match(told(validate('--profile', 'urn:none', file('fits.json', fits)).outcomes[0])[0], /upload its StructureDefinition/);
+    assert.equal(validate('--definitions', join(folder, 'nowhere'), file('fits.json', fits)).status, 2);
+  });
+
+  test('uploaded: for $validate and for every write that claims it', async () => {
+    const admin = w.admins.county;
+    assert.equal((await d.request('POST', '/fhir/StructureDefinition', profile)).status, 403);
+    await admin.create(profile);
+    const { id, ...content } = fits;
+    const ask = (resource) => d.must('POST', `/fhir/Patient/$validate?profile=${profile.url}`, resource);
+    assert.deepEqual(told(await ask(content)), []);
+    assert.ok(told(await ask({ ...content, gender: 'female' })).some((t) => /^Patient.gender/.test(t)));
+    const meta = { profile: [profile.url] };
+    assert.equal((await d.request('POST', '/fhir/Patient', { ...content, meta })).status, 201);
+    const refused = await d.request('POST', '/fhir/Patient', { ...content, meta, gender: 'female' });
+    assert.equal(refused.status, 400);
+    assert.deepEqual(errors(refused.json).map((i) => i.expression[0]), ['Patient.gender']);
+    assert.match(told(await d.must('POST', '/fhir/Patient/$validate?profile=urn:none', content))[0], /urn:none/);
   });
 });
 

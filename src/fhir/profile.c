@@ -1,0 +1,572 @@
+#include "fhir/profile.h"
+
+#include "base/limits.h"
+#include "fhir/profile_run.h"
+#include "fhirpath/fhirpath.h"
+
+enum { PROFILE_COST = 50 }; /* items that building a profile's tree counts for */
+
+#define CORE_PREFIX "http://hl7.org/fhir/StructureDefinition/"
+
+static void check_children(struct profile_run *run, const struct profile_node *node,
+                           const struct profile_item *item, const struct profile_place *place);
+static bool check_against(struct profile_run *run, struct str url, const struct profile_item *item,
+                          const struct profile_place *place, bool *known);
+
+/* ---- telling ---- */
+
+static void path_write(struct buf *buf, const struct profile_place *place)
+{
+    if (place->parent != NULL) {
+        path_write(buf, place->parent);
+        buf_add_char(buf, '.');
+    }
+    buf_add(buf, place->name);
+    if (place->index >= 0) {
+        buf_printf(buf, "[%lld]", (long long)place->index);
+    }
+}
+
+static void tell(struct profile_run *run, const struct profile_place *place, struct outcome_issue issue)
+{
+    struct buf buf = { .bytes_max = 4096 };
+    path_write(&buf, place);
+    issue.path = buf.failed ? STR("") : arena_dup(run->arena, buf_str(&buf));
+    buf_deinit(&buf);
+    struct str url = run->tree->url;
+    issue.text = arena_printf(run->arena, "%.*s (profile %.*s)", STR_FMT(issue.text), STR_FMT(url));
+    if (issue.chinese.len > 0) {
+        issue.chinese = arena_printf(run->arena, "%.*s（规范 %.*s）", STR_FMT(issue.chinese), STR_FMT(url));
+    }
+    /* An extension is met by its own definition and by the profile that names it. */
+    for (const struct outcome_issue *told = run->outcome->first; told != NULL; told = told->next) {
+        if (str_equal(told->path, issue.path) && str_equal(told->text, issue.text)) {
+            return;
+        }
+    }
+    outcome_add(run->outcome, issue);
+}
+
+static void tell_error(struct profile_run *run, const struct profile_place *place, const char *code,
+                       struct str text, struct str chinese)
+{
+    tell(run, place,
+         (struct outcome_issue){ .severity = OUTCOME_ERROR, .code = code, .text = text, .chinese = chinese });
+}
+
+/* ---- counts ---- */
+
+static int64_t number_of(const struct json *value)
+{
+    int64_t number = 0;
+    for (size_t i = 0; value != NULL && value->kind == JSON_NUMBER && i < value->raw.len && i < 9; i++) {
+        char c = value->raw.at[i];
+        number = c >= '0' && c <= '9' ? number * 10 + (c - '0') : number;
+    }
+    return number;
+}
+
+/* A maximum of "*" or none is -1. */
+static int64_t maximum_of(struct arena *arena, const struct profile_node *node)
+{
+    struct str text = json_text(arena, profile_get(node, STR("max")));
+    int64_t number = 0;
+    if (text.len == 0 || str_equal(text, STR("*"))) {
+        return -1;
+    }
+    for (size_t i = 0; i < text.len && i < 9; i++) {
+        number = text.at[i] >= '0' && text.at[i] <= '9' ? number * 10 + (text.at[i] - '0') : number;
+    }
+    return number;
+}
+
+static void check_count(struct profile_run *run, const struct profile_node *node, size_t count,
+                        const struct profile_place *parent)
+{
+    struct arena *arena = run->arena;
+    const struct profile_place place = { .parent = parent, .name = node->name, .index = -1 };
+    int64_t min = number_of(profile_get(node, STR("min")));
+    int64_t max = maximum_of(arena, node);
+    struct str slice =
+        node->slice.len > 0 ? arena_printf(arena, "slice '%.*s' ", STR_FMT(node->slice)) : STR("");
+    struct str chinese =
+        node->slice.len > 0 ? arena_printf(arena, "切片“%.*s”", STR_FMT(node->slice)) : STR("");
+    if ((int64_t)count < min) {
+        tell_error(run, &place, "required",
+                   arena_printf(arena, "%.*sneeds at least %lld, found %zu: add what is missing",
+                                STR_FMT(slice), (long long)min, count),
+                   arena_printf(arena, "%.*s至少需要 %lld 个，现有 %zu 个", STR_FMT(chinese), (long long)min,
+                                count));
+    }
+    if (max >= 0 && (int64_t)count > max) {
+        tell_error(run, &place, "structure",
+                   arena_printf(arena, "%.*sallows at most %lld, found %zu: remove the others",
+                                STR_FMT(slice), (long long)max, count),
+                   arena_printf(arena, "%.*s最多允许 %lld 个，现有 %zu 个", STR_FMT(chinese), (long long)max,
+                                count));
+    }
+}
+
+/* ---- types ---- */
+
+/* Extension.url, Patient.id and the like have FHIRPath's types in snapshots. */
+static bool type_has_code(struct str code, const struct model_type *type)
+{
+    return str_starts_with(code, STR("http://hl7.org/fhirpath/")) || model_type_is_a(type, code) ||
+           type->kind == MODEL_BACKBONE || str_equal(code, STR("Resource"));
+}
+
+static const struct json *type_of_item(struct profile_run *run, const struct profile_node *node,
+                                       const struct profile_item *item, bool *restricted)
+{
+    const struct json *types = profile_get(node, STR("type"));
+    *restricted = types != NULL && types->count > 0;
+    JSON_EACH(type, types) {
+        if (type_has_code(JSON_TEXT(run->arena, type, "code"), item->type)) {
+            return type;
+        }
+    }
+    return NULL;
+}
+
+/* One of the profiles has to be met; the issues of a single one are told in full. */
+static void check_type_profiles(struct profile_run *run, const struct json *profiles,
+                                const struct profile_item *item, const struct profile_place *place)
+{
+    bool any_known = false;
+    bool known = false;
+    if (profiles == NULL || profiles->count == 0 || item->value == NULL) {
+        return;
+    }
+    if (profiles->count == 1) {
+        (void)check_against(run, json_text(run->arena, profiles->first), item, place, &known);
+        return;
+    }
+    JSON_EACH(profile, profiles) {
+        if (profile_conforms(run, json_text(run->arena, profile), item, &known)) {
+            return;
+        }
+        any_known = any_known || known;
+    }
+    if (any_known) {
+        tell_error(run, place, "value", STR("meets none of the profiles that are allowed here"),
+                   STR("不符合此处允许的任何一个规范"));
+    }
+}
+
+static void check_target(struct profile_run *run, const struct json *targets, const struct profile_item *item,
+                         const struct profile_place *place)
+{
+    struct str found = profile_reference_type(run->arena, item->value);
+    const struct json *resolved = profile_resolve(run, item->value);
+    struct str allowed = STR("");
+    if (targets == NULL || targets->count == 0 || (found.len == 0 && resolved == NULL)) {
+        return;
+    }
+    if (resolved != NULL) {
+        found = JSON_TEXT(run->arena, resolved, "resourceType");
+    }
+    const struct profile_item target = { .value = resolved, .type = model_resource_find(found), .index = -1 };
+    JSON_EACH(entry, targets) {
+        struct str url = json_text(run->arena, entry);
+        struct str name = str_skip(url, str_starts_with(url, STR(CORE_PREFIX)) ? sizeof CORE_PREFIX - 1 : 0);
+        const struct profile_tree *tree = NULL;
+        if (str_equal(name, STR("Resource")) || str_equal(name, found)) {
+            return;
+        }
+        if (model_resource_find(name) == NULL) {
+            if (!profile_tree_build(run->source, run->arena, url, &tree, run->error)) {
+                run->failed = true;
+                return;
+            }
+            bool known = false;
+            bool fits = tree == NULL || str_equal(tree->type, found);
+            if (fits && (resolved == NULL || target.type == NULL ||
+                         profile_conforms(run, url, &target, &known) || !known)) {
+                return; /* what lies elsewhere is taken by its type */
+            }
+        }
+        allowed = arena_printf(run->arena, "%.*s%s%.*s", STR_FMT(allowed), allowed.len > 0 ? ", " : "",
+                               STR_FMT(name));
+    }
+    tell_error(run, place, "value",
+               arena_printf(run->arena, "a reference to %.*s is not allowed; allowed: %.*s", STR_FMT(found),
+                            STR_FMT(allowed)),
+               arena_printf(run->arena, "此处不能引用 %.*s；可引用：%.*s", STR_FMT(found), STR_FMT(allowed)));
+}
+
+static void check_type(struct profile_run *run, const struct profile_node *node,
+                       const struct profile_item *item, const struct profile_place *place)
+{
+    bool restricted = false;
+    const struct json *type = type_of_item(run, node, item, &restricted);
+    if (!restricted) {
+        return;
+    }
+    if (type == NULL) {
+        tell_error(run, place, "structure",
+                   arena_printf(run->arena, "the type %.*s is not allowed here", STR_FMT(item->type->name)),
+                   arena_printf(run->arena, "此处不允许类型 %.*s", STR_FMT(item->type->name)));
+        return;
+    }
+    check_type_profiles(run, JSON_GET(type, "profile"), item, place);
+    if (item->value != NULL && str_equal(item->type->name, STR("Reference"))) {
+        check_target(run, JSON_GET(type, "targetProfile"), item, place);
+    }
+}
+
+/* ---- values ---- */
+
+static void check_value(struct profile_run *run, const struct profile_node *node,
+                        const struct profile_item *item, const struct profile_place *place)
+{
+    const struct json *fixed = profile_get_prefixed(node, STR("fixed"));
+    const struct json *given = fixed != NULL ? fixed : profile_get_prefixed(node, STR("pattern"));
+    if (given != NULL && !profile_value_fits(node, item->value)) {
+        struct str wanted = json_write_arena(run->arena, given);
+        bool shown = wanted.len > 0 && wanted.len <= 300; /* the profile's value, not the record's */
+        wanted = shown ? wanted : STR("the profile's value");
+        struct buf text = { .bytes_max = 1024 };
+        struct buf other = { .bytes_max = 1024 };
+        buf_add(&text, fixed != NULL ? STR("must be exactly ") : STR("must have at least "));
+        buf_add(&text, wanted);
+        buf_add(&other, fixed != NULL ? STR("必须为 ") : STR("至少应包含 "));
+        buf_add(&other, wanted);
+        tell_error(run, place, "value", arena_dup(run->arena, buf_str(&text)),
+                   arena_dup(run->arena, buf_str(&other)));
+        buf_deinit(&text);
+        buf_deinit(&other);
+    }
+    int64_t length_max = number_of(profile_get(node, STR("maxLength")));
+    struct str text = json_text(run->arena, item->value);
+    size_t characters = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        characters += ((unsigned char)text.at[i] & 0xc0) != 0x80 ? 1 : 0;
+    }
+    if (length_max > 0 && characters > (size_t)length_max) {
+        tell_error(run, place, "value",
+                   arena_printf(run->arena, "has more than %lld characters", (long long)length_max),
+                   arena_printf(run->arena, "超过 %lld 个字符", (long long)length_max));
+    }
+}
+
+/* What R4 itself binds has been asked already. */
+static bool is_of_model(const struct profile_item *item, struct str url)
+{
+    return item->element != NULL && item->element->value_set != NULL &&
+           str_equal(item->element->value_set->url, str_slice(url, 0, str_find_char(url, '|')));
+}
+
+static void check_binding(struct profile_run *run, const struct profile_node *node,
+                          const struct profile_item *item, const struct profile_place *place)
+{
+    const struct json *binding = profile_get(node, STR("binding"));
+    struct str strength = JSON_TEXT(run->arena, binding, "strength");
+    struct str url = JSON_TEXT(run->arena, binding, "valueSet");
+    bool required = str_equal(strength, STR("required"));
+    bool known = false;
+    if (binding == NULL || item->value == NULL || (!required && !str_equal(strength, STR("extensible")))) {
+        return;
+    }
+    bool fits = profile_binding_fits(run, node, item, &known);
+    bool told = !required && is_of_model(item, url);
+    if (known && !fits && !told) {
+        tell(run, place,
+             (struct outcome_issue){
+                 .severity = required ? OUTCOME_ERROR : OUTCOME_WARNING,
+                 .code = "code-invalid",
+                 .text = arena_printf(run->arena, "no code of the %.*s value set %.*s is given",
+                                      STR_FMT(strength), STR_FMT(url)),
+                 .chinese = arena_printf(run->arena, "没有给出值集 %.*s 中的代码", STR_FMT(url)) });
+    }
+}
+
+/* ---- rules ---- */
+
+static bool is_of_r4(struct str key)
+{
+    size_t count = 0;
+    const struct model_invariant *list = model_invariants(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (str_equal(list[i].key, key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_rule(struct profile_run *run, const struct json *rule, const struct profile_item *item,
+                       const struct profile_place *place)
+{
+    struct arena *arena = run->arena;
+    struct str key = JSON_TEXT(arena, rule, "key");
+    struct str expression = JSON_TEXT(arena, rule, "expression");
+    struct error cause = { 0 };
+    bool holds = true;
+    struct fhirpath_collection result = { 0 };
+    if (expression.len == 0 || is_of_r4(key)) {
+        return;
+    }
+    struct fhirpath_context context = { .arena = arena,
+                                        .resource = run->resource,
+                                        .root_resource = run->root,
+                                        .as_filters = true,
+                                        .steps_max = run->steps_left };
+    const struct fhirpath_item input = { .kind = FHIRPATH_NODE,
+                                         .type = item->type,
+                                         .node = { .value = item->value, .extra = item->extra } };
+    const struct fhirpath *path = fhirpath_compile(arena, expression, &cause);
+    bool done = path != NULL && run->steps_left > 0 &&
+                fhirpath_evaluate(path, &context, &input, &result, &cause) &&
+                (result.count == 0 || fhirpath_to_boolean(&result, &holds, &cause));
+    run->steps_left -= context.steps < run->steps_left ? context.steps : run->steps_left;
+    if (done && holds) {
+        return;
+    }
+    bool warning = !done || json_equals_text(JSON_GET(rule, "severity"), STR("warning"));
+    struct str human = JSON_TEXT(arena, rule, "human");
+    tell(run, place,
+         (struct outcome_issue){
+             .severity = warning ? OUTCOME_WARNING : OUTCOME_ERROR,
+             .code = done ? "invariant" : "not-supported",
+             .text = done ? arena_printf(arena, "%.*s: %.*s", STR_FMT(key), STR_FMT(human))
+                          : arena_printf(arena, "rule %.*s could not be evaluated", STR_FMT(key)),
+             .chinese = done ? arena_printf(arena, "不满足规则 %.*s：%.*s", STR_FMT(key), STR_FMT(human))
+                             : arena_printf(arena, "规则 %.*s 无法计算", STR_FMT(key)) });
+}
+
+static void check_rules(struct profile_run *run, const struct profile_node *node,
+                        const struct profile_item *item, const struct profile_place *place)
+{
+    for (const struct profile_layer *layer = node->layers; layer != NULL; layer = layer->next) {
+        JSON_EACH(rule, JSON_GET(layer->element, "constraint")) {
+            check_rule(run, rule, item, place);
+        }
+    }
+}
+
+/* ---- walking ---- */
+
+static void check_item(struct profile_run *run, const struct profile_node *node,
+                       const struct profile_item *item, const struct profile_place *place)
+{
+    check_type(run, node, item, place);
+    check_value(run, node, item, place);
+    check_binding(run, node, item, place);
+    check_rules(run, node, item, place);
+    check_children(run, node, item, place);
+}
+
+static struct profile_place item_place(const struct profile_item *item, const struct profile_place *parent)
+{
+    return (struct profile_place){ .parent = parent, .name = item->member, .index = item->index };
+}
+
+static void check_slices(struct profile_run *run, const struct profile_node *sliced,
+                         const struct profile_items *items, const struct profile_place *parent)
+{
+    const struct json *slicing = profile_get(sliced, STR("slicing"));
+    bool closed = json_equals_text(JSON_GET(slicing, "rules"), STR("closed"));
+    bool *taken = ARENA_ARRAY(run->arena, bool, items->count + 1);
+    for (const struct profile_node *slice = sliced->slices; taken != NULL && slice != NULL;
+         slice = slice->next) {
+        size_t count = 0;
+        for (size_t i = 0; i < items->count; i++) {
+            if (!profile_slice_has(run, sliced, slice, &items->items[i])) {
+                continue;
+            }
+            struct profile_place place = item_place(&items->items[i], parent);
+            taken[i] = true;
+            count++;
+            check_item(run, slice, &items->items[i], &place);
+        }
+        check_count(run, slice, count, parent);
+    }
+    for (size_t i = 0; taken != NULL && closed && i < items->count; i++) {
+        struct profile_place place = item_place(&items->items[i], parent);
+        if (!taken[i]) {
+            tell_error(run, &place, "structure", STR("fits none of the slices, and no others are allowed"),
+                       STR("不符合任何切片，且不允许其他内容"));
+        }
+    }
+}
+
+static void check_children(struct profile_run *run, const struct profile_node *node,
+                           const struct profile_item *item, const struct profile_place *place)
+{
+    bool is_primitive = item->type->kind == MODEL_PRIMITIVE;
+    const struct json *owner = is_primitive ? item->extra : item->value;
+    const struct model_type *type = is_primitive ? model_type_find(STR("Element")) : item->type;
+    bool is_open = is_primitive || (owner != NULL && owner->kind == JSON_OBJECT);
+    for (const struct profile_node *child = node->first; is_open && child != NULL; child = child->next) {
+        if (is_primitive && str_equal(child->name, STR("value"))) {
+            continue;
+        }
+        struct profile_items items = profile_gather(run, owner, type, child->name);
+        if (child->layers != NULL) {
+            check_count(run, child, items.count, place);
+        }
+        for (size_t i = 0; i < items.count; i++) {
+            struct profile_place here = item_place(&items.items[i], place);
+            check_item(run, child, &items.items[i], &here);
+        }
+        if (child->slices != NULL) {
+            check_slices(run, child, &items, place);
+        }
+    }
+}
+
+static bool check_against(struct profile_run *run, struct str url, const struct profile_item *item,
+                          const struct profile_place *place, bool *known)
+{
+    const struct profile_tree *tree = NULL;
+    *known = false;
+    if (run->depth >= PROFILE_DEPTH_MAX || run->failed || !profile_spend(run, PROFILE_COST)) {
+        return true;
+    }
+    if (!profile_tree_build(run->source, run->arena, url, &tree, run->error)) {
+        run->failed = true;
+        return false;
+    }
+    if (tree == NULL) {
+        return true;
+    }
+    *known = true;
+    size_t errors_before = run->outcome->errors_count;
+    struct profile_run inner = *run;
+    inner.tree = tree;
+    inner.depth++;
+    if (item->type->kind == MODEL_RESOURCE && item->value != NULL) {
+        inner.resource = item->value;
+    }
+    if (!model_type_is_a(item->type, tree->type)) {
+        tell_error(&inner, place, "structure",
+                   arena_printf(run->arena, "the profile is for %.*s, this is a %.*s", STR_FMT(tree->type),
+                                STR_FMT(item->type->name)),
+                   arena_printf(run->arena, "该规范针对 %.*s，此处为 %.*s", STR_FMT(tree->type),
+                                STR_FMT(item->type->name)));
+    } else {
+        check_rules(&inner, tree->root, item, place);
+        check_value(&inner, tree->root, item, place);
+        check_children(&inner, tree->root, item, place);
+    }
+    if (tree->base_missing.len > 0) {
+        tell(&inner, place,
+             (struct outcome_issue){
+                 .severity = OUTCOME_WARNING,
+                 .code = "not-found",
+                 .text = arena_printf(run->arena, "its base %.*s is not known and was not checked",
+                                      STR_FMT(tree->base_missing)),
+                 .chinese =
+                     arena_printf(run->arena, "其上级规范 %.*s 未知，未检查", STR_FMT(tree->base_missing)) });
+    }
+    run->failed = inner.failed;
+    run->items_left = inner.items_left;
+    run->steps_left = inner.steps_left;
+    return run->outcome->errors_count == errors_before;
+}
+
+bool profile_conforms(struct profile_run *run, struct str url, const struct profile_item *item, bool *known)
+{
+    struct outcome thrown_away = outcome_in(run->arena);
+    struct outcome *outcome = run->outcome;
+    const struct profile_place place = { .name = STR("x"), .index = -1 };
+    run->outcome = &thrown_away;
+    bool conforms = check_against(run, url, item, &place, known);
+    run->outcome = outcome;
+    return conforms;
+}
+
+/* ---- from outside ---- */
+
+static struct profile_run run_of(const struct profile_source *source, const struct json *resource,
+                                 struct outcome *outcome, struct error *error)
+{
+    return (struct profile_run){ .source = source,
+                                 .arena = outcome->arena,
+                                 .outcome = outcome,
+                                 .root = resource,
+                                 .resource = resource,
+                                 .error = error,
+                                 .items_left = PROFILE_ITEMS_MAX,
+                                 .steps_left = LIMIT_FHIRPATH_STEPS };
+}
+
+bool profile_check(const struct profile_source *source, const struct json *resource,
+                   const struct profile_wanted *wanted, struct outcome *outcome, struct error *error)
+{
+    struct error cause = { 0 };
+    struct profile_run run = run_of(source, resource, outcome, &cause);
+    struct str type = JSON_TEXT(outcome->arena, resource, "resourceType");
+    const struct profile_item item = { .value = resource, .type = model_resource_find(type), .index = -1 };
+    const struct profile_place place = { .name = type, .index = -1 };
+    bool known = false;
+    struct str core = str_skip(wanted->url, sizeof CORE_PREFIX - 1);
+    bool is_core = str_starts_with(wanted->url, STR(CORE_PREFIX)) && str_equal(core, type);
+    if (item.type == NULL || is_core) {
+        return true;
+    }
+    (void)check_against(&run, wanted->url, &item, &place, &known);
+    if (run.failed) {
+        *error = cause;
+        return false;
+    }
+    if (!known) {
+        outcome_add(
+            outcome,
+            (struct outcome_issue){
+                .severity = wanted->required ? OUTCOME_ERROR : OUTCOME_WARNING,
+                .code = "not-found",
+                .path = type,
+                .text = arena_printf(outcome->arena,
+                                     "the profile %.*s is not known: upload its StructureDefinition",
+                                     STR_FMT(wanted->url)),
+                .chinese = arena_printf(outcome->arena, "规范 %.*s 未知：请先上传其 StructureDefinition",
+                                        STR_FMT(wanted->url)) });
+    }
+    return true;
+}
+
+static void walk_extensions(struct profile_run *run, const struct json *value,
+                            const struct profile_place *place)
+{
+    bool is_list = value->kind == JSON_ARRAY;
+    int64_t index = 0;
+    if (value->kind < JSON_ARRAY) {
+        return;
+    }
+    JSON_EACH(child, value) {
+        struct profile_place here = { .parent = place, .name = child->name, .index = -1 };
+        if (is_list) {
+            here = *place;
+            here.index = index++;
+        }
+        bool is_extension = is_list && (str_equal(place->name, STR("extension")) ||
+                                        str_equal(place->name, STR("modifierExtension")));
+        struct str url = is_extension ? JSON_TEXT(run->arena, child, "url") : STR_NONE;
+        const struct profile_item item = { .value = child,
+                                           .type = model_type_find(STR("Extension")),
+                                           .member = place->name,
+                                           .index = here.index };
+        bool known = false;
+        /* Parts of a complex extension have short names and are checked with the whole. */
+        if (str_find_char(url, ':') < url.len) {
+            (void)check_against(run, url, &item, &here, &known);
+        }
+        walk_extensions(run, child, &here);
+    }
+}
+
+bool profile_check_extensions(const struct profile_source *source, const struct json *resource,
+                              struct outcome *outcome, struct error *error)
+{
+    struct error cause = { 0 };
+    struct profile_run run = run_of(source, resource, outcome, &cause);
+    const struct profile_place place = { .name = JSON_TEXT(outcome->arena, resource, "resourceType"),
+                                         .index = -1 };
+    walk_extensions(&run, resource, &place);
+    if (run.failed) {
+        *error = cause;
+    }
+    return !run.failed;
+}
