@@ -16,8 +16,11 @@
 enum {
     ASSOCIATIONS_MAX = 64,
     READ_BYTES = DIMSE_PDU_BYTES_MAX + DIMSE_PDU_SLACK_BYTES + DIMSE_PDU_HEADER_BYTES,
-    FIRST_PDU_TIMEOUT_S = 10, /* PS3.8 9.1.5: ARTIM */
+    FIRST_TIMEOUT_S = 10,
+    IDLE_TIMEOUT_S = 60,
     SEND_TIMEOUT_S = 30,
+    GOODBYE_MS = 2000,
+    PER_ADDRESS_MIN = 4,
     DATA_KEPT_BYTES = 8 << 20, /* a larger buffer is given back after its instance */
     ADDRESS_BYTES = 64
 };
@@ -28,6 +31,7 @@ struct connection {
     int fd;          /* -1: free */
     bool has_thread; /* to be joined */
     bool is_over;    /* guarded by connections_lock */
+    int64_t began_ms;
     char address[ADDRESS_BYTES];
     const char *organization;
     uint64_t refused_count;
@@ -185,13 +189,13 @@ static uint16_t store(void *context, const struct dimse_store *request, char com
 /* ---- one association ---- */
 
 /* Waits for bytes; false after the time, at the end of the connection, or when the server stops. */
-static bool wait_for(struct connection *connection, short events, int timeout_s)
+static bool wait_for(struct connection *connection, short events, int64_t timeout_ms)
 {
     struct pollfd waiting[2] = { { .fd = connection->fd, .events = events },
                                  { .fd = connection->server->wake, .events = POLLIN } };
     int ready;
     do {
-        ready = poll(waiting, 2, timeout_s * 1000);
+        ready = poll(waiting, 2, timeout_ms < 0 ? 0 : (int)timeout_ms);
     } while (ready < 0 && errno == EINTR);
     return ready > 0 && waiting[1].revents == 0;
 }
@@ -201,7 +205,7 @@ static bool send_all(struct connection *connection, struct str bytes)
     while (bytes.len > 0) {
         ssize_t sent = send(connection->fd, bytes.at, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-            if (!wait_for(connection, POLLOUT, SEND_TIMEOUT_S)) {
+            if (!wait_for(connection, POLLOUT, SEND_TIMEOUT_S * 1000)) {
                 return false;
             }
         } else if (sent <= 0) {
@@ -214,11 +218,11 @@ static bool send_all(struct connection *connection, struct str bytes)
 }
 
 /* Reads what there is; the acknowledgement leaves at once. */
-static bool receive(struct connection *connection, struct buf *in, int timeout_s)
+static bool receive(struct connection *connection, struct buf *in, int64_t timeout_ms)
 {
     const int on = 1;
     char *room = buf_reserve(in, READ_BYTES - in->len);
-    if (room == NULL || in->len >= READ_BYTES || !wait_for(connection, POLLIN, timeout_s)) {
+    if (room == NULL || in->len >= READ_BYTES || !wait_for(connection, POLLIN, timeout_ms)) {
         return false;
     }
     ssize_t got = recv(connection->fd, room, READ_BYTES - in->len, MSG_DONTWAIT);
@@ -252,15 +256,37 @@ static bool take_pdus(struct dimse_association *association, struct buf *in, str
     return ok;
 }
 
-static void serve(struct connection *connection, struct dimse_association *association)
+/* A byte now and then keeps nobody's place: the request must be whole in its time, and so must each PDU that began. */
+static int64_t deadline_of(const struct connection *connection, bool is_open, bool has_begun,
+                           int64_t began_ms)
 {
     const struct dimse_options *options = &connection->server->options;
-    int idle_s = options->idle_timeout_s == 0 ? 60 : (int)options->idle_timeout_s;
+    int64_t idle_ms =
+        (options->idle_timeout_s == 0 ? IDLE_TIMEOUT_S : options->idle_timeout_s) * INT64_C(1000);
+    int64_t first_ms =
+        (options->first_timeout_s == 0 ? FIRST_TIMEOUT_S : options->first_timeout_s) * INT64_C(1000);
+    if (!is_open) {
+        return connection->began_ms + first_ms;
+    }
+    return (has_begun ? began_ms : clock_monotonic_us() / 1000) + idle_ms;
+}
+
+static void serve(struct connection *connection, struct dimse_association *association)
+{
     struct buf in = { .bytes_max = READ_BYTES };
     struct buf out = { .bytes_max = (size_t)DIMSE_PDU_BYTES_MAX * 4 };
+    int64_t began_ms = 0; /* of the PDU whose bytes are in `in` */
     bool goes_on = true;
-    while (goes_on && receive(connection, &in, association->is_open ? idle_s : FIRST_PDU_TIMEOUT_S)) {
+    while (goes_on) {
+        int64_t now_ms = clock_monotonic_us() / 1000;
+        size_t had = in.len;
+        int64_t left_ms = deadline_of(connection, association->is_open, had > 0, began_ms) - now_ms;
+        if (left_ms <= 0 || !receive(connection, &in, left_ms)) {
+            break;
+        }
+        size_t came = in.len;
         goes_on = take_pdus(association, &in, &out) && !association->is_over;
+        began_ms = had == 0 || in.len < came ? clock_monotonic_us() / 1000 : began_ms;
         if (!send_all(connection, buf_str(&out))) {
             break;
         }
@@ -277,8 +303,10 @@ static void serve(struct connection *connection, struct dimse_association *assoc
 static void say_goodbye(struct connection *connection)
 {
     char dropped[4096];
+    int64_t until_ms = clock_monotonic_us() / 1000 + GOODBYE_MS;
     (void)shutdown(connection->fd, SHUT_WR);
-    for (unsigned i = 0; i < 64 && wait_for(connection, POLLIN, 1); i++) {
+    for (int64_t left_ms = GOODBYE_MS; left_ms > 0 && wait_for(connection, POLLIN, left_ms);
+         left_ms = until_ms - clock_monotonic_us() / 1000) {
         if (recv(connection->fd, dropped, sizeof dropped, MSG_DONTWAIT) <= 0) {
             break;
         }
@@ -314,11 +342,14 @@ static void *connection_main(void *data)
 
 /* ---- the listener ---- */
 
-/* Under connections_lock: a free slot; threads that ended are joined on the way. NULL when all are taken. */
-static struct connection *find_slot(struct dimse_server *server)
+/* Under connections_lock: a free slot; threads that ended are joined on the way. NULL when all are taken, or when this
+ * address has its share: one peer that floods leaves room for the others. */
+static struct connection *find_slot(struct dimse_server *server, const char *address)
 {
     struct connection *found = NULL;
     size_t max = server->options.associations_max;
+    size_t of_address = 0;
+    size_t share = max / 2 > PER_ADDRESS_MIN ? max / 2 : PER_ADDRESS_MIN;
     for (size_t i = 0; i < max; i++) {
         struct connection *connection = &server->connections[i];
         if (connection->has_thread && connection->is_over) {
@@ -328,8 +359,9 @@ static struct connection *find_slot(struct dimse_server *server)
         if (!connection->has_thread && found == NULL) {
             found = connection;
         }
+        of_address += connection->has_thread && strcmp(connection->address, address) == 0 ? 1 : 0;
     }
-    return found;
+    return of_address < share ? found : NULL;
 }
 
 static void refuse(int fd)
@@ -351,12 +383,16 @@ static void accept_one(struct dimse_server *server)
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+    char name[ADDRESS_BYTES] = "";
+    (void)getnameinfo((struct sockaddr *)&address, address_len, name, sizeof name, NULL, 0, NI_NUMERICHOST);
     (void)pthread_mutex_lock(&server->connections_lock);
-    struct connection *connection = find_slot(server);
+    struct connection *connection = find_slot(server, name);
     if (connection != NULL) {
-        *connection = (struct connection){ .server = server, .fd = fd, .arena = { .bytes_max = 1 << 20 } };
-        (void)getnameinfo((struct sockaddr *)&address, address_len, connection->address,
-                          sizeof connection->address, NULL, 0, NI_NUMERICHOST);
+        *connection = (struct connection){ .server = server,
+                                           .fd = fd,
+                                           .began_ms = clock_monotonic_us() / 1000,
+                                           .arena = { .bytes_max = 1 << 20 } };
+        memcpy(connection->address, name, sizeof connection->address);
         connection->has_thread = pthread_create(&connection->thread, NULL, connection_main, connection) == 0;
         if (!connection->has_thread) {
             connection->fd = -1;

@@ -28,8 +28,10 @@ struct dimse_options {
     const struct dimse_peer *peers;
     size_t peers_count;
     const char *organization;
-    unsigned associations_max; /* 0: 16 */
-    unsigned idle_timeout_s;   /* 0: 60, without a byte */
+    unsigned associations_max; /* 0: 16; one address gets at most half of them, but 4 in any case */
+    unsigned idle_timeout_s;   /* 0: 60, without a byte, and for one PDU from its first byte to its last */
+    unsigned
+        first_timeout_s; /* 0: 10, from the connection to the whole A-ASSOCIATE-RQ (PS3.8 9.1.5: ARTIM) */
     /* One line when an association ends: never a patient. May be NULL. */
     void (*ended)(void *context, const char *calling, const char *address, uint64_t stored, uint64_t refused);
     void *context;

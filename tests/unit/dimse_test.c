@@ -1,9 +1,13 @@
 /* dimse_test.c — the association machine PDU by PDU, and the listener with DCMTK's storescu and echoscu. */
+#include <arpa/inet.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -99,7 +103,7 @@ static void add_context(struct buf *buf, uint8_t id, const char *class_uid, cons
     buf_deinit(&body);
 }
 
-static void associate(struct fixture *fixture, const char *calling)
+static void add_request(struct buf *out, const char *calling)
 {
     struct buf body = { .bytes_max = 4096 };
     char titles[33];
@@ -116,6 +120,14 @@ static void associate(struct fixture *fixture, const char *calling)
     add_context(&body, 5, "1.2.840.10008.5.1.4.1.2.2.1", DICOM_IMPLICIT_LE); /* C-FIND: not offered */
     add_context(&body, 7, CT_CLASS, "1.2.3.4");
     add_item(&body, 0x50, STR("\x51\0\0\4\0\0\x40\0"));
+    buf_add(out, buf_str(&body));
+    buf_deinit(&body);
+}
+
+static void associate(struct fixture *fixture, const char *calling)
+{
+    struct buf body = { .bytes_max = 4096 };
+    add_request(&body, calling);
     dimse_take_pdu(&fixture->association, DIMSE_ASSOCIATE_RQ, buf_str(&body), &fixture->answer);
     buf_deinit(&body);
 }
@@ -276,18 +288,21 @@ static void ended(void *context, const char *calling, const char *address, uint6
     fixture->ended_stored += stored;
 }
 
-static void start(struct fixture *fixture, const struct dimse_peer *peers, size_t peers_count)
+static void start_with(struct fixture *fixture, struct dimse_options listen)
 {
     const struct archive_options options = { .folder = fixture->folder };
-    const struct dimse_options listen = { .peers = peers,
-                                          .peers_count = peers_count,
-                                          .organization = "org-1",
-                                          .ended = ended,
-                                          .context = fixture };
+    listen.organization = "org-1";
+    listen.ended = ended;
+    listen.context = fixture;
     assert_true(archive_open(&fixture->arena, &options, &fixture->archive, &fixture->error));
     if (!dimse_server_start(&fixture->arena, fixture->archive, &listen, &fixture->server, &fixture->error)) {
         fail_msg("%s", fixture->error.text);
     }
+}
+
+static void start(struct fixture *fixture, const struct dimse_peer *peers, size_t peers_count)
+{
+    start_with(fixture, (struct dimse_options){ .peers = peers, .peers_count = peers_count });
 }
 
 static size_t instances_count(struct fixture *fixture)
@@ -388,13 +403,215 @@ static void the_real_ct_arrives(void **state)
     assert_int_equal(study.instances_count, 275);
 }
 
+/* ---- attacks on the listener, by socket ---- */
+
+static int dial(struct fixture *fixture)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons(dimse_server_port(fixture->server)),
+                                   .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    /* Longer than any wait of the server: a test that hangs fails here, a slow machine does not. */
+    const struct timeval patience = { .tv_sec = 60 };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void say(int fd, struct str bytes)
+{
+    (void)send(fd, bytes.at, bytes.len, MSG_NOSIGNAL);
+}
+
+static void say_request(int fd, const char *calling)
+{
+    struct buf body = { .bytes_max = 4096 };
+    struct buf pdu = { .bytes_max = 4096 };
+    add_request(&body, calling);
+    buf_add(&pdu, STR("\1\0"));
+    add_big(&pdu, (uint32_t)body.len, 4);
+    buf_add(&pdu, buf_str(&body));
+    say(fd, buf_str(&pdu));
+    buf_deinit(&body);
+    buf_deinit(&pdu);
+}
+
+/* Type of the next PDU, or -1 at the end of the connection (a reset is an end, too). */
+static int hear(int fd)
+{
+    unsigned char header[6];
+    char rest[4096];
+    ssize_t got = recv(fd, header, sizeof header, MSG_WAITALL);
+    if (got != (ssize_t)sizeof header) {
+        return -1;
+    }
+    uint32_t length =
+        (uint32_t)header[2] << 24 | (uint32_t)header[3] << 16 | (uint32_t)header[4] << 8 | header[5];
+    assert_true(length <= sizeof rest);
+    (void)recv(fd, rest, length, MSG_WAITALL);
+    return header[0];
+}
+
+static void attack_oversize_pdu(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture, NULL, 0);
+    int fd = dial(fixture);
+    say(fd, STR("\1\0\xff\xff\xff\xff")); /* an A-ASSOCIATE-RQ of 4 GB: nothing is allocated for it */
+    assert_int_equal(hear(fd), DIMSE_ABORT);
+    assert_int_equal(hear(fd), -1);
+    (void)close(fd);
+    fd = dial(fixture);
+    say_request(fd, "CT1");
+    assert_int_equal(hear(fd), DIMSE_ASSOCIATE_AC);
+    say(fd, STR("\4\0\0\x10\0\0")); /* 1 MB of data where 128 KB were agreed */
+    assert_int_equal(hear(fd), DIMSE_ABORT);
+    assert_int_equal(hear(fd), -1);
+    (void)close(fd);
+}
+
+/* Other software leaked memory for each rejected association; the sanitizer build would tell. */
+static void attack_rejected_associations(void **state)
+{
+    struct fixture *fixture = *state;
+    struct dimse_peer peer = { .ae_title = "CT1", .address = "127.0.0.1", .organization = "org-1" };
+    start(fixture, &peer, 1);
+    for (int i = 0; i < 200; i++) {
+        int fd = dial(fixture);
+        say_request(fd, "STRANGER");
+        assert_int_equal(hear(fd), DIMSE_ASSOCIATE_RJ);
+        (void)close(fd);
+    }
+    int fd = dial(fixture);
+    say_request(fd, "CT1");
+    assert_int_equal(hear(fd), DIMSE_ASSOCIATE_AC);
+    (void)close(fd);
+}
+
+static void attack_wrong_called_title(void **state)
+{
+    struct fixture *fixture = *state;
+    start_with(fixture, (struct dimse_options){ .ae_title = "OURS" });
+    int fd = dial(fixture);
+    say_request(fd, "CT1"); /* calls SHANHAI */
+    assert_int_equal(hear(fd), DIMSE_ASSOCIATE_RJ);
+    (void)close(fd);
+}
+
+/* One address takes its share and no more; when it lets go, the next one gets in. */
+static void attack_association_flood(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { FLOOD = 40, SHARE = 8 };
+    int fds[FLOOD];
+    int accepted = 0;
+    start_with(fixture, (struct dimse_options){ .associations_max = 16 });
+    for (int i = 0; i < FLOOD; i++) {
+        fds[i] = dial(fixture);
+        say_request(fds[i], "CT1");
+        int answer = hear(fds[i]); /* the rejection may be lost in a reset */
+        accepted += answer == DIMSE_ASSOCIATE_AC;
+        assert_true(answer == DIMSE_ASSOCIATE_AC || answer == DIMSE_ASSOCIATE_RJ || answer == -1);
+    }
+    assert_int_equal(accepted, SHARE);
+    for (int i = 0; i < FLOOD; i++) {
+        (void)close(fds[i]);
+    }
+    int answer = -1;
+    for (int64_t until_us = clock_monotonic_us() + 60000000; answer != DIMSE_ASSOCIATE_AC;) {
+        assert_true(clock_monotonic_us() < until_us);
+        int fd = dial(fixture);
+        say_request(fd, "CT1");
+        answer = hear(fd);
+        (void)close(fd);
+    }
+}
+
+/* A byte now and then, before the request and inside a PDU: the place is taken back all the same. */
+static void attack_slow_peer(void **state)
+{
+    struct fixture *fixture = *state;
+    start_with(fixture, (struct dimse_options){ .first_timeout_s = 1, .idle_timeout_s = 1 });
+    for (int is_open = 0; is_open <= 1; is_open++) {
+        int fd = dial(fixture);
+        if (is_open) {
+            say_request(fd, "CT1");
+            assert_int_equal(hear(fd), DIMSE_ASSOCIATE_AC);
+        }
+        say(fd, is_open ? STR("\4\0\0\1\0\0") : STR("\1\0\0\1\0\0"));
+        int64_t until_us = clock_monotonic_us() + 60000000;
+        char byte;
+        while (recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN) {
+            assert_true(clock_monotonic_us() < until_us);
+            say(fd, STR("\0"));
+            (void)usleep(100000);
+        }
+        (void)close(fd);
+    }
+    int fd = dial(fixture); /* says nothing at all */
+    assert_int_equal(hear(fd), -1);
+    (void)close(fd);
+}
+
+/* A structured report and an encapsulated PDF are objects of a study as images are: stored, answered 0000. */
+static void non_images_are_stored(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *class_uid;
+        const char *sop;
+        const char *modality;
+    } cases[] = { { "1.2.840.10008.5.1.4.1.1.88.22", "2.25.701", "SR" },
+                  { "1.2.840.10008.5.1.4.1.1.104.1", "2.25.702", "DOC" } };
+    if (!has_dcmtk()) {
+        skip();
+    }
+    start(fixture, NULL, 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct build build = { .buf = { .bytes_max = 1u << 16 } };
+        char path[128];
+        build_meta(&build, DICOM_EXPLICIT_LE, cases[i].class_uid, cases[i].sop);
+        build_text(&build, 0x00080016u, "UI", cases[i].class_uid);
+        build_text(&build, 0x00080018u, "UI", cases[i].sop);
+        build_text(&build, 0x00080060u, "CS", cases[i].modality);
+        build_text(&build, 0x0020000Du, "UI", "2.25.700");
+        build_text(&build, 0x0020000Eu, "UI", i == 0 ? "2.25.710" : "2.25.711");
+        if (i == 1) {
+            build_bytes(&build, 0x00420011u, "OB", STR("%PDF-1.4 not really"));
+        }
+        (void)snprintf(path, sizeof path, "%s/%zu.dcm", fixture->folder, i);
+        assert_true(file_write_atomically(path, buf_str(&build.buf), 0600, &fixture->error));
+        buf_deinit(&build.buf);
+        assert_int_equal(
+            shell_run("storescu -R 127.0.0.1 %u '%s'", (unsigned)dimse_server_port(fixture->server), path),
+            0);
+    }
+    assert_int_equal(instances_count(fixture), 2);
+    struct archive_study study;
+    assert_true(
+        archive_imaging_study(fixture->archive, &fixture->arena, STR("2.25.700"), &study, &fixture->error));
+    assert_null(study.chest_ct_series.at); /* nothing of it is measured */
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(negotiates),  TEST(strangers_are_rejected), TEST(stores_in_pieces),    TEST(nonsense_is_aborted),
-        TEST(dcmtk_sends), TEST(the_list_decides),       TEST(the_real_ct_arrives),
+        TEST(negotiates),
+        TEST(strangers_are_rejected),
+        TEST(stores_in_pieces),
+        TEST(nonsense_is_aborted),
+        TEST(dcmtk_sends),
+        TEST(the_list_decides),
+        TEST(the_real_ct_arrives),
+        TEST(attack_oversize_pdu),
+        TEST(attack_rejected_associations),
+        TEST(attack_wrong_called_title),
+        TEST(attack_association_flood),
+        TEST(attack_slow_peer),
+        TEST(non_images_are_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
