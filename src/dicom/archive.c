@@ -311,6 +311,19 @@ static bool check_known(struct archive *archive, struct entry *entry, bool *is_k
            FAIL(error, ERROR_CONFLICT, "an instance with this UID and other content is stored already");
 }
 
+/* Against what is stored and what waits in this batch. */
+static bool check_series(struct archive_batch *batch, const struct archive_facts *facts, struct error *error)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct entry *entry = &batch->entries[i];
+        if (entry->is_appended && str_equal(entry->facts.series, facts->series)) {
+            return str_equal(entry->facts.study, facts->study) ||
+                   FAIL(error, ERROR_INPUT, "the series belongs to another study than the instance says");
+        }
+    }
+    return archive_index_check_series(batch->archive->index, facts->series, facts->study, error);
+}
+
 /* Reads, checks, appends. An instance that is known with the same bytes is not appended again. */
 static bool take_in(struct archive_batch *batch, const struct archive_incoming *incoming, struct entry *entry,
                     struct error *error)
@@ -340,6 +353,9 @@ static bool take_in(struct archive_batch *batch, const struct archive_incoming *
     if (is_known) {
         entry->result.outcome = ARCHIVE_ALREADY;
         return true;
+    }
+    if (!check_series(batch, facts, error)) {
+        return false;
     }
     /* A file's data set must not hide that its beginning is cut off: a bare one gets a beginning. */
     bool is_bare = incoming->syntax != NULL || facts->dataset_offset == 0;

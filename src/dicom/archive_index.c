@@ -86,6 +86,32 @@ bool archive_index_known(struct archive_index *index, struct str sop, const uint
     return ok;
 }
 
+bool archive_index_check_series(struct archive_index *index, struct str series, struct str study,
+                                struct error *error)
+{
+    struct archive_connection *connection = &index->reader;
+    bool ok = false;
+    (void)pthread_mutex_lock(&connection->lock);
+    sqlite3_stmt *statement = archive_sql_statement(connection, ARCHIVE_SQL_FIND_SERIES_STUDY, error);
+    if (statement == NULL) {
+        goto done;
+    }
+    archive_sql_bind_text(statement, 1, series);
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) {
+        struct str known = { (const char *)sqlite3_column_text(statement, 0),
+                             (size_t)sqlite3_column_bytes(statement, 0) };
+        ok = str_equal(known, study) ||
+             FAIL(error, ERROR_INPUT, "the series belongs to another study than the instance says");
+    } else {
+        ok = result == SQLITE_DONE || archive_sql_fail(connection->database, error);
+    }
+    archive_sql_finish(statement);
+done:
+    (void)pthread_mutex_unlock(&connection->lock);
+    return ok;
+}
+
 static bool insert_instance(struct archive_connection *connection, const struct archive_facts *facts,
                             struct error *error)
 {

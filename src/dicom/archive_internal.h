@@ -137,6 +137,10 @@ enum archive_known { ARCHIVE_UNKNOWN, ARCHIVE_SAME, ARCHIVE_OTHER };
 bool archive_index_known(struct archive_index *index, struct str sop, const uint8_t hash[SHA256_BYTES],
                          enum archive_known *known, struct error *error) MUST_CHECK;
 
+/* A series belongs to one study (PS3.3 A.1.2.3): ERROR_INPUT when its UID stands under another one. */
+bool archive_index_check_series(struct archive_index *index, struct str series, struct str study,
+                                struct error *error) MUST_CHECK;
+
 /* Enters `count` instances in one transaction; known[i] says for each what was there before (ARCHIVE_UNKNOWN:
  * it is entered now). due_ms: when the study is to be told of. */
 bool archive_index_add(struct archive_index *index, struct archive_facts *const *facts, size_t count,

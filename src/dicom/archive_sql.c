@@ -42,6 +42,7 @@ static const char *const statements[ARCHIVE_SQL_STATEMENTS_COUNT] = {
         "ON CONFLICT(uid) DO UPDATE SET instances = instances + 1, changes = changes + 1, due_ms = ?16, "
         "other_patients = other_patients + (patient_id IS NOT excluded.patient_id)",
     [ARCHIVE_SQL_FIND_HASH] = "SELECT hash FROM instance WHERE sop = ?1",
+    [ARCHIVE_SQL_FIND_SERIES_STUDY] = "SELECT study FROM series WHERE uid = ?1",
     [ARCHIVE_SQL_PACK_END] = "SELECT max(pack_end) FROM series WHERE pack = ?1",
     [ARCHIVE_SQL_LIST_PACKS] = "SELECT pack, max(pack_end) FROM series GROUP BY pack",
     [ARCHIVE_SQL_FORGET_LIST] =

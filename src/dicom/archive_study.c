@@ -204,7 +204,8 @@ static bool add_series(struct archive *archive, struct arena *arena, const struc
     if (!archive_index_series(archive->index, arena, row->uid, STR_NONE, &series, &count, error)) {
         return false;
     }
-    struct json *list = json_add(tree, STR("series"), json_new(arena, JSON_ARRAY));
+    struct json *list =
+        count == 0 ? NULL : json_add(tree, STR("series"), json_new(arena, JSON_ARRAY)); /* R4: never empty */
     for (size_t i = 0; i < count; i++) {
         struct json *made = json_append(list, series_json(archive, arena, row, &series[i]));
         bool is_chest = series[i].body_part.len == 0 ||

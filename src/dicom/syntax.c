@@ -55,13 +55,17 @@ struct str dicom_uid_trim(struct str uid)
 
 bool dicom_uid_is_valid(struct str uid)
 {
+    bool after_dot =
+        true; /* a component has at least one digit (PS3.5 9.1): never "..", nor a dot at an end */
     if (uid.len == 0 || uid.len > DICOM_UID_BYTES_MAX) {
         return false;
     }
     for (size_t i = 0; i < uid.len; i++) {
-        if ((uid.at[i] < '0' || uid.at[i] > '9') && uid.at[i] != '.') {
+        bool is_digit = uid.at[i] >= '0' && uid.at[i] <= '9';
+        if (!is_digit && (uid.at[i] != '.' || after_dot)) {
             return false;
         }
+        after_dot = !is_digit;
     }
-    return true;
+    return !after_dot;
 }

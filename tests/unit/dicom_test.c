@@ -365,6 +365,10 @@ static void uids_are_checked(void **state)
     assert_true(str_equal(dicom_uid(&dataset, TAG_SERIES_INSTANCE_UID), STR("1.2.840.10008")));
     assert_false(dicom_uid_is_valid(STR("")));
     assert_false(dicom_uid_is_valid(STR("1.2/3")));
+    assert_false(dicom_uid_is_valid(STR("..")));
+    assert_false(dicom_uid_is_valid(STR("1..2")));
+    assert_false(dicom_uid_is_valid(STR(".1")));
+    assert_false(dicom_uid_is_valid(STR("1.")));
     assert_false(
         dicom_uid_is_valid(STR("12345678901234567890123456789012345678901234567890123456789012345")));
 }
