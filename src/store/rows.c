@@ -24,7 +24,7 @@ static const struct store_column *column_find(const struct store_table *table, c
             return &table->columns[i];
         }
     }
-    assert(!"the table has such a column");
+    assert(false && "the table has such a column");
     return NULL;
 }
 
@@ -186,7 +186,7 @@ static const char *operator_text(enum store_operator operator)
     case STORE_IS_NULL:
         return " IS NULL";
     }
-    assert(!"an operator");
+    assert(false && "an operator");
     return "";
 }
 

@@ -222,8 +222,8 @@ static void row_write(struct buf *buf, const struct run *run, const struct run_r
         add_bytes(buf, &row->a, sizeof row->a);
         break;
     case INDEX_TEXT:
-        static_assert(LIMIT_STORE_INDEX_TEXT_BYTES <= 255, "a length in one byte");
         add_bytes(buf, &len, 1);
+        static_assert(LIMIT_STORE_INDEX_TEXT_BYTES <= 255, "a length in one byte");
         buf_add(buf, run_row_text(run, row));
         break;
     case INDEX_DATE:

@@ -1,5 +1,6 @@
 /* charset_fuzz.c — the first byte chooses the declared character set, the rest is the text: what comes out is UTF-8. */
 #include <assert.h>
+#include <stdint.h>
 
 #include "dicom/charset.h"
 

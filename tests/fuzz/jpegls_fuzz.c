@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                  .frames_count = 1,
                                  .samples_per_pixel = (data[2] & 1) != 0 ? 3 : 1,
                                  .bits_allocated = (data[2] & 2) != 0 ? 16 : 8,
-                                 .codec = DICOM_CODEC_JPEGLS };
+                                 .codec = DICOM_CODEC_JPEG_LS };
     image.bits_stored = image.bits_allocated;
     image.high_bit = image.bits_stored - 1;
     size_t len = dicom_image_frame_bytes(&image);
