@@ -43,6 +43,15 @@ bool audit_list(const char *folder, struct arena *arena, const struct audit_quer
 /* One record as AuditEvent (R4), with `id` as its id. NULL when the arena is used up. */
 struct json *audit_event_json(struct arena *arena, const struct audit_record *record, struct str id);
 
+/* What of the log belongs to a copy of the store that knows commit groups up to `group`: its files from the first on, each
+ * with the bytes up to its last fitting seal. */
+struct audit_part {
+    char path[AUDIT_PATH_BYTES];
+    uint64_t bytes;
+};
+bool audit_backup_parts(struct arena *arena, const char *data_folder, uint64_t group,
+                        struct audit_part **parts, size_t *count, struct error *error) MUST_CHECK;
+
 /* ---- for audit.c ---- */
 
 /* Path of file `number` in the log's own folder; false when it does not fit. */

@@ -199,6 +199,21 @@ done:
     return ok;
 }
 
+bool signing_public_file(struct arena *arena, struct str file, struct str *public_file, struct error *error)
+{
+    struct json *object = NULL;
+    if (!json_read(arena, file, &object, error)) {
+        return false;
+    }
+    (void)json_set(object, STR("sealed"), json_new_string(arena, STR("")));
+    struct str text = json_write_arena(arena, object);
+    if (text.at == NULL || object->kind != JSON_OBJECT || json_member(object, STR("public")) == NULL) {
+        return FAIL(error, ERROR_STRUCTURE, "the file of a signing key is damaged");
+    }
+    *public_file = text;
+    return true;
+}
+
 static bool keys_read(struct signing_keys *keys, struct error *error)
 {
     bool ok = true;

@@ -67,6 +67,10 @@ bool signing_rotate(struct signing_keys *keys, struct str practitioner, uint32_t
 bool signing_public_keys(struct signing_keys *keys, struct arena *arena, struct json **list,
                          struct error *error) MUST_CHECK;
 
+/* The text of a key's file without its sealed private key, for a backup: it verifies, and signs no more. */
+bool signing_public_file(struct arena *arena, struct str file, struct str *public_file,
+                         struct error *error) MUST_CHECK;
+
 /* The bytes that are signed of a resource: json_write_canonical of it without `id`, `meta` and `signature`
  * at its top (docs/modules/signing.md). */
 bool signing_canonical(struct arena *arena, const struct json *resource, struct str *bytes,

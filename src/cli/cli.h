@@ -6,6 +6,8 @@
 int cli_serve(int argc, char **argv);
 int cli_init(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_backup(int argc, char **argv);
+int cli_restore(int argc, char **argv);
 int cli_people(int argc, char **argv); /* "user" and "key" */
 
 #endif

@@ -215,6 +215,18 @@ struct archive_study {
 bool archive_imaging_study(struct archive *archive, struct arena *arena, struct str study_uid,
                            struct archive_study *study, struct error *error) MUST_CHECK;
 
+/* ---- backup (archive_backup.c) ---- */
+
+/* Copies the index of the archive in `folder` to `copy` (a new file) while others write, and lists the pack files that the
+ * copy names with the bytes that it knows of each: those are complete on disk and do not change any more. A folder
+ * without an archive gives none, and no copy. */
+struct archive_part {
+    char name[ARCHIVE_PACK_BYTES]; /* the file is FOLDER/NA/NAME.pack */
+    uint64_t bytes;
+};
+bool archive_backup(struct arena *arena, const char *folder, const char *copy, struct archive_part **parts,
+                    size_t *count, struct error *error) MUST_CHECK;
+
 /* ---- looking after ---- */
 
 struct archive_check_report {

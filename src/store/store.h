@@ -234,6 +234,9 @@ void store_counts(struct store *store, struct store_counts *counts);
 /* A consistent copy of the database while writing goes on, into a file that must not exist. */
 bool store_backup(struct store *store, const char *path, struct error *error) MUST_CHECK;
 
+/* The last commit group whose audit records the store knows (as struct store_audit_sink counts them). */
+bool store_audit_group(struct store *store, uint64_t *group, struct error *error) MUST_CHECK;
+
 /* Integrity: the database's own check, gapless sequence, one current version a resource, the chain of versions,
  * every body readable, and the index rows of a sample of `sample_count` computed again and compared. Each finding
  * is one line to `finding`. False only when checking itself failed. */

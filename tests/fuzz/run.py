@@ -18,6 +18,8 @@ def inputs_of(name):
     files = [p for folder in ('corpus', 'regression') for p in sorted((HERE / folder / name).glob('**/*')) if p.is_file()]
     if name == 'json':
         files += sorted((SHARED / 'suites/json/test_parsing').glob('*.json'))
+    if name == 'workflow':
+        files += sorted((HERE.parent.parent / 'definitions/workflows').glob('*.json'))
     return files
 
 

@@ -146,8 +146,8 @@ static void what_is_not_multipart_is_refused(void **state)
         "multipart/related; boundary=\"a\x01\"",
         "multipart/related; boundary=\"ends with space \"",
         "multipart/related; boundary=\"x",
-        "multipart/related; boundary="
-        "01234567890123456789012345678901234567890123456789012345678901234567890",
+        ("multipart/related; boundary="
+         "01234567890123456789012345678901234567890123456789012345678901234567890"),
     };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         struct multipart_handler handler = { &out, on_begin, on_bytes, on_end };

@@ -239,8 +239,8 @@ static void views_keep_what_was_known(void **state)
     static const char *const forbidden[] = {
         "SELECT body FROM version",
         "SELECT count(*) FROM version",
-        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
-        "SELECT count(*) FROM n JOIN main.version",
+        ("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
+         "SELECT count(*) FROM n JOIN main.version"),
         "SELECT count(*) FROM sqlite_master",
         "DELETE FROM view_stay",
         "WITH view_x AS (SELECT * FROM version) SELECT seq FROM view_x",
