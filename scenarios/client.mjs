@@ -25,7 +25,7 @@ export class Person {
     });
     for (const cookie of response.headers.getSetCookie()) this.cookie = cookie.split(';')[0];
     const text = await response.text();
-    const isJson = (response.headers.get('content-type') ?? '').includes('json');
+    const isJson = /json\b/.test((response.headers.get('content-type') ?? '').replace('ndjson', ''));
     return { status: response.status, headers: response.headers, text, json: isJson && text ? JSON.parse(text) : undefined };
   }
 

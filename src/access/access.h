@@ -178,6 +178,11 @@ bool access_session_machine(struct access *access, struct arena *arena, const ch
                             struct str organization, struct access_session *session,
                             struct error *error) MUST_CHECK;
 
+/* The session of a job that somebody asked for: the rights of that person's post as they are now. ERROR_FORBIDDEN when
+ * the post has ended or is not the person's. */
+bool access_session_post(struct access *access, struct arena *arena, struct str person, struct str post,
+                         struct access_session *session, struct error *error) MUST_CHECK;
+
 /* ---- grants ---- */
 
 /* The key by which a grant names who gets it: "PractitionerRole/x" is one post; "PractitionerRole/x|kind" the

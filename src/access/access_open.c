@@ -225,3 +225,15 @@ bool access_session_machine(struct access *access, struct arena *arena, const ch
     *session = (struct access_session){ .means = ACCESS_BY_MACHINE, .language = STR("zh") };
     return actor_attach(arena, actor, session, error);
 }
+
+bool access_session_post(struct access *access, struct arena *arena, struct str person, struct str post,
+                         struct access_session *session, struct error *error)
+{
+    struct access_actor *actor = NULL;
+    const struct actor_start start = { .practitioner = person, .post = post };
+    if (!actor_create(access, &start, &actor, error)) {
+        return false;
+    }
+    *session = (struct access_session){ .means = ACCESS_BY_TOKEN, .language = STR("zh") };
+    return actor_attach(arena, actor, session, error);
+}

@@ -14,6 +14,7 @@
 
 struct archive;
 struct audit;
+struct bulk;
 struct change;
 struct decode_pool;
 struct feed;
@@ -30,6 +31,7 @@ struct api {
     struct audit *audit;
     struct change *change;
     struct feed *feed;
+    struct bulk *bulk;
     struct indicator_set *indicators;
     struct imaging *imaging;      /* studies, held ones, measurements; NULL: /dicom-web answers 404 */
     struct archive *archive;      /* imaging's instances */
@@ -41,6 +43,10 @@ struct api {
     int offset_minutes;                    /* site.timezone */
     bool tls;                              /* a trusted proxy in front speaks TLS */
 };
+
+/* bulk_options.text: what a read of the version would answer. */
+bool api_text(const struct access_session *session, struct arena *arena, const struct store_version *version,
+              const struct str *elements, size_t elements_count, struct str *text, struct error *error) MUST_CHECK;
 
 /* All rows, for http_options.routes. */
 const struct http_route *api_routes(size_t *count);

@@ -134,6 +134,13 @@ bool fhir_text(const struct access_session *session, struct arena *arena, const 
     return text->at != NULL || FAIL(error, ERROR_TOO_LARGE, "request memory used up");
 }
 
+bool api_text(const struct access_session *session, struct arena *arena, const struct store_version *version,
+              const struct str *elements, size_t elements_count, struct str *text, struct error *error)
+{
+    const struct fhir_view view = { .elements = elements, .elements_count = elements_count };
+    return fhir_text(session, arena, version, &view, text, error);
+}
+
 /* ---- handlers ---- */
 
 static bool read_view(struct http_request *request, struct fhir_view *view, struct error *error)

@@ -14,6 +14,15 @@ enum http_verdict fhir_update(struct http_request *request);
 enum http_verdict fhir_patch(struct http_request *request);
 enum http_verdict fhir_delete(struct http_request *request);
 
+/* bulk.c (pool) */
+enum http_verdict bulk_export_ask(struct http_request *request);
+bool bulk_import_take(struct http_request *request);
+bool bulk_import_data(struct http_request *request, struct str piece, struct error *error);
+enum http_verdict bulk_import_ask(struct http_request *request);
+enum http_verdict bulk_status_get(struct http_request *request);
+enum http_verdict bulk_file_get(struct http_request *request);
+enum http_verdict bulk_delete(struct http_request *request);
+
 /* fhir_validate.c (pool) */
 enum http_verdict fhir_validate(struct http_request *request);
 

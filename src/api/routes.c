@@ -24,6 +24,8 @@ enum { SMALL_BODY_BYTES = 64 * 1024 };
 
 #define FIGURES ROW(.need = API_RIGHT, .name = "figures", .any_format = true)
 #define IMAGES(right) ROW(.need = API_RIGHT, .name = (right), .any_format = true)
+#define BULK(right) ROW(.need = API_RIGHT, .name = (right), .any_format = true)
+#define BULK_JOB ROW(.need = API_SESSION, .any_format = true)
 #define DICOM_WEB "/dicom-web"
 #define DICOM_STUDY DICOM_WEB "/studies/{study}"
 #define DICOM_SERIES DICOM_STUDY "/series/{series}"
@@ -100,6 +102,27 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/fhir/Patient/$break-glass", fhir_break_glass, RIGHT("break-glass"),
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_GET, "/fhir/{rest*}", api_nothing_here, PUBLIC, .flags = 0 },
+
+    /* many at once: HL7 Bulk Data Access */
+    { HTTP_GET, "/fhir/$export", bulk_export_ask, BULK("export"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_POST, "/fhir/$export", bulk_export_ask, BULK("export"), .body_bytes_max = SMALL_BODY_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/Patient/$export", bulk_export_ask, BULK("export"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_POST, "/fhir/Patient/$export", bulk_export_ask, BULK("export"), .body_bytes_max = SMALL_BODY_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/Group/{id}/$export", bulk_export_ask, BULK("export"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_POST, "/fhir/Group/{id}/$export", bulk_export_ask, BULK("export"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/$import", bulk_import_ask, BULK("import"),
+      .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_STREAM | HTTP_ROUTE_NO_DEADLINE, .begin = bulk_import_take,
+      .on_data = bulk_import_data },
+    { HTTP_GET, "/bulk/{job}", bulk_status_get, BULK_JOB, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_DELETE, "/bulk/{job}", bulk_delete, BULK_JOB, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/bulk/{job}/{file}", bulk_file_get, BULK_JOB,
+      .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_NO_DEADLINE, .begin = api_begin },
 
     /* the way in */
     { HTTP_POST, "/session", session_sign_in, PUBLIC, .body_bytes_max = SMALL_BODY_BYTES,

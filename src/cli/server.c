@@ -11,6 +11,7 @@
 #include "change/change.h"
 #include "cli/definitions.h"
 #include "dicom/worker.h"
+#include "feed/bulk.h"
 #include "fhir/index.h"
 #include "fhir/validation.h"
 #include "imaging/imaging.h"
@@ -210,16 +211,24 @@ static bool open_work(struct server *server, struct error *error)
                                        .photos_folder = path_in(server, "photos"),
                                        .offset_minutes = server->options.offset_minutes };
     const struct decode_pool_options decoders = { 0 };
-    struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 1);
-    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 3);
+    const struct bulk_options bulk = { .store = server->store,
+                                       .access = server->access,
+                                       .change = server->change,
+                                       .folder = path_in(server, "bulk"),
+                                       .offset_minutes = server->options.offset_minutes,
+                                       .text = api_text };
+    struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 1 + BULK_JOB_KINDS);
+    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 4);
     if (kinds == NULL || chores == NULL) {
         return FAIL(error, ERROR_INTERNAL, "no memory to start");
     }
     if (!imaging_open(&server->arena, &imaging, &server->imaging, error) ||
-        !decode_pool_create(&server->arena, &decoders, &server->decoders, error)) {
+        !decode_pool_create(&server->arena, &decoders, &server->decoders, error) ||
+        !bulk_open(&server->arena, &bulk, &server->bulk, error)) {
         return false;
     }
     kinds[0] = imaging_job_kind(server->imaging);
+    bulk_job_kinds(server->bulk, &kinds[1]);
     chores[0] = (struct feed_chore){
         .name = "sessions", .data = server, .every_ms = ACCESS_TICK_MS, .run = chore_access
     };
@@ -228,9 +237,13 @@ static bool open_work(struct server *server, struct error *error)
     chores[2] = (struct feed_chore){
         .name = "timers", .data = server, .every_ms = TIMERS_EVERY_MS, .run = chore_timers
     };
-    const struct feed_options feed = {
-        .store = server->store, .kinds = kinds, .kinds_count = 1, .chores = chores, .chores_count = 3
-    };
+    chores[3] = bulk_chore(server->bulk);
+    const struct feed_options feed = { .store = server->store,
+                                       .kinds = kinds,
+                                       .kinds_count = 1 + BULK_JOB_KINDS,
+                                       .chores = chores,
+                                       .chores_count = 4,
+                                       .workers = 2 };
     return feed_open(&server->arena, &feed, &server->feed, error);
 }
 
@@ -244,6 +257,7 @@ static void fill_api(struct server *server)
         .validator = server->validator,
         .profiles = change_profiles(server->change),
         .feed = server->feed,
+        .bulk = server->bulk,
         .indicators = &server->indicators,
         .imaging = server->imaging,
         .archive = server->imaging == NULL ? NULL : imaging_archive(server->imaging),

@@ -12,6 +12,7 @@
 #include "view/indicator.h"
 #include "workflow/workflow.h"
 
+struct bulk;
 struct imaging;
 struct validator;
 struct view_set;
@@ -42,6 +43,7 @@ struct server {
     struct change *change;
     struct imaging *imaging;
     struct decode_pool *decoders;
+    struct bulk *bulk;
     struct feed *feed;
     struct api api;
 };

@@ -24,6 +24,8 @@ struct job_kind {
     /* Told once when the job is given up; may be NULL. */
     void (*given_up)(void *data, struct arena *arena, const struct store_job *job, const struct error *error);
     unsigned attempts_max; /* 0: 5 */
+    bool
+        is_lasting; /* may run for hours: the first worker never takes it, so that others do not wait for it */
 };
 
 /* Work that the program does by itself from time to time (timers of workflows, back-fill, sweeping). */

@@ -21,6 +21,7 @@ struct feed {
     pthread_t chore_thread;
     pthread_t workers[FEED_WORKERS_MAX];
     unsigned workers_running;
+    unsigned workers_begun; /* so that each knows its number */
     bool follow_running;
     bool chores_running;
 };

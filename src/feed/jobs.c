@@ -4,7 +4,13 @@
 #include "base/log.h"
 #include "feed/feed_internal.h"
 
-enum { JOB_ATTEMPTS = 5, JOB_RETRY_MS = 5000, JOB_RETRY_MS_MAX = 10 * 60 * 1000, JOB_POLL_MS = 2000 };
+enum {
+    JOB_ATTEMPTS = 5,
+    JOB_RETRY_MS = 5000,
+    JOB_RETRY_MS_MAX = 10 * 60 * 1000,
+    JOB_POLL_MS = 2000,
+    JOB_KINDS_MAX = 16
+};
 
 static const struct job_kind *kind_of(const struct feed *feed, struct str name)
 {
@@ -16,14 +22,17 @@ static const struct job_kind *kind_of(const struct feed *feed, struct str name)
     return NULL;
 }
 
-static bool take_job(struct feed *feed, struct arena *arena, struct store_job *job)
+static bool take_job(struct feed *feed, struct arena *arena, unsigned worker, struct store_job *job)
 {
-    struct str names[16];
+    struct str names[JOB_KINDS_MAX];
     struct error error = { 0 };
     bool found = false;
-    size_t count = feed->options.kinds_count < 16 ? feed->options.kinds_count : 16;
-    for (size_t i = 0; i < count; i++) {
-        names[i] = str_from_cstr(feed->options.kinds[i].name);
+    bool takes_lasting = worker > 0 || feed->options.workers <= 1;
+    size_t count = 0;
+    for (size_t i = 0; i < feed->options.kinds_count && count < JOB_KINDS_MAX; i++) {
+        if (takes_lasting || !feed->options.kinds[i].is_lasting) {
+            names[count++] = str_from_cstr(feed->options.kinds[i].name);
+        }
     }
     if (!store_job_take(feed->options.store, arena, names, count, job, &found, &error)) {
         LOG_WARNING("jobs: %s", error.text);
@@ -72,10 +81,11 @@ void *feed_job_thread(void *data)
     struct feed *feed = data;
     struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
     (void)pthread_mutex_lock(&feed->lock);
+    unsigned worker = feed->workers_begun++;
     while (!feed->stopping) {
         (void)pthread_mutex_unlock(&feed->lock);
         struct store_job job = { 0 };
-        bool found = take_job(feed, &arena, &job);
+        bool found = take_job(feed, &arena, worker, &job);
         if (found) {
             run_job(feed, &arena, &job);
         }

@@ -11,7 +11,7 @@ import { concept, extensionUrl } from '../names';
 import { Empty } from '../parts/empty';
 import { Problem, problemText } from '../parts/problem';
 
-const ROLES = ['county-doctor', 'consult-coordinator', 'expert', 'radiologist', 'duty-head', 'medical-affairs', 'commander', 'administrator'];
+const ROLES = ['county-doctor', 'consult-coordinator', 'expert', 'radiologist', 'duty-head', 'medical-affairs', 'commander', 'data-steward', 'administrator'];
 const POST_TITLES = ['resident', 'attending', 'associate-chief', 'chief'];
 
 interface PostFields { person?: string; newName?: string; organization: string; role: string; specialty?: string; title?: string; phone?: string }

@@ -1,0 +1,172 @@
+// Bulk data out and in: what is exported is what the post may read, whole and once; what is imported is told line by line;
+// a kill in between costs nothing; nobody else sees the job.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { addSignedIn, createPatient, startServer } from '../../scenarios/world.mjs';
+import { issuesOf, program, startWorld, waitFor } from './support.mjs';
+
+let w;
+let steward;
+before(async () => {
+  w = await startWorld();
+  steward = await addSignedIn(w.admins.county, { reference: `Organization/${w.made.county.organization}`, name: '彭水县示例医院' },
+    { account: 'panyun', name: '潘芸', role: 'data-steward', title: 'attending', specialty: '信息科', phone: '15400000041' });
+});
+after(async () => { await w?.stop(); });
+
+const ASYNC = { Prefer: 'respond-async' };
+const at = (answer) => new URL(answer.headers.get('content-location'), w.base).pathname;
+const lines = (text) => text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
+
+async function exported(person, path, body) {
+  const asked = await person.request(body ? 'POST' : 'GET', path, body, ASYNC);
+  assert.equal(asked.status, 202, asked.text);
+  const done = await waitFor(path, async () => {
+    const answer = await person.request('GET', at(asked));
+    assert.ok([200, 202].includes(answer.status), answer.text);
+    return answer.status === 200 ? answer : undefined;
+  }, 60);
+  const files = {};
+  for (const file of done.json.output) {
+    const answer = await person.request('GET', new URL(file.url, w.base).pathname);
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers.get('content-type'), 'application/fhir+ndjson');
+    assert.equal(lines(answer.text).length, file.count);
+    (files[file.type] ??= []).push(...lines(answer.text));
+  }
+  return { job: at(asked), manifest: done.json, files };
+}
+
+async function imported(person, text) {
+  const asked = await person.request('POST', '/fhir/$import', text, { 'Content-Type': 'application/fhir+ndjson' });
+  assert.equal(asked.status, 202, asked.text);
+  const done = await waitFor('the import', async () => {
+    const answer = await person.request('GET', at(asked));
+    return answer.status === 200 ? answer.json : undefined;
+  }, 60);
+  return { job: at(asked), ...done };
+}
+
+describe('$export', () => {
+  test('everything of the own hospital, as it is read, nothing of another', async () => {
+    const observations = [];
+    for (let i = 0; i < 12; i++) {
+      observations.push(await w.doctor.create({ resourceType: 'Observation', status: 'final', code: { text: `体温 ${i}` },
+        subject: { reference: `Patient/${w.patient.id}` }, valueQuantity: { value: 36.5, unit: '℃' } }));
+    }
+    const { manifest, files } = await exported(steward, '/fhir/$export');
+    assert.equal(manifest.requiresAccessToken, true);
+    assert.deepEqual(manifest.error, []);
+    assert.match(manifest.request, /\/fhir\/\$export$/);
+    assert.deepEqual(files.Patient, [await w.doctor.read(`Patient/${w.patient.id}`)]);
+    assert.deepEqual(files.Observation.map((o) => o.id).sort(), observations.map((o) => o.id).sort());
+    assert.ok(files.Organization.length >= 2, 'the directory is everybody\'s');
+    assert.equal(files.AuditEvent, undefined);
+  });
+
+  test('_type, _since, _elements, _typeFilter; GET and POST say the same', async () => {
+    const before = (await exported(steward, '/fhir/$export?_type=Patient')).manifest.transactionTime;
+    const late = await createPatient(w.doctor, { id: 'LATE', national: '660243197001010017', name: '秦晚', gender: 'female', birthDate: '1970-01-01' });
+    const since = await exported(steward, `/fhir/Patient/$export?_type=Patient&_since=${encodeURIComponent(before)}`);
+    assert.deepEqual(since.files.Patient.map((p) => p.id), [late.id]);
+    const some = await exported(steward, '/fhir/$export', { resourceType: 'Parameters', parameter: [{ name: '_type', valueString: 'Patient,Observation' },
+      { name: '_elements', valueString: 'gender,status' }, { name: '_typeFilter', valueString: 'Patient?gender=female' }] });
+    assert.deepEqual(Object.keys(some.files).sort(), ['Observation', 'Patient']);
+    assert.equal(some.files.Patient.length, 1);
+    assert.equal(some.files.Patient[0].gender, 'female');
+    assert.equal(some.files.Patient[0].name, undefined);
+    assert.equal(some.files.Patient[0].meta.tag[0].code, 'SUBSETTED');
+  });
+
+  test('a group\'s patients and theirs alone', async () => {
+    const group = await steward.create({ resourceType: 'Group', type: 'person', actual: true, member: [{ entity: { reference: `Patient/${w.patient.id}` } }] });
+    const { files } = await exported(steward, `/fhir/Group/${group.id}/$export?_type=Patient,Observation`);
+    assert.deepEqual(files.Patient.map((p) => p.id), [w.patient.id]);
+    assert.equal(files.Observation.length, 12);
+  });
+
+  test('what is wrong is told at once, not by the job', async () => {
+    const ask = (query, headers = ASYNC) => steward.request('GET', `/fhir/$export${query}`, undefined, headers);
+    assert.equal((await ask('', {})).status, 400, 'without Prefer: respond-async');
+    assert.match(issuesOf(await ask('?_type=Nothing')).join(), /R4/);
+    for (const query of ['?_since=yesterday', '?_typeFilter=Patient?nonsense=1', '?_typeFilter=Patient', '?nonsense=1', '?_outputFormat=csv']) {
+      const status = (await ask(query)).status;
+      assert.ok(status >= 400 && status < 500, `${query}: ${status}`);
+    }
+    assert.equal((await ask('?_type=Account')).status, 403);
+  });
+
+  test('only who has the right asks; only who asked sees, takes away or ends it', async () => {
+    for (const person of [w.doctor, w.lead, w.commander, w.admins.county]) {
+      assert.equal((await person.request('GET', '/fhir/$export', undefined, ASYNC)).status, 403);
+      assert.equal((await person.request('POST', '/fhir/$import', '', { 'Content-Type': 'application/fhir+ndjson' })).status, 403);
+    }
+    const { job, manifest } = await exported(steward, '/fhir/$export?_type=Patient');
+    const file = new URL(manifest.output[0].url, w.base).pathname;
+    for (const [method, path] of [['GET', job], ['GET', file], ['DELETE', job]]) {
+      assert.equal((await w.doctor.request(method, path)).status, 404, path);
+      assert.equal((await fetch(w.base + path, { method })).status, 401, path);
+    }
+    for (const name of ['state.json', 'input.ndjson', '..%2F..%2Fstore.db', 'Patient-1.ndjson.part', 'Patient-9.ndjson']) {
+      assert.equal((await steward.request('GET', `${job}/${name}`)).status, 404, name);
+    }
+    assert.equal((await steward.request('DELETE', job)).status, 202);
+    assert.equal((await steward.request('GET', job)).status, 404);
+    assert.equal((await steward.request('GET', file)).status, 404);
+  });
+});
+
+describe('$import', () => {
+  const patient = (i) => JSON.stringify({ resourceType: 'Patient', id: `in-${i}`, name: [{ text: `甲${i}` }], gender: 'male' });
+
+  test('good lines are stored, each bad one is told with its number', async () => {
+    const good = Array.from({ length: 900 }, (_, i) => patient(i));
+    const bad = { 11: '{"resourceType":"Patient","gender":"none"}', 450: '{"resourceType":', 800: '{"resourceType":"PractitionerRole"}' };
+    const text = good.map((line, i) => (bad[i] ? `${bad[i]}\n${line}` : line)).join('\r\n');
+    const { job, stored, rejected, error } = await imported(steward, `${text}\n\n{"resourceType":"Observation","status":"final","code":{"text":"无编号"}}\n`);
+    assert.equal(stored, 901);
+    assert.equal(rejected, 3);
+    const told = lines((await steward.request('GET', new URL(error[0].url, w.base).pathname)).text);
+    assert.deepEqual(told.map((o) => o.id), ['line-12', 'line-452', 'line-803']);
+    assert.ok(told.every((o) => o.resourceType === 'OperationOutcome' && o.issue[0].severity === 'error'));
+    assert.equal((await w.doctor.read('Patient/in-899')).name[0].text, '甲899');
+    assert.equal((await w.doctor.search('Patient', { _summary: 'count', name: '甲450' })).length, 0);
+    assert.equal((await w.lead.request('GET', '/fhir/Patient/in-1')).status, 404, 'it is the own hospital\'s');
+    assert.equal((await steward.request('GET', `${job}/input.ndjson`)).status, 404);
+  });
+
+  test('another type of body is refused before it is read; an empty one is no error', async () => {
+    assert.equal((await steward.request('POST', '/fhir/$import', '{}', { 'Content-Type': 'application/json' })).status, 415);
+    assert.equal((await imported(steward, '')).stored, 0);
+  });
+
+  test('a kill in the middle: every line once, refused lines told once', async () => {
+    const count = 12000;
+    const text = Array.from({ length: count }, (_, i) => (i % 1000 === 500 ? '{"resourceType":"Patient","gender":"none"}'
+      : JSON.stringify({ resourceType: 'Observation', status: 'final', code: { text: '批量' }, identifier: [{ system: 'urn:test', value: `k${i}` }] }))).join('\n');
+    const asked = await steward.request('POST', '/fhir/$import', text, { 'Content-Type': 'application/fhir+ndjson' });
+    const job = at(asked);
+    await waitFor('it to be under way', async () => {
+      const answer = await steward.request('GET', job);
+      return answer.status === 200 || parseFloat(answer.headers.get('x-progress')) > 30;
+    });
+    w.server.child.kill('SIGKILL');
+    await w.server.stop();
+    w.server = await startServer(program, w.data, w.options);
+    for (const person of [steward, w.doctor]) {
+      person.base = w.server.base;
+      await person.signIn(person.password);
+    }
+    w.base = w.server.base;
+    const done = await waitFor('the import after the kill', async () => {
+      const answer = await steward.request('GET', job);
+      return answer.status === 200 ? answer.json : undefined;
+    });
+    assert.equal(done.stored, count - 12);
+    assert.equal(done.rejected, 12);
+    const told = lines((await steward.request('GET', new URL(done.error[0].url, w.base).pathname)).text);
+    assert.equal(new Set(told.map((o) => o.id)).size, 12);
+    const total = (await steward.must('GET', '/fhir/Observation?identifier=urn:test%7C&_summary=count')).total;
+    assert.equal(total, count - 12);
+  });
+});
