@@ -78,6 +78,7 @@ export interface ServiceRequest extends Resource {
   status: string;
   intent: string;
   priority?: Priority;
+  category?: CodeableConcept[];
   code?: CodeableConcept;
   subject: Reference;
   requester?: Reference;
@@ -112,6 +113,7 @@ export interface Task extends Resource {
   statusReason?: CodeableConcept;
   executionPeriod?: Period;
   restriction?: { period?: Period };
+  input?: { type: CodeableConcept; valueReference?: Reference }[];
   output?: { type: CodeableConcept; valueReference?: Reference }[];
 }
 
@@ -273,6 +275,7 @@ export interface DiagnosticReport extends Resource {
   status: string;
   code: CodeableConcept;
   subject?: Reference;
+  basedOn?: Reference[];
   issued?: string;
   effectiveDateTime?: string;
   performer?: Reference[];

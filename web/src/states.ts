@@ -6,14 +6,17 @@ import type { Role } from './session';
 export const CONSULT_STATES = [
   'draft', 'submitted', 'returned', 'allocated', 'offered', 'unanswered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted',
   'signed', 'delivered', 'decided', 'feedback-due', 'closed', 'day-30-due', 'declined', 'cancelled',
+  // remote diagnosis only
+  'assigned', 'written', 'reported',
 ] as const;
 export type ConsultState = (typeof CONSULT_STATES)[number];
 
 const ENDED: ConsultState[] = ['closed', 'day-30-due', 'declined', 'cancelled'];
 const UNANSWERED: ConsultState[] = [
   'submitted', 'allocated', 'offered', 'unanswered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted',
+  'assigned', 'written',
 ];
-const RUNNING: ConsultState[] = ['offered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted', 'signed'];
+const RUNNING: ConsultState[] = ['offered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted', 'signed', 'assigned', 'written', 'reported'];
 const LIVE = CONSULT_STATES.filter((state) => !ENDED.includes(state) && state !== 'draft');
 
 export interface Tab {
@@ -27,7 +30,7 @@ const archived: Tab = { key: 'archived', states: ENDED };
 
 const TABS: Record<Role, Tab[]> = {
   'county-doctor': [
-    { key: 'to-decide', states: ['delivered'] },
+    { key: 'to-decide', states: ['delivered', 'reported'] },
     { key: 'waiting', states: [...UNANSWERED, 'signed'] },
     { key: 'returned', states: ['returned'] },
     { key: 'drafts', states: ['draft'] },
@@ -37,8 +40,8 @@ const TABS: Record<Role, Tab[]> = {
   expert: [
     { key: 'to-accept', states: ['offered'] },
     { key: 'to-read', states: ['accepted', 'scheduled'] },
-    { key: 'to-sign', states: ['answering', 'in-session', 'drafted'] },
-    { key: 'answered', states: ['signed', 'delivered', 'decided', 'feedback-due'] },
+    { key: 'to-sign', states: ['answering', 'in-session', 'drafted', 'assigned', 'written'] },
+    { key: 'answered', states: ['signed', 'delivered', 'decided', 'feedback-due', 'reported'] },
     archived,
   ],
   'consult-coordinator': [
@@ -49,7 +52,13 @@ const TABS: Record<Role, Tab[]> = {
     { key: 'today', states: LIVE, only: 'today' },
     archived,
   ],
-  radiologist: [{ key: 'to-review', states: ['submitted'] }, { key: 'running', states: LIVE }, archived],
+  radiologist: [
+    { key: 'to-review', states: ['submitted'] },
+    { key: 'to-report', states: ['assigned'] },
+    { key: 'to-check', states: ['written'] },
+    { key: 'running', states: LIVE },
+    archived,
+  ],
   'duty-head': [{ key: 'drafts', states: ['draft', 'returned'] }, { key: 'running', states: LIVE }, archived],
   commander: [
     { key: 'running', states: LIVE },
@@ -68,18 +77,20 @@ const TONES: Record<ConsultState, Tone> = {
   draft: 'off', submitted: 'wait', returned: 'act', allocated: 'wait', offered: 'wait', unanswered: 'act', accepted: 'run', scheduled: 'run',
   answering: 'run', 'in-session': 'run', drafted: 'act', signed: 'done', delivered: 'done', decided: 'done',
   'feedback-due': 'act', 'day-30-due': 'act', closed: 'off', declined: 'off', cancelled: 'off',
+  assigned: 'run', written: 'act', reported: 'done',
 };
 export const toneOf = (state: string): Tone => TONES[state as ConsultState] ?? 'off';
 
 /** The one thing that this role is waited for in this state; undefined when the row is only looked at. */
 export function primaryActionOf(role: Role, state: string): string | undefined {
   const actions: Partial<Record<Role, Partial<Record<ConsultState, string>>>> = {
-    'county-doctor': { draft: 'fill', returned: 'fill', scheduled: 'enter', 'in-session': 'enter', delivered: 'decide',
+    'county-doctor': { draft: 'fill', returned: 'fill', scheduled: 'enter', 'in-session': 'enter', delivered: 'decide', reported: 'read',
       decided: 'feed-back', 'feedback-due': 'feed-back',
       'day-30-due': 'feed-back' },
-    expert: { offered: 'answer-offer', accepted: 'read', scheduled: 'enter', answering: 'write', 'in-session': 'write', drafted: 'sign' },
+    expert: { offered: 'answer-offer', accepted: 'read', scheduled: 'enter', answering: 'write', 'in-session': 'write', drafted: 'sign',
+      assigned: 'report', written: 'check' },
     'consult-coordinator': { submitted: 'review', allocated: 'offer', unanswered: 'offer', accepted: 'schedule', signed: 'deliver' },
-    radiologist: { submitted: 'judge' },
+    radiologist: { submitted: 'judge', assigned: 'report', written: 'check' },
     'duty-head': { draft: 'approve', returned: 'approve' },
   };
   return actions[role]?.[state as ConsultState];
@@ -99,10 +110,14 @@ export function isOverdue(state: string, priority: Priority | undefined, since: 
   return now - Date.parse(since) > (WAIT_LIMIT_MS[priority ?? 'routine'] ?? WAIT_LIMIT_MS['routine'] ?? 0);
 }
 
+export type Machine = 'consult' | 'remote-diagnosis';
+
 /** The stations of the line that a reader follows like a parcel; a state stands at one of them. */
 export const STATIONS = ['submitted', 'allocated', 'accepted', 'in-session', 'signed', 'delivered', 'decided', 'closed'] as const;
+export const DIAGNOSIS_STATIONS = ['submitted', 'assigned', 'written', 'reported', 'closed'] as const;
 
-export function stationIndex(state: string): number {
+export function stationIndex(state: string, machine: Machine = 'consult'): number {
+  if (machine === 'remote-diagnosis') return (DIAGNOSIS_STATIONS as readonly string[]).indexOf(state);
   const at: Record<string, number> = {
     draft: -1, returned: -1, submitted: 0, allocated: 1, offered: 1, unanswered: 1, accepted: 2, scheduled: 2, answering: 3, 'in-session': 3,
     drafted: 3, signed: 4, delivered: 5, decided: 6, 'feedback-due': 6, closed: 7, 'day-30-due': 7, declined: -1, cancelled: -1,

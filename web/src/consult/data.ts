@@ -6,12 +6,13 @@ import type {
   Encounter, ImagingStudy, Media, Observation, Patient, Provenance, QuestionnaireResponse, Reference, Resource, ServiceRequest, Task,
 } from '../fhir-types';
 import { codeOf, codes, idOf, localReference } from '../names';
-import type { ConsultState, Tab } from '../states';
+import type { ConsultState, Machine, Tab } from '../states';
 import { WAIT_LIMIT_MS } from '../states';
 import { siteToday } from '../format';
 
 export interface Consult {
   task: Task;
+  machine: Machine;
   state: ConsultState;
   request: ServiceRequest | undefined;
   patient: Patient | undefined;
@@ -29,13 +30,17 @@ export interface Consult {
   /** Photos of film: never for diagnosis. */
   photos: Media[];
   reports: DiagnosticReport[];
+  /** Of a remote diagnosis: what is written, handed in or signed. */
+  diagnosis: DiagnosticReport[];
   conditions: Condition[];
   documents: DocumentReference[];
   bundles: { kind: string; bundle: Bundle }[];
   feedback: QuestionnaireResponse[];
 }
 
-export const stateOf = (task: Task): ConsultState => (codeOf(task.businessStatus, 'consult-state') ?? 'draft') as ConsultState;
+export const machineOf = (task: Task): Machine => (codeOf(task.code, 'workflow') === 'remote-diagnosis' ? 'remote-diagnosis' : 'consult');
+
+export const stateOf = (task: Task): ConsultState => (codeOf(task.businessStatus, `${machineOf(task)}-state`) ?? 'draft') as ConsultState;
 
 const ofType = <T extends Resource>(resources: Resource[], type: T['resourceType']) =>
   resources.filter((resource) => resource.resourceType === type) as T[];
@@ -66,6 +71,10 @@ async function loadConsult(taskId: string, client: QueryClient): Promise<Consult
     { type: 'Provenance', parameters: { target: `Task/${taskId}`, _count: 100 } },
     { type: 'Appointment', parameters: { 'based-on': `ServiceRequest/${requestId}`, _count: 20 } },
     { type: 'Consent', parameters: { data: `ServiceRequest/${requestId}`, _count: 20 } },
+    ...(machineOf(task) === 'remote-diagnosis'
+      ? [{ type: 'DiagnosticReport', parameters: { 'based-on': `ServiceRequest/${requestId}`, _count: 20 } },
+         { type: 'Observation', parameters: { 'based-on': `ServiceRequest/${requestId}`, _count: 50 } }]
+      : []),
     { type: 'QuestionnaireResponse', parameters: { 'based-on': `ServiceRequest/${requestId}`, _count: 20 } },
     ...(encounter
       ? ['Observation', 'ClinicalImpression', 'Composition', 'Communication'].map((type) => ({
@@ -96,6 +105,7 @@ function assemble(task: Task, request: ServiceRequest | undefined, known: Resour
   const unique = <T extends Resource>(resources: T[]) => [...new Map(resources.map((one) => [one.id, one])).values()];
   return {
     task,
+    machine: machineOf(task),
     state: stateOf(task),
     request,
     patient: at<Patient>(task.for),
@@ -111,8 +121,9 @@ function assemble(task: Task, request: ServiceRequest | undefined, known: Resour
     studies,
     photos: ofType<Media>(shared, 'Media'),
     reports: unique(ofType<DiagnosticReport>(shared, 'DiagnosticReport')).filter((report) =>
-      report.imagingStudy?.some((reference) => studyIds.has(idOf(reference.reference) ?? '')),
+      codeOf(report.code, 'report-kind') !== 'remote-diagnosis' && report.imagingStudy?.some((reference) => studyIds.has(idOf(reference.reference) ?? '')),
     ),
+    diagnosis: ofType<DiagnosticReport>(known, 'DiagnosticReport').sort(newestFirst),
     conditions: ofType<Condition>(shared, 'Condition'),
     documents: ofType<DocumentReference>(shared, 'DocumentReference'),
     bundles: (task.output ?? []).flatMap((output) => {
@@ -151,9 +162,10 @@ export interface ConsultRow {
 export interface ListFilter { urgency?: string; text?: string }
 
 export const PAGE_SIZE = 20;
-const WORKFLOW = `${codes('workflow')}|consult`;
+const MACHINES: readonly Machine[] = ['consult', 'remote-diagnosis'];
+const WORKFLOW = MACHINES.map((machine) => `${codes('workflow')}|${machine}`).join(',');
 
-const statesParameter = (states: readonly string[]) => states.map((state) => `${codes('consult-state')}|${state}`).join(',');
+const statesParameter = (states: readonly string[]) => MACHINES.flatMap((machine) => states.map((state) => `${codes(`${machine}-state`)}|${state}`)).join(',');
 
 function filterParameters(filter: ListFilter): SearchParameters {
   const text = filter.text?.trim();

@@ -5,35 +5,39 @@ import { useDirectory } from '../directory';
 import { formatTime } from '../format';
 import { useLanguage } from '../i18n';
 import { codeOf } from '../names';
-import { stationIndex, STATIONS } from '../states';
+import { DIAGNOSIS_STATIONS, stationIndex, STATIONS } from '../states';
 import type { Consult } from './data';
 
 const ENTERS: Record<string, string> = {
   submit: 'submitted', allocate: 'allocated', accept: 'accepted', start: 'in-session', 'answer-in-writing': 'in-session',
   sign: 'signed', deliver: 'delivered', decide: 'decided', feedback: 'closed',
+  assign: 'assigned', 'submit-report': 'written', acknowledge: 'closed',
 };
 
 export function StatusLine({ consult, full = false }: { consult: Consult; full?: boolean }) {
   const { t } = useTranslation();
   const language = useLanguage();
   const directory = useDirectory();
-  const at = stationIndex(consult.state);
+  const at = stationIndex(consult.state, consult.machine);
+  const stations = consult.machine === 'remote-diagnosis' ? DIAGNOSIS_STATIONS : STATIONS;
   const ended = consult.state === 'declined' || consult.state === 'cancelled';
   const steps = consult.provenances.map((provenance) => ({
     name: codeOf(provenance.activity, 'transition') ?? '',
+    did: t(`did.${consult.machine === 'remote-diagnosis' ? 'diagnosis-' : ''}${codeOf(provenance.activity, 'transition') ?? ''}`,
+      { defaultValue: t(`did.${codeOf(provenance.activity, 'transition') ?? ''}`, { defaultValue: provenance.activity?.coding?.[0]?.display ?? '' }) }),
     time: provenance.recorded,
     who: provenance.agent[0]?.who?.reference ? directory.postName(provenance.agent[0].who) : t('parcel.program'),
     where: directory.organizationName(provenance.agent[0]?.onBehalfOf),
     reason: provenance.reason?.[0]?.text,
   }));
-  const timeOf = (station: string) => steps.filter((step) => ENTERS[step.name] === station).at(-1)?.time;
+  const timeOf = (station: string) => steps.filter((step) => (consult.machine === 'remote-diagnosis' && step.name === 'sign' ? 'reported' : ENTERS[step.name]) === station).at(-1)?.time;
   const last = steps.at(-1);
   const promised = consult.task.restriction?.period?.end;
 
   return (
     <div className="parcel">
       <ol className="parcel-stations" tabIndex={0} aria-label={t('parcel.title')}>
-        {STATIONS.map((station, index) => {
+        {stations.map((station, index) => {
           const time = index <= at ? timeOf(station) : undefined;
           const phase = index < at ? 'past' : index === at ? 'here' : 'ahead';
           return (
@@ -49,7 +53,7 @@ export function StatusLine({ consult, full = false }: { consult: Consult; full?:
         {ended ? <CloseCircleFilled aria-hidden className="text-red" /> : null}
         {last ? (
           <>
-            <time>{formatTime(last.time, language)}</time> {last.who} {t(`did.${last.name}`, { defaultValue: last.name })}
+            <time>{formatTime(last.time, language)}</time> {last.who} {last.did}
             {last.reason ? t('parcel.reason', { reason: last.reason }) : ''}
           </>
         ) : (
@@ -65,7 +69,7 @@ export function StatusLine({ consult, full = false }: { consult: Consult; full?:
               <li key={`${step.time}${step.name}`}>
                 <time>{formatTime(step.time, language)}</time>
                 <span>
-                  {step.where ? `${step.where} ` : ''}{step.who} {t(`did.${step.name}`, { defaultValue: step.name })}
+                  {step.where ? `${step.where} ` : ''}{step.who} {step.did}
                   {step.reason ? t('parcel.reason', { reason: step.reason }) : ''}
                 </span>
               </li>

@@ -11,7 +11,7 @@ import { useTakeTransition, useTransitions, type Transition } from './transition
 
 /** Steps that are taken inside a tab of the consult room, where their text is written. */
 export const STEPS_OF_TABS: Record<string, string> = {
-  'sign-opinion': 'opinion', dissent: 'joint', sign: 'joint', decide: 'decision', feedback: 'feedback', 'feedback-30': 'feedback', addendum: 'joint',
+  'submit-report': 'report', 'sign-opinion': 'opinion', dissent: 'joint', sign: 'joint', decide: 'decision', feedback: 'feedback', 'feedback-30': 'feedback', addendum: 'joint',
   'record-verbal': 'opinion', 'confirm-verbal': 'opinion', 'write-up-verbal': 'opinion',
 };
 
@@ -35,7 +35,8 @@ export function TransitionButtons({ consult, onTab, size = 'middle' }: ButtonsPr
   const [open, setOpen] = useState<Transition>();
 
   const begin = (transition: Transition) => {
-    const tab = STEPS_OF_TABS[transition.name];
+    const written = consult.machine === 'remote-diagnosis' && (transition.name === 'sign' || transition.name === 'addendum');
+    const tab = written ? 'report' : STEPS_OF_TABS[transition.name];
     if (tab && onTab) return onTab(tab);
     if (tab) return void navigate(`/consults/${consult.task.id ?? ''}?tab=${tab}`);
     if (transition.inputs.length > 0 || transition.name === 'submit') return setOpen(transition);

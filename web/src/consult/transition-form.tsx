@@ -5,7 +5,7 @@ import type { Dayjs } from 'dayjs';
 import { useTranslation } from 'react-i18next';
 import { useDirectory, type DirectoryPost } from '../directory';
 import { siteInstant, siteWallClock } from '../format';
-import { extensionOf, idOf } from '../names';
+import { codeOf, extensionOf, idOf } from '../names';
 import { useSession } from '../session';
 import type { Consult } from './data';
 import { studyTitle } from './texts';
@@ -34,6 +34,10 @@ export function knownValues(transition: Transition, consult: Consult, ownPost: s
         (impression) => impression.status === 'in-progress' && idOf(impression.assessor?.reference) === ownPost,
       );
       values[input.name] = own ? `ClinicalImpression/${own.id ?? ''}` : undefined;
+    }
+    if (target === 'DiagnosticReport') {
+      const own = consult.diagnosis.find((report) => report.status === 'partial' && report.resultsInterpreter?.some((one) => idOf(one.reference) === ownPost));
+      values[input.name] = own ? `DiagnosticReport/${own.id ?? ''}` : undefined;
     }
     if (target === 'Composition' || input.name === 'composition') {
       const draft = consult.compositions.find((composition) => composition.status === 'preliminary');
@@ -134,10 +138,12 @@ function ReferenceControl({ input, consult, field }: { input: TransitionInput; c
     }));
     return <Radio.Group {...field} options={options} vertical />;
   }
+  const imaging = codeOf(consult.request?.category, 'diagnosis-kind') === 'imaging';
+  const roles = consult.machine === 'consult' ? ['expert'] : imaging ? ['radiologist'] : ['radiologist', 'expert'];
   const invited = idOf(consult.request?.performer?.[0]?.reference);
   const wanted = { specialty: consult.request?.performerType?.text ?? '', title: extensionOf(consult.request, 'wanted-title')?.valueCode ?? '' };
   const options = directory.posts
-    .filter((post) => post.role === 'expert' && post.active && post.organizationId === invited)
+    .filter((post) => roles.includes(post.role) && post.active && post.organizationId === invited)
     .map((post) => ({ post, fit: fitOf(post, wanted) }))
     .sort((a, b) => b.fit - a.fit)
     .map(({ post, fit }) => ({

@@ -31,7 +31,7 @@ export default function PrintPage() {
   if (!consult) return <Loading />;
 
   const { patient } = consult;
-  const signed = consult.bundles.some((output) => output.kind === 'joint-opinion');
+  const signed = consult.bundles.some((output) => output.kind === 'joint-opinion' || output.kind === 'diagnosis-report');
   const head = (
     <>
       <span><b>{patientName(patient)}</b></span>

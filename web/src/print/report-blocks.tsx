@@ -8,6 +8,7 @@ import { formatAge, formatDate, formatTime, type Language } from '../format';
 import { codeOf, extensionOf, identifierOf, idOf, textOf } from '../names';
 import { certificateOf, compositionOf } from '../room/document-view';
 import { NOTE_KINDS, opinionText } from '../room/opinion-tab';
+import { doctorOf, reportText } from '../room/report-tab';
 import { splitText } from './paginate';
 import type { Block } from './sheets';
 
@@ -34,11 +35,12 @@ class BlockList {
 
 export function reportBlocks(consult: Consult, directory: Directory, t: TFunction, language: Language): Block[] {
   const list = new BlockList();
-  list.add(<p className="report-title">{t('print.title')}</p>);
+  const diagnosis = consult.machine === 'remote-diagnosis';
+  list.add(<p className="report-title">{t(diagnosis ? 'print.diagnosisTitle' : 'print.title')}</p>);
   list.add(<FactTable consult={consult} directory={directory} t={t} language={language} />);
-  list.heading(t('print.question'));
-  list.text(consult.request?.reasonCode?.[0]?.text, t('consult.reason'));
-  list.text(consult.request?.orderDetail?.[0]?.text, t('consult.purpose'));
+  list.heading(t(diagnosis ? 'report.question' : 'print.question'));
+  list.text(consult.request?.reasonCode?.[0]?.text, t(diagnosis ? 'report.reason' : 'consult.reason'));
+  list.text(consult.request?.orderDetail?.[0]?.text, t(diagnosis ? 'report.purpose' : 'consult.purpose'));
   list.heading(t('consult.summary'));
   list.text(consult.request?.note?.[0]?.text);
   if (consult.studies.length > 0) {
@@ -49,28 +51,44 @@ export function reportBlocks(consult: Consult, directory: Directory, t: TFunctio
     }
   }
   const joint = consult.bundles.find((output) => output.kind === 'joint-opinion')?.bundle;
-  if (joint) documentBlocks(list, joint, directory, t);
+  const signed = consult.bundles.find((output) => output.kind === 'diagnosis-report')?.bundle;
+  if (diagnosis) {
+    if (signed) documentBlocks(list, signed, directory, t);
+    else diagnosisBlocks(list, consult, t);
+  } else if (joint) documentBlocks(list, joint, directory, t);
   else draftBlocks(list, consult, directory, t, language);
   for (const output of consult.bundles.filter((one) => one.kind === 'addendum' || one.kind === 'decision')) documentBlocks(list, output.bundle, directory, t);
   list.add(
     <>
       <SignatureTable consult={consult} directory={directory} t={t} language={language} />
-      {joint ? <div className="stamp-space"><span>{t('print.stamp')}</span></div> : null}
+      {joint || signed ? <div className="stamp-space"><span>{t('print.stamp')}</span></div> : null}
     </>,
   );
   return list.blocks;
 }
 
+/** Sections whose author stands in their heading; those of a diagnosis have one author. */
+const consultSection = (kind: string | undefined) => !['findings', 'conclusion', 'advice'].includes(kind ?? '');
+
 function documentBlocks(list: BlockList, bundle: Bundle, directory: Directory, t: TFunction): void {
   const composition = compositionOf(bundle);
-  if (composition && codeOf(composition.type, 'document') !== 'joint-opinion') list.heading(composition.title);
+  if (composition && !['joint-opinion', 'diagnosis-report'].includes(codeOf(composition.type, 'document') ?? '')) list.heading(composition.title);
   for (const section of composition?.section ?? []) {
     const kind = codeOf(section.code, 'section');
-    const author = section.author?.[0] && kind !== 'consensus' ? directory.post(section.author[0]) : undefined;
+    const author = section.author?.[0] && kind !== 'consensus' && consultSection(kind) ? directory.post(section.author[0]) : undefined;
     const title = author ? `${section.title ?? ''} · ${author.name}（${author.organizationName} ${author.specialty} ${author.title ? t(`title.${author.title}`) : ''}）` : (section.title ?? '');
-    if (codeOf(composition?.type, 'document') === 'joint-opinion') list.heading(title);
+    if (['joint-opinion', 'diagnosis-report'].includes(codeOf(composition?.type, 'document') ?? '')) list.heading(title);
     else list.sub(title);
     list.text(narrativeText(section.text?.div));
+  }
+}
+
+/** What is handed in or still written, as far as the reader sees it. */
+function diagnosisBlocks(list: BlockList, consult: Consult, t: TFunction): void {
+  const text = reportText(consult.diagnosis[0]);
+  for (const name of ['findings', 'conclusion', 'advice'] as const) {
+    list.heading(t(`report.${name}`));
+    list.text(text[name] || t('print.notWritten'));
   }
 }
 
@@ -92,14 +110,17 @@ function FactTable({ consult, directory, t, language }: PartProps) {
   const { patient, request } = consult;
   const from = directory.post(request?.requester);
   const title = request?.extension?.find((one) => one.url.endsWith(':wanted-title'))?.valueCode;
-  const experts = (consult.appointment?.participant ?? []).filter((one) => one.status === 'accepted').map((one) => directory.postName(one.actor)).join('、');
+  const diagnosis = consult.machine === 'remote-diagnosis';
+  const experts = diagnosis ? [doctorOf(consult, 'reporter'), doctorOf(consult, 'reviewer')].map((who) => directory.postName(who)).join('、')
+    : (consult.appointment?.participant ?? []).filter((one) => one.status === 'accepted').map((one) => directory.postName(one.actor)).join('、');
   const rows: [string, string, string, string][] = [
     ['patient.name', patientName(patient), 'patient.genderAge', `${t(genderKey(patient))} ${formatAge(patient?.birthDate, language)}`],
     ['patient.inpatientNo', inpatientNumber(patient), 'patient.birthDate', formatDate(patient?.birthDate, language)],
     ['print.inviting', [from?.organizationName, from?.specialty].filter(Boolean).join(' '), 'print.treating', from?.name ?? ''],
-    ['print.invited', directory.organizationName(request?.performer?.[0]), 'print.experts', experts],
-    ['consult.urgency', t(`urgency.${request?.priority ?? 'routine'}`), 'consult.specialty', [request?.performerType?.text, title ? t(`title.${title}`) : ''].filter(Boolean).join(' ')],
-    ['print.submitted', formatTime(request?.authoredOn, language), 'print.held', formatTime(consult.encounter?.period?.start, language)],
+    ['print.invited', directory.organizationName(request?.performer?.[0]), diagnosis ? 'report.both' : 'print.experts', experts],
+    ['consult.urgency', t(`urgency.${request?.priority ?? 'routine'}`), ...(diagnosis ? ['request.diagnosisKind', t(`code.diagnosis-kind.${codeOf(request?.category, 'diagnosis-kind') ?? 'imaging'}`)] as const
+      : ['consult.specialty', [request?.performerType?.text, title ? t(`title.${title}`) : ''].filter(Boolean).join(' ')] as const)],
+    ['print.submitted', formatTime(request?.authoredOn, language), diagnosis ? 'print.reported' : 'print.held', formatTime(diagnosis ? consult.bundles[0]?.bundle.timestamp : consult.encounter?.period?.start, language)],
     ['consult.number', identifierOf(request, 'consult') ?? '', 'patient.diagnosis', consult.conditions.map((one) => textOf(one.code)).join('；')],
   ];
   return (
@@ -134,6 +155,8 @@ function SignatureTable({ consult, directory, t, language }: PartProps) {
       <thead><tr>{['what', 'who', 'where', 'certificate', 'time'].map((key) => <th key={key}>{t(`print.signature.${key}`)}</th>)}</tr></thead>
       <tbody>
         {opinions.map((one) => row(one.assessor, t(codeOf(one.code, 'opinion-kind') === 'dissent' ? 'opinion.dissent' : 'opinion.one'), one.date, certificateFor(consult, one.id)))}
+        {consult.bundles.flatMap(({ bundle }) => compositionOf(bundle)?.attester?.filter((one) => one.mode === 'personal') ?? [])
+          .map((one) => row(one.party, t('report.reporter'), one.time, ''))}
         {consult.bundles.map(({ bundle }) => row(bundle.signature?.who ?? compositionOf(bundle)?.author[0], compositionOf(bundle)?.title ?? '', bundle.signature?.when ?? bundle.timestamp, certificateOf(bundle)))}
       </tbody>
     </table>

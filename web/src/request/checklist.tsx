@@ -10,6 +10,7 @@ const GROUPS: { key: string; gaps: string[]; section: string }[] = [
   { key: 'summary', gaps: ['summary'], section: 'section-record' },
   { key: 'whom', gaps: ['hospital', 'specialty', 'title', 'wantedTime'], section: 'section-ask' },
   { key: 'question', gaps: ['reason', 'purpose'], section: 'section-ask' },
+  { key: 'studies', gaps: ['studies', 'verdicts'], section: 'section-images' },
   { key: 'consent', gaps: ['consent', 'emergency'], section: 'section-consent' },
 ];
 
@@ -31,7 +32,7 @@ export function Checklist({ draft, gaps, saving, submitting, problem, onSave, on
     <aside className="panel checklist" aria-label={t('checklist.title')}>
       <h2>{t('checklist.title')}</h2>
       <ul>
-        {GROUPS.map((group) => {
+        {GROUPS.filter((group) => group.key !== 'studies' || draft.machine === 'remote-diagnosis').map((group) => {
           const open = group.gaps.filter((gap) => gaps.includes(gap));
           return (
             <li key={group.key} className={open.length === 0 ? 'check-done' : 'check-open'}>

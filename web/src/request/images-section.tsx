@@ -14,6 +14,7 @@ import { HeldStudies } from '../images/held-studies';
 import { codes, studyUid } from '../names';
 import { Problem } from '../parts/problem';
 import type { SectionProps } from './request-page';
+import { VerdictChoice } from './verdict-choice';
 
 export function ImagesSection({ draft, change, ensurePatient }: SectionProps & { ensurePatient: () => Promise<string> }) {
   const { t } = useTranslation();
@@ -50,6 +51,7 @@ export function ImagesSection({ draft, change, ensurePatient }: SectionProps & {
               <Checkbox checked={draft.studyIds.includes(study.id ?? '')} onChange={(event) => tick(study.id ?? '', event.target.checked)}>
                 {studyTitle(study, language)}
               </Checkbox>
+              {draft.machine === 'remote-diagnosis' && draft.studyIds.includes(study.id ?? '') ? <VerdictChoice studyId={study.id ?? ''} draft={draft} change={change} /> : null}
               {sent.includes(studyUid(study) ?? '') ? <span className="found"><CheckCircleFilled aria-hidden /> {t('request.justReceived')}</span> : null}
             </li>
           ))}

@@ -3,10 +3,18 @@ import type {
   Attachment, BundleEntry, Condition, Consent, DocumentReference, Identifier, Patient, Priority, Resource, ServiceRequest, Task,
 } from '../fhir-types';
 import type { Consult } from '../consult/data';
+import type { Machine } from '../states';
 import { attachmentText } from '../room/history';
 import { codeOf, codes, concept, extensionOf, extensionUrl, idOf, identifierOf, identifierSystem, localReference, textOf } from '../names';
 
+export interface Verdict { verdict: string; faults: string[] }
+
 export interface RequestDraft {
+  machine: Machine;
+  /** Of a diagnosis: what is to be read. */
+  diagnosisKind: string;
+  /** Of a diagnosis: the own verdict on each study. */
+  verdicts: Record<string, Verdict>;
   recordText: string;
   patientId: string | undefined;
   name: string;
@@ -35,7 +43,7 @@ export interface RequestDraft {
 }
 
 export const emptyDraft = (wantedTime: string): RequestDraft => ({
-  recordText: '', patientId: undefined, name: '', gender: '', birthDate: '', inpatientNo: '', idNumber: '', phone: '', diagnosis: '',
+  machine: 'consult', diagnosisKind: 'imaging', verdicts: {}, recordText: '', patientId: undefined, name: '', gender: '', birthDate: '', inpatientNo: '', idNumber: '', phone: '', diagnosis: '',
   summary: '', identityConfirmed: false, urgency: 'routine', hospital: '', specialty: '', title: 'associate-chief', wantedTime, reason: '', purpose: '',
   studyIds: [], photoIds: [], shareRecord: true, consentKind: 'signed', consentSigner: '', consentFile: undefined, payer: 'waived',
 });
@@ -45,6 +53,9 @@ export function draftOf(consult: Consult): RequestDraft {
   const record = consult.documents[0];
   return {
     ...emptyDraft(''),
+    machine: consult.machine,
+    diagnosisKind: codeOf(request?.category, 'diagnosis-kind') ?? 'imaging',
+    verdicts: verdictsOf(consult),
     recordText: record ? (attachmentText(record) ?? '') : '',
     patientId: patient?.id,
     name: patient?.name?.[0]?.text ?? '',
@@ -69,12 +80,31 @@ export function draftOf(consult: Consult): RequestDraft {
   };
 }
 
+/** The last verdict on each study. */
+export function verdictsOf(consult: Consult): Record<string, Verdict> {
+  const own = consult.observations.filter((one) => codeOf(one.code, 'consult-observation') === 'image-verdict')
+    .sort((a, b) => (a.effectiveDateTime ?? '').localeCompare(b.effectiveDateTime ?? ''));
+  return Object.fromEntries(own.map((one) => [idOf(one.focus?.[0]?.reference) ?? '', {
+    verdict: codeOf(one.valueCodeableConcept, 'image-verdict') ?? '',
+    faults: (one.component ?? []).flatMap((part) => codeOf(part.code, 'image-fault') ?? []),
+  }]));
+}
+
+function verdictMissing(draft: RequestDraft): boolean {
+  return draft.studyIds.some((id) => {
+    const own = draft.verdicts[id];
+    return !own?.verdict || (own.verdict !== 'acceptable' && own.faults.length === 0);
+  });
+}
+
 /** What is missing, by the key of its line in the checklist. The server checks again and has the last word. */
 export function gapsOf(draft: RequestDraft, hasConsent: boolean): string[] {
+  const diagnosis = draft.machine === 'remote-diagnosis';
   const missing: [string, boolean][] = [
+    ['studies', diagnosis && draft.diagnosisKind === 'imaging' && draft.studyIds.length === 0], ['verdicts', diagnosis && verdictMissing(draft)],
     ['name', draft.name === ''], ['gender', draft.gender === ''], ['birthDate', draft.birthDate === ''],
     ['identifier', draft.inpatientNo === '' && draft.idNumber === ''], ['identityConfirmed', !draft.identityConfirmed],
-    ['summary', draft.summary.trim() === ''], ['hospital', draft.hospital === ''], ['specialty', draft.specialty.trim() === ''], ['title', draft.title === ''],
+    ['summary', draft.summary.trim() === ''], ['hospital', draft.hospital === ''], ['specialty', !diagnosis && draft.specialty.trim() === ''], ['title', !diagnosis && draft.title === ''],
     ['wantedTime', draft.wantedTime === ''], ['reason', draft.reason.trim() === ''], ['purpose', draft.purpose.trim() === ''],
     ['consent', !hasConsent && draft.consentKind === 'signed' && (!draft.consentFile || draft.consentSigner.trim() === '')],
     ['emergency', !hasConsent && draft.consentKind === 'emergency'],
@@ -145,13 +175,14 @@ export function toTransaction(draft: RequestDraft, options: SaveOptions): Bundle
   if (!consult) shared.push(...newRecords(draft, subject, now).map(add));
 
   const request = compact<ServiceRequest>({
-    ...(consult?.request ?? { resourceType: 'ServiceRequest', status: 'draft', intent: 'order', code: concept('consult-kind', 'remote-consult'), subject }),
+    ...(consult?.request ?? { resourceType: 'ServiceRequest', status: 'draft', intent: 'order', code: concept('consult-kind', draft.machine === 'consult' ? 'remote-consult' : draft.machine), subject }),
     subject,
+    category: draft.machine === 'remote-diagnosis' ? [concept('diagnosis-kind', draft.diagnosisKind)] : undefined,
     priority: draft.urgency as Priority,
     requester: consult?.request?.requester ?? { reference: `PractitionerRole/${postId}` },
     performer: draft.hospital ? [{ reference: `Organization/${draft.hospital}` }] : undefined,
-    performerType: draft.specialty.trim() ? { text: draft.specialty.trim() } : undefined,
-    extension: draft.title ? [{ url: extensionUrl('wanted-title'), valueCode: draft.title }] : undefined,
+    performerType: draft.machine === 'consult' && draft.specialty.trim() ? { text: draft.specialty.trim() } : undefined,
+    extension: draft.machine === 'consult' && draft.title ? [{ url: extensionUrl('wanted-title'), valueCode: draft.title }] : undefined,
     occurrenceDateTime: draft.wantedTime || undefined,
     reasonCode: draft.reason.trim() ? [{ text: draft.reason.trim() }] : undefined,
     orderDetail: draft.purpose.trim() ? [{ text: draft.purpose.trim() }] : undefined,
@@ -200,10 +231,10 @@ function toConsent(draft: RequestDraft, subject: { reference: string }, request:
 function toTask(draft: RequestDraft, subject: { reference: string }, request: string, postId: string, now: string): Task {
   return {
     resourceType: 'Task',
-    code: { coding: [{ system: codes('workflow'), code: 'consult' }] },
+    code: { coding: [{ system: codes('workflow'), code: draft.machine }] },
     status: 'draft',
     intent: 'order',
-    businessStatus: concept('consult-state', 'draft'),
+    businessStatus: concept(`${draft.machine}-state`, 'draft'),
     priority: draft.urgency,
     focus: { reference: request },
     for: subject,

@@ -8,7 +8,7 @@ import { useNavigate, useParams } from 'react-router';
 import { useConsult, type Consult } from '../consult/data';
 import { idOf } from '../names';
 import { create, read, resourcesOf, search, takeTransition, transaction } from '../fhir';
-import type { DiagnosticReport, Patient, Task } from '../fhir-types';
+import type { DiagnosticReport, Parameters, Patient, Task } from '../fhir-types';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem } from '../parts/problem';
@@ -17,7 +17,7 @@ import { AskSection } from './ask-section';
 import { Checklist } from './checklist';
 import { ConsentSection } from './consent-section';
 import { ImagesSection } from './images-section';
-import { draftOf, emptyDraft, gapsOf, keptShared, returnedGaps, toPatient, toTransaction, type RequestDraft } from './model';
+import { draftOf, emptyDraft, gapsOf, keptShared, returnedGaps, toPatient, toTransaction, verdictsOf, type RequestDraft, type Verdict } from './model';
 import { RecordSection } from './record-section';
 import { wantedTimeFor } from './wanted-time';
 
@@ -37,6 +37,17 @@ async function reviewedMeasurements(draft: RequestDraft): Promise<string[]> {
   return resourcesOf<DiagnosticReport>(found, 'DiagnosticReport')
     .filter((report) => report.imagingStudy?.some((study) => draft.studyIds.includes(idOf(study.reference) ?? '')))
     .flatMap((report) => [`DiagnosticReport/${report.id ?? ''}`, ...(report.result ?? []).flatMap((result) => (result.reference ? [result.reference] : []))]);
+}
+
+function verdictParameters(studyId: string, own: Verdict): Parameters {
+  return {
+    resourceType: 'Parameters',
+    parameter: [
+      { name: 'transition', valueCode: 'judge-images' }, { name: 'study', valueReference: { reference: `ImagingStudy/${studyId}` } },
+      { name: 'verdict', valueCode: own.verdict },
+      ...(own.verdict === 'acceptable' ? [] : own.faults.map((fault) => ({ name: 'fault', valueCode: fault }))),
+    ],
+  };
 }
 
 export interface SectionProps { draft: RequestDraft; change: (change: Partial<RequestDraft>) => void }
@@ -82,6 +93,11 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
     mutationFn: async () => {
       const taskId = await save();
       try {
+        for (const [id, own] of Object.entries(draft.verdicts)) {
+          const known = consult ? verdictsOf(consult)[id] : undefined;
+          const changed = JSON.stringify(known) !== JSON.stringify(own);
+          if (draft.machine === 'remote-diagnosis' && draft.studyIds.includes(id) && changed) await takeTransition(await read<Task>(`Task/${taskId}`), verdictParameters(id, own));
+        }
         const task = await read<Task>(`Task/${taskId}`);
         await takeTransition(task, { resourceType: 'Parameters', parameter: [{ name: 'transition', valueCode: 'submit' }] });
       } catch (error) {
@@ -110,7 +126,7 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
       <div className="request">
         <div className="request-sections">
           <RecordSection draft={draft} change={change} fixedPatient={consult !== undefined} />
-          <AskSection draft={draft} change={change} />
+          <AskSection draft={draft} change={change} fixedMachine={consult !== undefined} />
           <ImagesSection draft={draft} change={change} ensurePatient={ensurePatient} />
           <ConsentSection draft={draft} change={change} consult={consult} />
         </div>

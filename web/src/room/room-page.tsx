@@ -25,10 +25,12 @@ import { History } from './history';
 import { JointTab } from './joint-tab';
 import { MeasurementTab } from './measurement-tab';
 import { OpinionTab } from './opinion-tab';
+import { ReportTab } from './report-tab';
 
 /** Where the person of this role most likely wants to look first. */
 function firstTab(role: Role, consult: Consult): string {
   const { state } = consult;
+  if (consult.machine === 'remote-diagnosis') return 'report';
   if (role === 'expert' && (state === 'answering' || state === 'in-session')) return 'opinion';
   if (state === 'drafted' || state === 'signed') return 'joint';
   if (state === 'delivered') return role === 'county-doctor' ? 'decision' : 'joint';
@@ -67,8 +69,12 @@ function Room({ consult }: { consult: Consult }) {
   const hasOverlay = consult.reports.some((report) => report.imagingStudy?.some((one) => one.reference?.endsWith(`/${study?.id ?? ''}`)) && report.status !== 'cancelled');
   const unread = consult.communications.filter(isDiscussion).length;
 
-  const tabs = [
-    { key: 'measurement', label: t('room.tabs.measurement'), children: <MeasurementTab study={study} reports={consult.reports} overlay={overlay} onOverlay={setOverlay} hasOverlay={hasOverlay} onSlice={(sliceUid) => setTarget({ sliceUid })} /> },
+  const measurement = { key: 'measurement', label: t('room.tabs.measurement'), children: <MeasurementTab study={study} reports={consult.reports} overlay={overlay} onOverlay={setOverlay} hasOverlay={hasOverlay} onSlice={(sliceUid) => setTarget({ sliceUid })} /> };
+  const tabs = consult.machine === 'remote-diagnosis' ? [
+    { key: 'report', label: t('room.tabs.report'), children: <ReportTab consult={consult} /> },
+    measurement,
+  ] : [
+    measurement,
     { key: 'discussion', label: unread > 0 ? t('room.tabs.discussionN', { n: unread }) : t('room.tabs.discussion'),
       children: <DiscussionTab consult={consult} study={study} place={place} onGo={(next) => { setStudyId(next.studyId); setTarget({ seriesUid: next.seriesUid, sliceUid: next.sliceUid }); }} /> },
     { key: 'opinion', label: t('room.tabs.opinion'), children: <OpinionTab consult={consult} /> },

@@ -5,7 +5,7 @@ import type { Consult } from '../consult/data';
 import { ApiError, create, read, update } from '../fhir';
 import type { Resource } from '../fhir-types';
 
-type DraftList = 'impressions' | 'compositions';
+type DraftList = 'impressions' | 'compositions' | 'diagnosis';
 
 interface DraftOptions<T extends Resource> {
   client: QueryClient;

@@ -3,7 +3,7 @@ import { PhoneOutlined, PictureOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import type { ConsultRow } from '../consult/data';
+import { machineOf, type ConsultRow } from '../consult/data';
 import { genderKey, patientName } from '../consult/texts';
 import { useDirectory } from '../directory';
 import { formatAge, formatDuration, formatTime } from '../format';
@@ -80,6 +80,7 @@ function Row({ row, now, active, onOpen, onAct }: RowProps) {
         </button>
         <span className="cell-sub">{t(genderKey(patient))} {formatAge(patient?.birthDate, language)}</span>
         <UrgencyBadge priority={priority} />
+        {machineOf(task) === 'remote-diagnosis' ? <span className="badge badge-run">{t('machine.short')}</span> : null}
       </td>
       <td data-label={t('column.purpose')} className="cell-purpose">
         <span className="one-line">{request?.orderDetail?.[0]?.text ?? '—'}</span>

@@ -14,7 +14,7 @@ import { primaryActionOf, tabsOf } from '../states';
 import { ConsultDrawer } from './consult-drawer';
 import { RowTable } from './row-table';
 
-const TO_ROOM = new Set(['enter', 'read', 'write', 'sign', 'decide', 'feed-back']);
+const TO_ROOM = new Set(['enter', 'read', 'write', 'sign', 'decide', 'feed-back', 'report', 'check']);
 
 export default function WorklistPage() {
   const { t } = useTranslation();
