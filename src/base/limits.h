@@ -42,7 +42,8 @@ enum {
     LIMIT_STORE_ROWS = 100000,       /* rows one look-up in a table or view may give */
     LIMIT_STORE_INDEX_ROWS = 4000,   /* index rows of one version */
     LIMIT_STORE_WAITING_ROWS =
-        600000, /* index rows that wait before they are merged; at most twice as many */
+        600000,                    /* index rows that wait before they are merged; at most twice as many */
+    LIMIT_STORE_WORD_PIECES = 400, /* pieces of text of one version that can be looked into */
     LIMIT_STORE_INDEX_TEXT_BYTES = 128,  /* of one string value in the index */
     LIMIT_STORE_RESERVE_BYTES = 4 << 20, /* the file given up when the disk is full */
     LIMIT_STORE_CLOCK_BACK_MS = 300000,  /* design.md section 11: writing stops beyond it */

@@ -86,6 +86,9 @@ static struct parameter_numbers numbers_of(struct str type, const struct model_s
         numbers.identifier = index_parameter_with(type, code, STR("identifier"));
     } else if (kind == MODEL_SEARCH_TOKEN) {
         numbers.of_type = index_parameter_with(type, code, STR("of-type"));
+        numbers.words = index_parameter_with(type, code, STR("text"));
+    } else if (kind == MODEL_SEARCH_STRING) {
+        numbers.words = index_parameter_with(type, code, STR("contains"));
     }
     return numbers;
 }
@@ -313,6 +316,7 @@ bool fhir_index_rows(struct fhir_index *index, struct arena *arena, const struct
             return false;
         }
     }
+    index_resource_words(&builder, resource);
     if (builder.failed) {
         return FAIL(error, ERROR_TOO_LARGE, "the resource has more than %d values to search by",
                     LIMIT_STORE_INDEX_ROWS);

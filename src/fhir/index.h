@@ -42,6 +42,7 @@ struct index_row {
     uint32_t parameter; /* hash_parameter(type, code) */
     uint64_t key;       /* KEY: the value; NUMBER: key of the unit, 0 = any */
     bool reference;     /* KEY: of what a reference points at (not of its identifier): can be followed */
+    bool words; /* KEY: of a piece of text to look into, which is `text`; the store keeps each piece once */
     struct str text; /* TEXT; KEY: the code or id as people order it, for sorting in memory, never stored */
     int64_t from_ms; /* DATE: inclusive */
     int64_t to_ms;   /* DATE: exclusive */
@@ -109,6 +110,23 @@ struct str index_normalise(struct arena *arena, struct str text);
  * made of its hash in control characters, which no question holds. Equal texts mean equal strings (`:exact`). */
 enum { INDEX_STRING_BYTES = 110, INDEX_MARK_BYTES = 17 };
 struct str index_string_text(struct arena *arena, struct str text);
+/* ---- texts to look into (index_words.c) ---- */
+
+/* Normalised, words and Chinese apart by single blanks, without marks; of at most 512 bytes. STR_NONE when the arena is
+ * used up. */
+struct str index_words(struct arena *arena, struct str text);
+/* The value of the KEY row of a piece. */
+uint64_t index_words_key(struct str text);
+/* Whether the phrase is in the piece, at the beginning of a word. */
+bool index_words_match(struct str text, struct str phrase);
+/* What a piece is found by. Of a stored piece `first` is kept; a question looks for one within [first, last], for each
+ * of its grams. */
+struct index_gram {
+    uint64_t first;
+    uint64_t last;
+};
+size_t index_grams(struct str text, struct index_gram *grams, size_t max);
+
 /* The range that the digits of a decimal cover (R4 3.1.1.4.5.1): 100 is [99.5, 100.5], 1e2 is [50, 150]. */
 bool index_number_range(struct str digits, double *low, double *high) MUST_CHECK;
 

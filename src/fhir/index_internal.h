@@ -19,6 +19,8 @@ struct row_builder {
     size_t count;
     size_t capacity;
     size_t section; /* where the rows of the parameter at hand begin: equal ones are looked for from here */
+    size_t words_count; /* pieces of text */
+    bool words_once;    /* a piece that any parameter has is not added again */
     bool failed;
 };
 
@@ -28,8 +30,9 @@ struct parameter_numbers {
     uint32_t own;
     uint32_t identifier; /* reference */
     uint32_t of_type;    /* token */
-    uint32_t valueless;  /* a value is there that gives no row to ask for (:missing) */
-    struct str targets;  /* reference: types, blank-separated; empty: any */
+    uint32_t words; /* token: of the words of its codes (:text); string: of what is too long (:contains) */
+    uint32_t valueless; /* a value is there that gives no row to ask for (:missing) */
+    struct str targets; /* reference: types, blank-separated; empty: any */
 };
 
 void rows_add(struct row_builder *builder, struct index_row row);
@@ -37,6 +40,13 @@ void rows_add(struct row_builder *builder, struct index_row row);
 /* The rows of one value of a parameter. Values that do not fit the kind give none. */
 void index_value(struct row_builder *builder, const struct parameter_numbers *numbers,
                  const struct fhirpath_item *item);
+
+/* ---- index_words.c ---- */
+
+/* Rows of a text's pieces; exact: as normalised, else as words. Parameter 0: none. */
+void index_add_words(struct row_builder *builder, uint32_t parameter, struct str text, bool exact);
+/* Those of _text and _content, after all parameters. */
+void index_resource_words(struct row_builder *builder, const struct json *resource);
 
 /* Keys by which a value of a composite's first component is asked for, at most `max`; tokens and references. */
 size_t index_component_keys(struct row_builder *builder, const struct fhirpath_item *item, uint64_t *keys,

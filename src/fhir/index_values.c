@@ -117,18 +117,40 @@ static void add_identifier(struct row_builder *builder, uint32_t parameter, uint
     }
 }
 
+static void add_coding_words(struct row_builder *builder, uint32_t parameter, const struct json *coding)
+{
+    if (parameter != 0) {
+        index_add_words(builder, parameter, JSON_TEXT(builder->arena, coding, "display"), false);
+    }
+}
+
+/* R4 3.1.1.4.5: CodeableConcept.text, Coding.display, Identifier.type.text */
+static void add_concept_words(struct row_builder *builder, uint32_t parameter, const struct json *concept)
+{
+    if (parameter == 0 || concept == NULL) {
+        return;
+    }
+    index_add_words(builder, parameter, JSON_TEXT(builder->arena, concept, "text"), false);
+    JSON_EACH(coding, JSON_GET(concept, "coding")) {
+        add_coding_words(builder, parameter, coding);
+    }
+}
+
 static void index_token(struct row_builder *builder, const struct parameter_numbers *numbers,
                         const struct fhirpath_item *item, struct str type)
 {
     const struct json *value = item->kind == FHIRPATH_NODE ? item->node.value : NULL;
     if (str_equal(type, STR("Coding"))) {
         add_coding(builder, numbers->own, value);
+        add_coding_words(builder, numbers->words, value);
     } else if (str_equal(type, STR("CodeableConcept"))) {
+        add_concept_words(builder, numbers->words, value);
         JSON_EACH(coding, JSON_GET(value, "coding")) {
             add_coding(builder, numbers->own, coding);
         }
     } else if (str_equal(type, STR("Identifier"))) {
         add_identifier(builder, numbers->own, numbers->of_type, value);
+        add_concept_words(builder, numbers->words, JSON_GET(value, "type"));
     } else if (str_equal(type, STR("ContactPoint"))) {
         struct str point = JSON_TEXT(builder->arena, value, "value");
         if (point.len > 0) {
@@ -225,6 +247,9 @@ static void add_string(struct row_builder *builder, const struct parameter_numbe
         return;
     }
     add_text(builder, numbers->own, marked);
+    if (text.len > INDEX_STRING_BYTES - INDEX_MARK_BYTES) { /* its end may be cut off */
+        index_add_words(builder, numbers->words, text, true);
+    }
 }
 
 static void add_strings(struct row_builder *builder, const struct parameter_numbers *numbers,

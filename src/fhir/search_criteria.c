@@ -64,7 +64,7 @@ static bool check_modifier(struct search_parse *parse, const struct search_targe
         offered = known = "missing exact contains";
         break;
     case MODEL_SEARCH_TOKEN:
-        offered = "missing not in not-in of-type";
+        offered = "missing not in not-in of-type text";
         known = "missing not in not-in of-type text above below";
         break;
     case MODEL_SEARCH_REFERENCE:
@@ -283,7 +283,8 @@ static bool links_parse(struct search_parse *parse, struct str targets, const st
     size_t count = 0;
     for (size_t i = 0; i < all_count; i++) {
         struct str type = all[i]->name;
-        bool special = reverse || str_equal(code, STR("_id"));
+        bool special = reverse || str_equal(code, STR("_id")) || str_equal(code, STR("_text")) ||
+                       str_equal(code, STR("_content"));
         bool wanted = any || modifier_is_one_of(type, arena_cstr(parse->arena, targets));
         if (!wanted || (!special && model_search_find(type, code) == NULL)) {
             continue;
@@ -388,6 +389,22 @@ static bool updated_parse(struct search_parse *parse, const struct search_pair *
     return true;
 }
 
+static bool words_parse(struct search_parse *parse, const struct search_pair *pair,
+                        const struct search_name *name, size_t depth, struct search_criteria *criteria,
+                        struct error *error)
+{
+    if (name->modifier.at != NULL) {
+        return not_offered(parse, pair->name, error);
+    }
+    if (criteria->type.len > 0) {
+        return search_words_parse(parse, criteria->type, pair, criteria, error);
+    }
+    return parse->query->types_count > 0
+               ? search_group_of_types(parse, pair, depth, criteria, error)
+               : FAIL(error, ERROR_INPUT, "a search over all types by '%.*s' must name them by _type",
+                      STR_FMT(pair->name));
+}
+
 bool search_criteria_parse(struct search_parse *parse, struct str type, const struct search_pair *pair,
                            size_t depth, struct search_criteria **criteria, struct error *error)
 {
@@ -418,6 +435,8 @@ bool search_criteria_parse(struct search_parse *parse, struct str type, const st
         ok = updated_parse(parse, pair, &name, made, error);
     } else if (str_equal(name.code, STR("_list"))) {
         ok = list_parse(parse, pair, made, error);
+    } else if (str_equal(name.code, STR("_text")) || str_equal(name.code, STR("_content"))) {
+        ok = words_parse(parse, pair, &name, depth, made, error);
     } else {
         ok = plain_parse(parse, pair, &name, made, error);
     }

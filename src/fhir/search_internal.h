@@ -58,6 +58,15 @@ bool search_group_of_types(struct search_parse *parse, const struct search_pair 
 bool search_composite_parse(struct search_parse *parse, const struct search_target *target, struct str text,
                             struct search_criteria *criteria, struct error *error) MUST_CHECK;
 
+/* ---- search_words.c ---- */
+
+/* _text and _content, whose name the pair has. */
+bool search_words_parse(struct search_parse *parse, struct str type, const struct search_pair *pair,
+                        struct search_criteria *criteria, struct error *error) MUST_CHECK;
+/* One alternative of a token with :text. */
+bool search_code_words(struct search_parse *parse, const struct search_target *target, struct str text,
+                       struct search_values *list, struct error *error) MUST_CHECK;
+
 /* The next part before an unescaped separator, as str_split_next. */
 bool search_split(struct str *rest, char separator, struct str *part);
 /* Without the escapes \, \| \$ \\ (R4 3.1.1.4.0.7). */

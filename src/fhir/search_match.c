@@ -82,6 +82,10 @@ static bool row_matches(const struct search_value *value, const struct index_row
     case SEARCH_TEST_NUMBER:
         return row->kind == INDEX_NUMBER && row->key == value->key &&
                search_number_matches(value, row->low, row->high);
+    case SEARCH_TEST_WORDS:
+        return row->words && index_words_match(row->text, value->text);
+    case SEARCH_TEST_WITHIN:
+        return row->words && str_find(row->text, value->text) < row->text.len;
     case SEARCH_TEST_NOTHING:
         break;
     }

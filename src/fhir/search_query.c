@@ -316,8 +316,6 @@ static const struct {
     { { "_contained", 10 }, not_offered },
     { { "_filter", 7 }, not_offered },
     { { "_query", 6 }, not_offered },
-    { { "_text", 5 }, not_offered },
-    { { "_content", 8 }, not_offered },
     { { "_containedType", 14 }, not_offered },
 };
 

@@ -36,6 +36,8 @@ enum search_test {
     SEARCH_TEST_DATE,     /* a DATE row against [from_ms, to_ms) by prefix, see search_date_matches */
     SEARCH_TEST_NUMBER,   /* a NUMBER row with this key against number and [low, high] by prefix, see
                              search_number_matches */
+    SEARCH_TEST_WORDS,    /* a KEY row of a piece of text with this phrase at the beginning of a word */
+    SEARCH_TEST_WITHIN,   /* a KEY row of a piece of text with text anywhere in it */
     SEARCH_TEST_NOTHING,  /* no row ever (a value that no resource can have) */
 };
 

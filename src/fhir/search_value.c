@@ -292,6 +292,9 @@ static bool any_token_value(struct search_parse *parse, const struct search_targ
     if (str_equal(modifier, STR("of-type"))) {
         return of_type_value(parse, target, text, list, error);
     }
+    if (str_equal(modifier, STR("text"))) {
+        return search_code_words(parse, target, text, list, error);
+    }
     if (str_equal(modifier, STR("in")) || str_equal(modifier, STR("not-in"))) {
         return in_value(parse, target, text, list, error);
     }
@@ -400,7 +403,11 @@ static bool string_value(struct search_parse *parse, const struct search_target 
     normal = str_slice(normal, 0, whole_characters(normal, INDEX_STRING_BYTES));
     bool contains = str_equal(target->modifier, STR("contains"));
     enum search_test test = contains ? SEARCH_TEST_CONTAINS : SEARCH_TEST_PREFIX;
-    if (!add_text(parse, parameter, test, normal, list, error)) {
+    struct search_value within = { .test = SEARCH_TEST_WITHIN,
+                                   .parameter = number_with(target, STR("contains")),
+                                   .text = normal };
+    if (!add_text(parse, parameter, test, normal, list, error) ||
+        (contains && !search_values_add(parse, list, within, error))) {
         return false;
     }
     /* "zhang san" and 张 三 as people type them; pinyin and Chinese names are kept without blanks. */

@@ -247,6 +247,7 @@ static bool write_apply(struct store *store, struct store_write *write, const st
     bind_key(place, 2, seq);
     if (!version_add(store, write, key, custodian, error) || !statement_run(place, error) ||
         (head->seq != 0 && !head_close(store, write, key, head, seq, error)) ||
+        !words_add(&writer->connection, write->index, error) ||
         !index_remember(writer, write->index, seq, error)) {
         return false;
     }
@@ -302,7 +303,8 @@ static bool refill_apply(struct store *store, const struct store_refill *refill,
     if (!current) {
         return step != STEP_FAILED;
     }
-    if (!index_add_missing(&store->writer, refill->index, refill->seq, error)) {
+    if (!words_add(&store->writer.connection, refill->index, error) ||
+        !index_add_missing(&store->writer, refill->index, refill->seq, error)) {
         return false;
     }
     for (size_t i = 0; i < refill->view_rows_count; i++) {

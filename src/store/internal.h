@@ -270,6 +270,8 @@ bool index_row_exists(struct store_reader *reader, const struct index_row *row, 
 bool index_start(struct store *store, struct error *error) MUST_CHECK;
 bool index_waits(const struct store *store);
 void index_end(struct store *store);
+/* The pieces of text that rows speak of, unless they are there (words.c). */
+bool words_add(struct connection *connection, const struct index_rows *index, struct error *error) MUST_CHECK;
 
 /* ---- views.c, inside the writer ---- */
 

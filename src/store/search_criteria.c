@@ -1,6 +1,11 @@
 /* search_criteria.c — criteria by kind, chains and _has from both sides, and the choice of where to begin. */
 #include "store/search_sql.h"
 
+enum {
+    LINKS_INSIDE_MAX = 2, /* correlated tests in each other; further ones are found from the other side */
+    CRITERIA_DEPTH_MAX = 3 * LIMIT_SEARCH_CHAIN, /* links and the groups between them */
+};
+
 /* ---- criteria by kind ---- */
 
 static void add_missing_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
@@ -41,17 +46,28 @@ static void add_id_keys(struct builder *b, const struct search_criteria *criteri
     }
 }
 
+/* The criterion that an alternative of a group or a link begins with; NULL when none can. */
+static const struct search_criteria *link_driver(const struct search_link *link)
+{
+    const struct search_criteria *costly = NULL;
+    for (const struct search_criteria *c = link->criteria; c != NULL; c = c->next) {
+        if (criterion_drives(c) && !criterion_is_costly(c)) {
+            return c;
+        }
+        costly = costly == NULL && criterion_drives(c) ? c : costly;
+    }
+    return costly;
+}
+
 /* SELECT of `column` over all resources of a link's type that may be seen and fit: the other side of a chain. */
 static void add_link_select(struct builder *b, const struct search_link *link, const char *column)
 {
+    struct outer outer = with_begin(b);
     unsigned alias = new_alias(b);
-    const struct search_criteria *driver = NULL;
-    for (const struct search_criteria *c = link->criteria; c != NULL && driver == NULL; c = c->next) {
-        driver = criterion_drives(c) ? c : NULL;
-    }
+    const struct search_criteria *driver = link_driver(link);
     add_sql(b, "SELECT ");
-    add_column(b, alias, column);
-    add_sql(b, " FROM version ");
+    add_column(b, alias, ".seq, ");
+    add_column(b, alias, ".resource FROM version ");
     add_alias(b, alias);
     add_sql(b, " WHERE ");
     if (driver != NULL) {
@@ -66,11 +82,26 @@ static void add_link_select(struct builder *b, const struct search_link *link, c
     add_current(b, alias);
     add_visible(b, alias, link->type, NULL, 0);
     add_criteria(b, alias, link->criteria, driver);
+    unsigned name = with_end(b, outer);
+    add_sql(b, "SELECT ");
+    add_sql(b, column);
+    add_sql(b, " FROM ");
+    add_name(b, name);
 }
+
+static void add_chain_found(struct builder *b, const struct search_criteria *criterion);
+static void add_has_found(struct builder *b, const struct search_criteria *criterion);
 
 /* From the candidate's side: one of its references leads to somebody who may be seen and fits. */
 static void add_chain_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
 {
+    if (b->inside >= LINKS_INSIDE_MAX) {
+        add_column(b, alias, ".seq IN (");
+        add_chain_found(b, criterion);
+        add_sql(b, ")");
+        return;
+    }
+    b->inside++;
     add_sql(b, "(0");
     for (size_t i = 0; i < criterion->links_count; i++) {
         const struct search_link *link = &criterion->links[i];
@@ -90,6 +121,7 @@ static void add_chain_test(struct builder *b, unsigned alias, const struct searc
         add_sql(b, ")");
     }
     add_sql(b, ")");
+    b->inside--;
 }
 
 static void add_chain_found(struct builder *b, const struct search_criteria *criterion)
@@ -100,11 +132,11 @@ static void add_chain_found(struct builder *b, const struct search_criteria *cri
         add_sql(b, " WHERE parameter = ");
         add_integer(b, criterion->parameter);
         add_sql(b, " AND value IN (");
-        add_link_select(b, &criterion->links[i], ".resource");
+        add_link_select(b, &criterion->links[i], "resource");
         add_sql(b, ")");
     }
     if (criterion->links_count == 0) {
-        add_sql(b, "SELECT 0 WHERE 0");
+        add_sql(b, "SELECT 0 AS seq WHERE 0");
     }
 }
 
@@ -113,6 +145,13 @@ static void add_has_test(struct builder *b, unsigned alias, const struct search_
 {
     assert(criterion->links_count == 1);
     const struct search_link *link = criterion->links;
+    if (b->inside >= LINKS_INSIDE_MAX) {
+        add_column(b, alias, ".resource IN (");
+        add_has_found(b, criterion);
+        add_sql(b, ")");
+        return;
+    }
+    b->inside++;
     unsigned source = new_alias(b);
     add_sql(b, "EXISTS(SELECT 1 FROM ");
     add_index(b, INDEX_KEY);
@@ -128,6 +167,7 @@ static void add_has_test(struct builder *b, unsigned alias, const struct search_
     add_visible(b, source, link->type, NULL, 0);
     add_criteria(b, source, link->criteria, NULL);
     add_sql(b, ")");
+    b->inside--;
 }
 
 /* The same from the other side: keys of all that they point at. */
@@ -136,7 +176,7 @@ static void add_has_found(struct builder *b, const struct search_criteria *crite
     add_sql(b, "SELECT value FROM reference_of WHERE parameter = ");
     add_integer(b, criterion->parameter);
     add_sql(b, " AND seq IN (");
-    add_link_select(b, criterion->links, ".seq");
+    add_link_select(b, criterion->links, "seq");
     add_sql(b, ")");
 }
 
@@ -174,7 +214,7 @@ static void add_group_test(struct builder *b, unsigned alias, const struct searc
 
 static void add_criterion(struct builder *b, unsigned alias, const struct search_criteria *criterion)
 {
-    if (b->depth == LIMIT_SEARCH_CHAIN) {
+    if (b->depth == CRITERIA_DEPTH_MAX) {
         b->failed = true;
         return;
     }
@@ -235,19 +275,6 @@ static bool has_ne(const struct search_criteria *criterion)
     return false;
 }
 
-/* The criterion that an alternative of a group begins with; NULL when none can. */
-static const struct search_criteria *link_driver(const struct search_link *link)
-{
-    const struct search_criteria *costly = NULL;
-    for (const struct search_criteria *c = link->criteria; c != NULL; c = c->next) {
-        if (criterion_drives(c) && !criterion_is_costly(c)) {
-            return c;
-        }
-        costly = costly == NULL && criterion_drives(c) ? c : costly;
-    }
-    return costly;
-}
-
 static bool group_drives(const struct search_criteria *group)
 {
     for (size_t i = 0; i < group->links_count; i++) {
@@ -287,7 +314,7 @@ static bool criterion_gives_keys(const struct search_criteria *criterion)
 
 static void add_group_found(struct builder *b, const struct search_criteria *group)
 {
-    add_sql(b, "SELECT 0 WHERE 0");
+    add_sql(b, "SELECT 0 AS seq WHERE 0");
     for (size_t i = 0; i < group->links_count; i++) {
         add_sql(b, " UNION ALL SELECT seq FROM (");
         add_found(b, link_driver(&group->links[i]));
@@ -319,7 +346,7 @@ static void add_keys_or_seqs(struct builder *b, const struct search_criteria *cr
 void add_found(struct builder *b, const struct search_criteria *criterion)
 {
     assert(criterion_drives(criterion));
-    if (b->depth == LIMIT_SEARCH_CHAIN) {
+    if (b->depth == CRITERIA_DEPTH_MAX) {
         b->failed = true;
         return;
     }
@@ -384,7 +411,7 @@ bool criterion_is_costly(const struct search_criteria *criterion)
 {
     for (size_t i = 0; i < criterion->values_count; i++) {
         enum search_test test = criterion->values[i].test;
-        if (test == SEARCH_TEST_CONTAINS || test == SEARCH_TEST_ABOVE) {
+        if (test == SEARCH_TEST_CONTAINS || test == SEARCH_TEST_WITHIN || test == SEARCH_TEST_ABOVE) {
             return true;
         }
     }

@@ -11,6 +11,7 @@ bool builder_init(struct builder *b, struct store_reader *reader, const struct s
                            .filter = filter,
                            .arena = arena,
                            .text = { .bytes_max = SEARCH_SQL_BYTES },
+                           .with = { .bytes_max = SEARCH_SQL_BYTES },
                            .values = ARENA_ARRAY(arena, struct store_value, FIRST_VALUES),
                            .values_room = FIRST_VALUES };
     if (b->values == NULL) {
@@ -24,6 +25,32 @@ bool builder_init(struct builder *b, struct store_reader *reader, const struct s
 void builder_deinit(struct builder *b)
 {
     buf_deinit(&b->text);
+    buf_deinit(&b->with);
+}
+
+struct outer with_begin(struct builder *b)
+{
+    struct outer outer = { .text = b->text, .inside = b->inside };
+    b->text = (struct buf){ .bytes_max = SEARCH_SQL_BYTES };
+    b->inside = 0;
+    return outer;
+}
+
+unsigned with_end(struct builder *b, struct outer outer)
+{
+    buf_printf(&b->with, "%sc%u AS MATERIALIZED (", b->withs == 0 ? "" : ", ", b->withs);
+    buf_add(&b->with, buf_str(&b->text));
+    buf_add(&b->with, STR(")"));
+    b->failed = b->failed || b->text.failed || b->with.failed;
+    buf_deinit(&b->text);
+    b->text = outer.text;
+    b->inside = outer.inside;
+    return b->withs++;
+}
+
+void add_name(struct builder *b, unsigned name)
+{
+    buf_printf(&b->text, "c%u", name);
 }
 
 void add_sql(struct builder *b, const char *fragment)
@@ -120,7 +147,15 @@ struct statement *builder_statement(struct builder *b, struct error *error)
         (void)FAIL(error, ERROR_TOO_COSTLY, "the search has too many parts");
         return NULL;
     }
-    struct statement *statement = connection_composed(b->reader->connection, buf_str(&b->text), error);
+    struct str sql = buf_str(&b->text);
+    if (b->withs > 0) {
+        sql = arena_printf(b->arena, "WITH %.*s %.*s", STR_FMT(buf_str(&b->with)), STR_FMT(sql));
+    }
+    if (sql.at == NULL) {
+        (void)FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+        return NULL;
+    }
+    struct statement *statement = connection_composed(b->reader->connection, sql, error);
     if (statement == NULL) {
         return NULL;
     }

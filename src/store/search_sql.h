@@ -15,11 +15,14 @@ struct builder {
     const struct store_filter *filter; /* NULL: everything */
     struct arena *arena;
     struct buf text;
+    struct buf with; /* "c0 AS (…), c1 AS (…)": the other sides of links, told before the statement */
+    unsigned withs;
+    unsigned inside;            /* correlated tests of links around what is being written */
     struct store_value *values; /* ?1, ?2, … */
     size_t values_count;
     size_t values_room;
     unsigned aliases;
-    unsigned depth; /* of chains */
+    unsigned depth; /* of criteria in criteria */
     bool failed;    /* too long, too many values, too deep, or out of memory */
 };
 
@@ -42,6 +45,16 @@ unsigned new_alias(struct builder *b);
  * these rows lie (some wait in memory, docs/modules/store.md), and each comes once. To stream them in an order, the
  * columns of the ORDER BY must be among those that the SELECT gives: only then the engine merges instead of sorting. */
 void add_index(struct builder *b, enum index_kind kind);
+
+/* What is written between the two stands before the statement under a name of its own, "c7", which add_name writes. The
+ * engine's parser takes about a hundred open brackets: links within links go there instead of deeper. */
+struct outer {
+    struct buf text;
+    unsigned inside;
+};
+struct outer with_begin(struct builder *b);
+unsigned with_end(struct builder *b, struct outer outer);
+void add_name(struct builder *b, unsigned name);
 
 /* " AND …" over an alias: was current, is of the type (types: any of them; both absent: every type), may be seen,
  * fits all criteria but `without`. */

@@ -205,13 +205,82 @@ static bool is_gathered(const struct search_criteria *criterion, size_t at)
     return false;
 }
 
+/* ---- pieces of text ---- */
+
+static bool is_words_test(enum search_test test)
+{
+    return test == SEARCH_TEST_WORDS || test == SEARCH_TEST_WITHIN;
+}
+
+/* Values with one text under several numbers are asked together, by the first of them. */
+static bool is_told(const struct search_criteria *criterion, size_t at)
+{
+    const struct search_value *value = &criterion->values[at];
+    for (size_t i = 0; i < at; i++) {
+        if (criterion->values[i].test == value->test && str_equal(criterion->values[i].text, value->text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keys of the pieces that have the phrase: those with all of its grams, then looked at. */
+static void add_pieces(struct builder *b, const struct search_value *value)
+{
+    enum { GRAMS_ASKED = 6 };
+    struct index_gram grams[GRAMS_ASKED];
+    bool words = value->test == SEARCH_TEST_WORDS;
+    size_t count = words ? index_grams(value->text, grams, GRAMS_ASKED) : 0;
+    bool wide = value->text.len > 0 && (unsigned char)value->text.at[0] >= 0x80;
+    add_sql(b, "SELECT w.key FROM words w WHERE ");
+    for (size_t i = 0; i < count; i++) {
+        add_sql(b, i == 0 ? "w.key IN (SELECT words FROM gram WHERE gram >= "
+                          : " INTERSECT SELECT words FROM gram WHERE gram >= ");
+        add_key(b, grams[i].first);
+        add_sql(b, " AND gram <= ");
+        add_key(b, grams[i].last);
+    }
+    add_sql(b, count > 0 ? ") AND " : "");
+    add_sql(b, words && !wide ? "instr(' ' || w.value, ' ' || " : "instr(w.value, ");
+    add_text(b, value->text);
+    add_sql(b, ") > 0");
+}
+
+/* The versions that have one of these pieces. What no gram leads to (a text anywhere inside) begins with the rows. */
+static void add_words_found(struct builder *b, const struct search_criteria *criterion, size_t first)
+{
+    const struct search_value *value = &criterion->values[first];
+    bool any = false;
+    add_sql(b, "SELECT k.seq AS seq FROM ");
+    add_index(b, INDEX_KEY);
+    add_sql(b, " k WHERE k.parameter IN (");
+    for (size_t i = first; i < criterion->values_count; i++) {
+        if (criterion->values[i].test == value->test && str_equal(criterion->values[i].text, value->text)) {
+            add_sql(b, any ? ", " : "");
+            add_integer(b, criterion->values[i].parameter);
+            any = true;
+        }
+    }
+    add_sql(b, value->test == SEARCH_TEST_WORDS ? ") AND k.value IN (" : ") AND EXISTS(");
+    add_pieces(b, value);
+    add_sql(b, value->test == SEARCH_TEST_WORDS ? ")" : " AND w.key = k.value)");
+}
+
 void add_values_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
 {
     add_sql(b, "(0");
     for (size_t i = 0; i < criterion->values_count; i++) {
         const struct search_value *value = &criterion->values[i];
         if (value->test == SEARCH_TEST_NOTHING ||
-            (value->test == SEARCH_TEST_KEY && is_gathered(criterion, i))) {
+            (value->test == SEARCH_TEST_KEY && is_gathered(criterion, i)) ||
+            (is_words_test(value->test) && is_told(criterion, i))) {
+            continue;
+        }
+        if (is_words_test(value->test)) {
+            add_sql(b, " OR ");
+            add_column(b, alias, ".seq IN (");
+            add_words_found(b, criterion, i);
+            add_sql(b, ")");
             continue;
         }
         add_sql(b, " OR EXISTS(SELECT 1 FROM ");
@@ -255,7 +324,14 @@ void add_values_found(struct builder *b, const struct search_criteria *criterion
     for (size_t i = 0; i < criterion->values_count; i++) {
         const struct search_value *value = &criterion->values[i];
         if (value->test == SEARCH_TEST_NOTHING ||
-            (value->test == SEARCH_TEST_KEY && is_gathered(criterion, i))) {
+            (value->test == SEARCH_TEST_KEY && is_gathered(criterion, i)) ||
+            (is_words_test(value->test) && is_told(criterion, i))) {
+            continue;
+        }
+        if (is_words_test(value->test)) {
+            add_sql(b, any ? " UNION ALL " : "");
+            add_words_found(b, criterion, i);
+            any = true;
             continue;
         }
         add_sql(b, any ? " UNION ALL SELECT seq FROM " : "SELECT seq FROM ");
@@ -271,7 +347,7 @@ void add_values_found(struct builder *b, const struct search_criteria *criterion
         }
     }
     if (!any) {
-        add_sql(b, "SELECT 0 WHERE 0");
+        add_sql(b, "SELECT 0 AS seq WHERE 0");
     }
 }
 

@@ -8,6 +8,11 @@
     "CREATE TABLE index_mark(merged INTEGER NOT NULL, run INTEGER NOT NULL, position INTEGER NOT NULL);"     \
     "INSERT INTO index_mark VALUES(0, 0, 0);"
 
+/* Pieces of text, each once, and what they are found by (words.c). */
+#define SCHEMA_WORDS                                                                                         \
+    "CREATE TABLE words(key INTEGER PRIMARY KEY, value TEXT NOT NULL);"                                      \
+    "CREATE TABLE gram(gram INTEGER, words INTEGER, PRIMARY KEY(gram, words)) WITHOUT ROWID;"
+
 /* Every table that belongs to a resource has the resource's key in its primary key where it can be reached by it
  * alone; index rows reach it through their version (in a database that distributes by hash they get it as a
  * further column). WITHOUT ROWID: the primary key is the table, one tree and one page write a row. */
@@ -43,7 +48,7 @@ static const char schema[] =
     "CREATE TABLE number_of(seq INTEGER, parameter INTEGER, unit INTEGER, low REAL, high REAL,"
     " PRIMARY KEY(seq, parameter, unit, low, high)) WITHOUT ROWID;"
     /* Index rows that wait in memory (store/runs.h), a row a commit, and how far the main index is. */
-    SCHEMA_WAITING
+    SCHEMA_WAITING SCHEMA_WORDS
     "CREATE TABLE grants(resource INTEGER, post INTEGER, basis INTEGER, from_ms INTEGER NOT NULL,"
     " until_ms INTEGER NOT NULL, PRIMARY KEY(resource, post, basis)) WITHOUT ROWID;"
     "CREATE INDEX grants_by_basis ON grants(basis);"
@@ -62,6 +67,7 @@ static const char schema[] =
 
 static const char *const schema_steps[STORE_SCHEMA_VERSION] = {
     [1] = SCHEMA_WAITING,
+    [2] = SCHEMA_WORDS,
 };
 
 #define VERSION_COLUMNS                                                                                      \
@@ -134,6 +140,9 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_INDEX_TEXT_ADD] = "INSERT OR IGNORE INTO index_text VALUES(?1, ?2, ?3)",
     [SQL_INDEX_DATE_ADD] = "INSERT OR IGNORE INTO index_date VALUES(?1, ?2, ?3, ?4)",
     [SQL_INDEX_NUMBER_ADD] = "INSERT OR IGNORE INTO index_number VALUES(?1, ?2, ?3, ?4, ?5)",
+    [SQL_WORDS_HAS] = "SELECT 1 FROM words WHERE key = ?1",
+    [SQL_WORDS_ADD] = "INSERT INTO words VALUES(?1, ?2)",
+    [SQL_GRAM_ADD] = "INSERT OR IGNORE INTO gram VALUES(?1, ?2)",
     [SQL_REFERENCE_OF_ADD] = "INSERT OR IGNORE INTO reference_of VALUES(?1, ?2, ?3)",
     [SQL_PENDING_ADD] = "INSERT INTO index_pending VALUES(?1, ?2)",
     [SQL_PENDING_ALL] = "SELECT id, rows FROM index_pending WHERE id > ?1 ORDER BY id",

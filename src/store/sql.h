@@ -4,7 +4,7 @@
 #ifndef SHANHAI_STORE_SQL_H
 #define SHANHAI_STORE_SQL_H
 
-enum { STORE_SCHEMA_VERSION = 2 };
+enum { STORE_SCHEMA_VERSION = 3 };
 
 enum sql {
     SQL_BEGIN_READ,
@@ -49,6 +49,9 @@ enum sql {
     SQL_INDEX_TEXT_ADD,   /* parameter, value, seq */
     SQL_INDEX_DATE_ADD,   /* parameter, from_ms, to_ms, seq */
     SQL_INDEX_NUMBER_ADD, /* parameter, unit, low, high, seq */
+    SQL_WORDS_HAS,        /* key */
+    SQL_WORDS_ADD,        /* key, value */
+    SQL_GRAM_ADD,         /* gram, words */
     SQL_REFERENCE_OF_ADD, /* seq, parameter, value */
     SQL_TEXT_OF_ADD,      /* seq, parameter, value */
     SQL_DATE_OF_ADD,      /* seq, parameter, from_ms, to_ms */

@@ -229,6 +229,32 @@ static bool oracle_of_type(const struct fhirpath_item *item, struct str value)
     return false;
 }
 
+static bool oracle_words_of(const struct json *concept, struct str phrase)
+{
+    bool fits = index_words_match(index_words(&oracle_scratch, oracle_text(concept, "text")), phrase);
+    JSON_EACH(coding, JSON_GET(concept, "coding")) {
+        fits =
+            fits || index_words_match(index_words(&oracle_scratch, oracle_text(coding, "display")), phrase);
+    }
+    return fits;
+}
+
+/* :text looks into the words of codes, from the beginning of a word. */
+static bool oracle_token_words(const struct fhirpath_item *item, struct str value)
+{
+    struct str asked[1];
+    (void)oracle_split(value, '\0', asked, 1);
+    struct str phrase = index_words(&oracle_scratch, asked[0]);
+    struct str type = fhirpath_item_type_name(item);
+    const struct json *node = oracle_node(item);
+    if (str_equal(type, STR("Coding"))) {
+        return index_words_match(index_words(&oracle_scratch, oracle_text(node, "display")), phrase);
+    }
+    bool identifier = str_equal(type, STR("Identifier"));
+    return (identifier || str_equal(type, STR("CodeableConcept"))) &&
+           oracle_words_of(identifier ? JSON_GET(node, "type") : node, phrase);
+}
+
 /* ---- string ---- */
 
 static bool oracle_string(struct str text, struct str modifier, struct str value)
@@ -603,6 +629,9 @@ static bool oracle_item(const struct model_search_parameter *parameter, const st
 {
     switch (parameter->kind) {
     case MODEL_SEARCH_TOKEN:
+        if (str_equal(modifier, STR("text"))) {
+            return oracle_token_words(item, value);
+        }
         return str_equal(modifier, STR("of-type")) ? oracle_of_type(item, value) : oracle_token(item, value);
     case MODEL_SEARCH_STRING:
         return oracle_string_item(item, modifier, value);

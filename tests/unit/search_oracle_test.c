@@ -232,6 +232,14 @@ static struct str with_bar(struct str system, struct str code)
     }
 }
 
+static size_t character_start(struct str text, size_t at)
+{
+    while (at > 0 && at < text.len && ((unsigned char)text.at[at] & 0xC0) == 0x80) {
+        at--;
+    }
+    return at;
+}
+
 static struct str token_question(const struct fhirpath_item *item, struct str modifier)
 {
     struct str type = fhirpath_item_type_name(item);
@@ -248,6 +256,15 @@ static struct str token_question(const struct fhirpath_item *item, struct str mo
     }
     struct str system = oracle_text(coding, "system");
     struct str code = oracle_text(coding, identifier ? "value" : "code");
+    if (str_equal(modifier, STR("text"))) {
+        struct str words = identifier       ? oracle_text(JSON_GET(node, "type"), "text")
+                           : chance(2) == 0 ? oracle_text(node, "text")
+                                            : oracle_text(coding, "display");
+        size_t from = chance(2) == 0 ? 0 : str_find_char(words, ' ') + 1;
+        words = str_skip(words, from);
+        words = str_slice(words, 0, character_start(words, 1 + chance(words.len + 1)));
+        return index_words(&oracle_scratch, words).len > 0 ? escape(words) : STR_NONE;
+    }
     if (str_equal(modifier, STR("of-type"))) {
         const struct json *kind = json_at(JSON_GET(JSON_GET(node, "type"), "coding"), 0);
         return oracle_text(kind, "system").len == 0 || oracle_text(kind, "code").len == 0 || code.len == 0
@@ -260,14 +277,6 @@ static struct str token_question(const struct fhirpath_item *item, struct str mo
         return escape(code);
     }
     return with_bar(system, code);
-}
-
-static size_t character_start(struct str text, size_t at)
-{
-    while (at > 0 && at < text.len && ((unsigned char)text.at[at] & 0xC0) == 0x80) {
-        at--;
-    }
-    return at;
 }
 
 static struct str string_question(const struct fhirpath_item *item, struct str modifier)
@@ -409,7 +418,10 @@ static struct str question(const struct model_search_parameter *parameter, const
     bool identifier = str_equal(fhirpath_item_type_name(item), STR("Identifier"));
     switch (parameter->kind) {
     case MODEL_SEARCH_TOKEN:
-        picked = chance(4) == 0 ? STR("not") : identifier && chance(3) == 0 ? STR("of-type") : STR_NONE;
+        picked = chance(4) == 0                 ? STR("not")
+                 : chance(4) == 0               ? STR("text")
+                 : identifier && chance(3) == 0 ? STR("of-type")
+                                                : STR_NONE;
         made = token_question(item, plain ? STR_NONE : picked);
         break;
     case MODEL_SEARCH_STRING:

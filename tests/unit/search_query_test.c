@@ -140,7 +140,7 @@ static void what_is_wrong_is_named_and_never_repeated(void **state)
     refuse(&patient_options, "birthdate=", ERROR_INPUT, "'birthdate'");
     refuse(&patient_options, "birthdate:exact=2020", ERROR_INPUT, "'birthdate:exact'");
     refuse(&patient_options, "gender:wrong=male", ERROR_INPUT, "'gender:wrong'");
-    refuse(&patient_options, "gender:text=male", ERROR_UNSUPPORTED, "'gender:text'");
+    refuse(&patient_options, "gender:below=male", ERROR_UNSUPPORTED, "'gender:below'");
     refuse(&patient_options, "gender:in=http://nowhere", ERROR_UNSUPPORTED, "'gender:in'");
     refuse(&patient_options, "gender:missing=perhaps", ERROR_INPUT, "'gender:missing'");
     refuse(&patient_options, "gender=%7C", ERROR_INPUT, "'gender'");
@@ -159,7 +159,7 @@ static void what_is_wrong_is_named_and_never_repeated(void **state)
     refuse(&patient_options, "_include:all=Patient:link", ERROR_INPUT, "iterate");
     refuse(&patient_options, "_id=a%20b", ERROR_INPUT, "'_id'");
     refuse(&patient_options, "_filter=a", ERROR_UNSUPPORTED, "'_filter'");
-    refuse(&patient_options, "_text=a", ERROR_UNSUPPORTED, "'_text'");
+    refuse(&patient_options, "_query=a", ERROR_UNSUPPORTED, "'_query'");
     refuse(&patient_options, "a=%zz", ERROR_INPUT, "percent");
     refuse(&patient_options, "a=%ff", ERROR_INPUT, "percent");
     refuse(&patient_options, "Observation?code=a", ERROR_INPUT, "another type");
@@ -201,7 +201,7 @@ static void lenient_forgives_what_is_unknown_only(void **state)
     (void)state;
     struct search_options lenient = patient_options;
     lenient.lenient = true;
-    struct search_query query = parse(&lenient, "nmae=x&gender=male&_text=y");
+    struct search_query query = parse(&lenient, "nmae=x&gender=male&_query=y");
     assert_true(query.warnings != NULL && query.warnings->next != NULL && query.warnings->next->next == NULL);
     assert_true(str_equal(query.criteria->code, STR("gender")));
     assert_true(str_equal_cstr(search_query_self(&arena, &query), "gender=male"));

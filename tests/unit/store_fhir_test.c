@@ -101,6 +101,35 @@ static const char *const more_of_the_world[] = {
     "\"end\":20},{\"start\":30,\"end\":40}]}",
 };
 
+/* 张三丰's chest: words of codes, a narrative, a text over two pieces of the index. */
+static void put_texts(void)
+{
+    struct buf text = { .bytes_max = 1 << 16 };
+    buf_add(&text, STR("{\"resourceType\":\"DiagnosticReport\",\"id\":\"r1\",\"status\":\"final\",\"text\":{"
+                       "\"status\":\"generated\","
+                       "\"div\":\"<div>双肺磨玻璃影，<b>CT</b>&nbsp;score 12 &amp; "
+                       "rising</div>\"},\"code\":{\"text\":\"胸部CT平扫\",\"coding\":[{"
+                       "\"system\":\"urn:c\",\"code\":\"ct\",\"display\":\"Chest CT without "
+                       "contrast\"}]},\"conclusion\":\""));
+    for (int i = 0; i < 150; i++) {
+        buf_add(&text, STR("无异常 normal. "));
+    }
+    buf_add(&text, STR("右下肺实变\",\"contained\":[{\"resourceType\":\"Practitioner\",\"name\":[{\"text\":"
+                       "\"李时珍\"}]}]}"));
+    buf_add_char(&text, '\0');
+    put(text.at);
+    buf_clear(&text);
+    buf_add(&text, STR("{\"resourceType\":\"Library\",\"id\":\"l1\",\"status\":\"draft\",\"type\":{\"text\":"
+                       "\"x\"},\"description\":\""));
+    for (int i = 0; i < 60; i++) {
+        buf_add(&text, STR("Fieber, Husten; "));
+    }
+    buf_add(&text, STR("Schlusswort.\"}"));
+    buf_add_char(&text, '\0');
+    put(text.at);
+    buf_deinit(&text);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -118,6 +147,7 @@ static int setup(void **state)
     for (size_t i = 0; i < sizeof more_of_the_world / sizeof *more_of_the_world; i++) {
         put(more_of_the_world[i]);
     }
+    put_texts();
     return 0;
 }
 
@@ -230,6 +260,31 @@ static void searches_as_clients_write_them(void **state)
         { "MolecularSequence", "referenceseqid-window-coordinate=NC_1$100$201", "" },
         { "MolecularSequence", "referenceseqid-variant-coordinate=NC_1$30$40", "m1" },
         { "MolecularSequence", "referenceseqid-variant-coordinate=NC_1$10$40", "" }, /* of two repetitions */
+        { "DiagnosticReport", "_text=磨玻璃", "r1" },
+        { "DiagnosticReport", "_text=肺", "r1" },
+        { "DiagnosticReport", "_text=玻璃磨", "" },
+        { "DiagnosticReport", "_text=score rising", "r1" },
+        { "DiagnosticReport", "_text=\"score rising\"", "" },
+        { "DiagnosticReport", "_text=\"12 %26 rising\"", "r1" },
+        { "DiagnosticReport", "_text=core", "" }, /* not the beginning of a word */
+        { "DiagnosticReport", "_text=sco", "r1" },
+        { "DiagnosticReport", "_text=nothing OR 双肺", "r1" },
+        { "DiagnosticReport", "_text=nothing,双肺", "r1" },
+        { "DiagnosticReport", "_text=右下肺", "" }, /* is in the conclusion */
+        { "DiagnosticReport", "_content=右下肺实变", "r1" },
+        { "DiagnosticReport", "_content=胸部CT 双肺 李时珍", "r1" },
+        { "DiagnosticReport", "_content=胸部MR", "" },
+        { "DiagnosticReport", "_content=contrast", "r1" },
+        { "DiagnosticReport", "_content=final", "" }, /* codes are no prose */
+        { "DiagnosticReport", "code:text=胸部ct", "r1" },
+        { "DiagnosticReport", "code:text=chest ct with", "r1" },
+        { "DiagnosticReport", "code:text=CT chest", "" },
+        { "DiagnosticReport", "code:text=双肺", "" },
+        { "Observation", "code:text=temper&_content=temperature", "o1" },
+        { "", "_type=Observation,DiagnosticReport&_content=temperature,平扫", "r1 o1" },
+        { "Library", "description:contains=lusswort", "l1" },
+        { "Library", "description:contains=husten; fie", "l1" },
+        { "Library", "description:contains=husten fie", "" },
         { "", "_type=Encounter,Observation&patient.name=zhang", "o1 e1" },
         { "", "_type=Encounter,Task&patient:missing=false&_sort=_lastUpdated", "e1 t1" },
         { "", "_type=Patient,Organization&_has:Encounter:service-provider:patient.name=zhang", "ward" },
