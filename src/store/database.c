@@ -26,8 +26,7 @@ struct database {
     int64_t deadline_us;
     uint64_t steps_left;
     bool steps_bound;
-    unsigned fold_again_at; /* length of the log at which the next folding is tried */
-    unsigned log_pages;     /* length of the write-ahead log after the last commit */
+    unsigned log_pages; /* length of the write-ahead log after the last commit */
     struct database_functions functions;
     struct run_view runs;
     struct run_view slice;
@@ -107,11 +106,7 @@ static int note_log_length(void *data, sqlite3 *engine, const char *name, int pa
     (void)engine;
     (void)name;
     struct database *database = data;
-    unsigned length = pages > 0 ? (unsigned)pages : 0;
-    if (length < database->log_pages) {
-        database->fold_again_at = 0; /* the log began anew */
-    }
-    database->log_pages = length;
+    database->log_pages = pages > 0 ? (unsigned)pages : 0;
     return SQLITE_OK;
 }
 
@@ -471,15 +466,15 @@ void database_set_steps(struct database *database, uint64_t steps)
     database->steps_left = steps;
 }
 
-void database_fold_log(struct database *database, unsigned pages, bool all)
+void database_fold_log(struct database *database, enum fold_mode mode)
 {
-    if (!all && (database->log_pages < pages || database->log_pages < database->fold_again_at)) {
-        return;
-    }
-    int mode = all ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-    (void)sqlite3_wal_checkpoint_v2(database->engine, NULL, mode, NULL, NULL);
-    /* A reader may keep the log from beginning anew: do not try at every commit. */
-    database->fold_again_at = database->log_pages + pages / 4;
+    int how = mode == FOLD_ALL ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    (void)sqlite3_wal_checkpoint_v2(database->engine, NULL, how, NULL, NULL);
+}
+
+unsigned database_log_pages(const struct database *database)
+{
+    return database->log_pages;
 }
 
 bool database_backup(struct database *database, const char *path, struct error *error)

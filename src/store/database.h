@@ -73,9 +73,13 @@ void database_set_steps(struct database *database, uint64_t steps);
 struct run_view *database_runs(struct database *database);
 struct run_view *database_slice(struct database *database);
 
-/* Folds the write-ahead log back when it is longer than `pages`; never waits for readers. `all` = waits and
- * truncates it (at close). A failure only means that the log stays longer: the next call goes on. */
-void database_fold_log(struct database *database, unsigned pages, bool all);
+/* Folds the write-ahead log back as far as no reader needs it; FOLD_ALL waits for them and truncates it (at close).
+ * FOLD_BESIDE is for another connection than the writer's. A failure only means that the log stays longer: the next
+ * call goes on. */
+enum fold_mode { FOLD_PASSIVE, FOLD_BESIDE, FOLD_ALL };
+void database_fold_log(struct database *database, enum fold_mode mode);
+/* Its length after the writer's last commit. */
+unsigned database_log_pages(const struct database *database);
 
 bool database_backup(struct database *database, const char *path, struct error *error) MUST_CHECK;
 

@@ -150,6 +150,19 @@ struct sql_place {
     uint64_t views_digest; /* of the registry when the temporary views were made */
 };
 
+/* The thread that folds the log back (fold.c); `again_at` and `pages_before` are the writer's. */
+struct fold {
+    pthread_mutex_t lock; /* guards state and closing */
+    pthread_cond_t asked;
+    enum { FOLD_IDLE, FOLD_ASKED, FOLD_DONE } state;
+    bool closing;
+    bool started;
+    pthread_t thread;
+    struct connection connection;
+    unsigned again_at;     /* length of the log at which folding is tried again */
+    unsigned pages_before; /* length of the log after the commit before */
+};
+
 struct store_type {
     char name[68];
     size_t len;
@@ -201,6 +214,7 @@ struct store {
     _Atomic uint64_t sets_refused;
     _Atomic uint64_t group_us_max;
 
+    struct fold fold;
     struct writer writer;
 };
 
@@ -232,6 +246,11 @@ bool version_read(struct store_reader *reader, struct arena *arena, uint64_t seq
                   struct store_version *version, struct error *error) MUST_CHECK;
 
 /* ---- writer.c, apply.c, index.c ---- */
+
+/* Folding beside the writer; the second after each commit. */
+bool fold_start(struct store *store, struct error *error) MUST_CHECK;
+void fold_after_commit(struct store *store);
+void fold_stop(struct store *store); /* also when it was never started */
 
 bool writer_start(struct store *store, struct error *error) MUST_CHECK;
 void writer_stop(struct store *store);

@@ -99,6 +99,8 @@ static bool locks_init(struct store *store, struct error *error)
               pthread_mutex_init(&store->sql_places[1].lock, NULL) == 0 &&
               pthread_mutex_init(&store->queue_lock, NULL) == 0 &&
               pthread_mutex_init(&store->runs_lock, NULL) == 0 &&
+              pthread_mutex_init(&store->fold.lock, NULL) == 0 &&
+              pthread_cond_init(&store->fold.asked, NULL) == 0 &&
               pthread_mutex_init(&store->seq_lock, NULL) == 0 &&
               pthread_cond_init(&store->readers_free, &attributes) == 0 &&
               pthread_cond_init(&store->queue_filled, &attributes) == 0 &&
@@ -197,8 +199,7 @@ void store_close(struct store *store)
     connection_close(&store->sql_places[0].connection);
     connection_close(&store->sql_places[1].connection);
     if (store->writer.connection.database != NULL && !store->options.read_only) {
-
-        database_fold_log(store->writer.connection.database, 0, true);
+        database_fold_log(store->writer.connection.database, FOLD_ALL);
     }
     connection_close(&store->writer.connection);
     views_free(store);
@@ -212,6 +213,7 @@ void store_close(struct store *store)
     (void)pthread_mutex_destroy(&store->sql_places[1].lock);
     (void)pthread_mutex_destroy(&store->queue_lock);
     (void)pthread_mutex_destroy(&store->runs_lock);
+    (void)pthread_mutex_destroy(&store->fold.lock);
     (void)pthread_mutex_destroy(&store->seq_lock);
     (void)pthread_cond_destroy(&store->readers_free);
     (void)pthread_cond_destroy(&store->queue_filled);

@@ -9,9 +9,8 @@
 #include "store/internal.h"
 
 enum {
-    CHECKPOINT_PAGES = 4096, /* 16 MB of write-ahead log */
-    IDLE_MS = 200,           /* nobody wrote for so long: index rows that wait are merged */
-    IDLE_MERGE_ROWS = 8000,  /* in one transaction: about 10 ms */
+    IDLE_MS = 200,          /* nobody wrote for so long: index rows that wait are merged */
+    IDLE_MERGE_ROWS = 8000, /* in one transaction: about 10 ms */
     CLOSING_MERGE_US = 1000000,
 };
 
@@ -359,9 +358,7 @@ static void write_group(struct store *store, size_t count)
     for (size_t i = 0; i < store->listeners_count; i++) {
         store->listeners[i].wake(store->listeners[i].data, writer->seq);
     }
-    /* After the answers: folding the log back is nobody's waiting time but the next group's. */
-
-    database_fold_log(writer->connection.database, CHECKPOINT_PAGES, false);
+    fold_after_commit(store); /* after the answers: it is nobody's waiting time but the next group's */
 }
 
 /* ---- the thread ---- */
@@ -414,7 +411,7 @@ static bool merge_some(struct store *store)
               connection_do(&writer->connection, SQL_COMMIT, &error);
     if (ok) {
         index_after_commit(store);
-        database_fold_log(writer->connection.database, CHECKPOINT_PAGES, false);
+        fold_after_commit(store);
         return true;
     }
     if (database_in_transaction(writer->connection.database)) {
@@ -462,7 +459,7 @@ bool writer_start(struct store *store, struct error *error)
     writer->transaction.store = store;
     writer->transaction.reader =
         (struct store_reader){ .store = store, .connection = &writer->connection, .inside_writer = true };
-    if (!audit_start(store, error) || !jobs_revive(store, error)) {
+    if (!audit_start(store, error) || !jobs_revive(store, error) || !fold_start(store, error)) {
         return false;
     }
     if (pthread_create(&writer->thread, NULL, writer_run, store) != 0) {
@@ -475,6 +472,7 @@ bool writer_start(struct store *store, struct error *error)
 void writer_stop(struct store *store)
 {
     if (!store->writer.started) {
+        fold_stop(store);
         return;
     }
     (void)pthread_mutex_lock(&store->queue_lock);
@@ -483,4 +481,5 @@ void writer_stop(struct store *store)
     (void)pthread_mutex_unlock(&store->queue_lock);
     (void)pthread_join(store->writer.thread, NULL);
     store->writer.started = false;
+    fold_stop(store);
 }
