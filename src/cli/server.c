@@ -66,6 +66,7 @@ static bool open_store(struct server *server, struct error *error)
                                            .tables = list,
                                            .tables_count = 2,
                                            .audit = sink,
+                                           .accept_lost = server->options.accept_lost,
                                            .index_rows = index_rows,
                                            .index_rows_data = server };
     return store_open(&options, &server->store, error);

@@ -25,6 +25,7 @@ struct server_options {
     bool tls;                       /* a trusted proxy in front speaks TLS */
     bool validate_full;             /* every write is asked for invariants too */
     bool offline;                   /* a command, not the server: no feed, no jobs, no images */
+    bool accept_lost;               /* store_options.accept_lost */
 };
 
 struct server {

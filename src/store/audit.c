@@ -52,9 +52,37 @@ static bool hand_over_all(struct store *store, struct error *error)
     return ok && step == STEP_DONE;
 }
 
+/* The log gets a group after its commit was synced: a log that knows more than the store tells that acknowledged changes are
+ * gone (a write-ahead log that was cut, an old store.db put back). Counting on from there would also have new records taken
+ * for known. */
+static bool refuse_lost(struct store *store, struct error *error)
+{
+    struct writer *writer = &store->writer;
+    const struct store_audit_sink *sink = store->options.audit;
+    uint64_t durable = sink == NULL ? 0 : sink->groups_durable(sink->data);
+    if (durable <= writer->audit_group) {
+        return true;
+    }
+    if (!store->options.accept_lost) {
+        return FAIL(error, ERROR_CONFLICT,
+                    "%llu acknowledged commits are missing (the audit log has them): restore a backup, or go "
+                    "on without "
+                    "them by `shanhai check --accept-lost-changes`",
+                    (unsigned long long)(durable - writer->audit_group));
+    }
+    struct statement *statement = connection_statement(&writer->connection, SQL_AUDIT_ADD, error);
+    if (statement == NULL) {
+        return false;
+    }
+    writer->audit_group = durable;
+    bind_key(statement, 1, durable);
+    bind_bytes(statement, 2, STR(""));
+    return statement_run(statement, error);
+}
+
 bool audit_start(struct store *store, struct error *error)
 {
-    return hand_over_all(store, error);
+    return hand_over_all(store, error) && refuse_lost(store, error);
 }
 
 static bool drop_durable(struct store *store, struct error *error)

@@ -180,6 +180,7 @@ struct store_options {
     size_t waiting_rows_max;
     bool read_only;          /* for check and export beside nothing else: no writer thread */
     int64_t (*now_ms)(void); /* NULL = clock_now_ms */
+    bool accept_lost;        /* go on although the audit log knows commits that the store has lost */
     /* The index rows of a stored version, for store_check, sorting and checking few candidates without an index
      * (fhir/ through main.c): `resource` is the whole resource's text. May be NULL. */
     bool (*index_rows)(void *data, struct arena *arena, struct str type, struct str resource,
