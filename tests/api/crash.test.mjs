@@ -1,6 +1,6 @@
 // The program is killed (SIGKILL) at random moments while eight clients write, and started again on the same folder:
 // what was acknowledged is there, word for word; a transaction is there whole or not at all; the store checks clean.
-// 20 kills, 200 with SHANHAI_LONG=1; SHANHAI_SEED repeats a run's choices.
+// 20 kills, 1,000 with SHANHAI_LONG=1 (SHANHAI_KILLS says otherwise); SHANHAI_SEED repeats a run's choices.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { test } from 'node:test';
 import { startServer } from '../../scenarios/world.mjs';
 import { program } from './support.mjs';
 
-const KILLS = process.env.SHANHAI_LONG ? 200 : 20;
+const KILLS = Number(process.env.SHANHAI_KILLS ?? (process.env.SHANHAI_LONG ? 1000 : 20));
 const CLIENTS = 8;
 const SYSTEM = 'urn:shanhai:id:crash';
 const seed = Number(process.env.SHANHAI_SEED ?? Math.floor(Math.random() * 2 ** 31));
