@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 
 // While working on the screens, `npm run dev` passes every server path on to a running `shanhai serve`.
 const server = process.env['SHANHAI_URL'] ?? 'http://127.0.0.1:8080';
-const serverPaths = ['/fhir', '/session', '/dicom-web', '/events', '/indicators', '/reports', '/studies', '/admin'];
+const serverPaths = ['/fhir', '/session', '/dicom-web', '/events', '/indicators', '/reports', '/studies', '/admin', '/verify'];
 
 export default defineConfig({
   plugins: [react()],

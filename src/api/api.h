@@ -22,6 +22,7 @@ struct imaging;
 struct indicator_set;
 struct profile_source;
 struct store;
+struct signer;
 struct validator;
 
 /* Made and filled in main.c (cli/serve.c); constant while the server runs. */
@@ -36,6 +37,7 @@ struct api {
     struct imaging *imaging;      /* studies, held ones, measurements; NULL: /dicom-web answers 404 */
     struct archive *archive;      /* imaging's instances */
     struct decode_pool *decoders; /* of strangers' pixels */
+    const struct signer *signer;  /* verifies documents; NULL: none is genuine */
     const struct validator *validator;
     const struct profile_source *profiles; /* StructureDefinitions for $validate; NULL: none */
     struct str base_url;                   /* "https://host/fhir"; absent: relative links */

@@ -55,6 +55,9 @@ bool api_begin_public(struct http_request *request);
 /* R4 3.1.0.1.11: _format before Accept; JSON only (406). */
 bool api_check_accept(struct http_request *request, struct error *error) MUST_CHECK;
 
+/* Whom limits by address are about: behind the trusted proxy the person's address, not the proxy's. */
+struct str api_client_address(const struct http_request *request);
+
 /* Answers with an error and says HTTP_DONE. */
 enum http_verdict api_fail(struct http_request *request, const struct error *error);
 

@@ -37,6 +37,7 @@ enum http_verdict fhir_bundle(struct http_request *request);
 enum http_verdict fhir_transitions(struct http_request *request);
 enum http_verdict fhir_transition(struct http_request *request);
 enum http_verdict fhir_break_glass(struct http_request *request);
+enum http_verdict verify_document(struct http_request *request);
 
 /* metadata.c (pool) */
 enum http_verdict fhir_metadata(struct http_request *request);

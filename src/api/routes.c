@@ -187,6 +187,9 @@ static const struct http_route routes[] = {
     { HTTP_GET, DICOM_INSTANCE "/bulkdata/{tag}", dicomweb_bulk, IMAGES("dicom-read"), DICOM_READ },
     { HTTP_GET, DICOM_WEB "/{rest*}", api_nothing_here, PUBLIC, .flags = 0 },
 
+    /* a printed report, by its QR code */
+    { HTTP_GET, "/verify/{document}/{mark}", verify_document, PUBLIC, .flags = HTTP_ROUTE_POOL },
+
     /* figures */
     { HTTP_GET, "/indicators", figures_list, FIGURES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_GET, "/indicators/{code}/resources", figures_drill, FIGURES, .flags = HTTP_ROUTE_POOL,

@@ -59,7 +59,7 @@ static bool check_origin(const struct http_request *request, struct error *error
 }
 
 /* Limits by address must see the person's, not the proxy's: the last entry is the trusted proxy's own word. */
-static struct str client_address(const struct http_request *request)
+struct str api_client_address(const struct http_request *request)
 {
     struct str forwarded = http_header(request, STR("X-Forwarded-For"));
     if (!api_of(request)->tls || forwarded.len == 0) {
@@ -82,7 +82,7 @@ enum http_verdict session_sign_in(struct http_request *request)
         .name = JSON_TEXT(&request->arena, body, "name"),
         .password = JSON_TEXT(&request->arena, body, "password"),
         .post = JSON_TEXT(&request->arena, body, "post"),
-        .address = client_address(request),
+        .address = api_client_address(request),
         .language = language_code(request),
         .tls = api_of(request)->tls,
     };

@@ -255,6 +255,7 @@ static void fill_api(struct server *server)
         .access = server->access,
         .audit = server->audit,
         .change = server->change,
+        .signer = &server->signer,
         .validator = server->validator,
         .profiles = change_profiles(server->change),
         .feed = server->feed,

@@ -22,6 +22,7 @@ const StudyPage = lazy(() => import('./images/study-page'));
 const BreakGlassPage = lazy(() => import('./break-glass/break-glass-page'));
 const ChartPage = lazy(() => import('./break-glass/chart-page'));
 const HoldsPage = lazy(() => import('./holds/holds-page'));
+const CheckPage = lazy(() => import('./print/check-page'));
 const CriticalPage = lazy(() => import('./critical/critical-page'));
 const TodayPage = lazy(() => import('./today/today-page'));
 const DailyPage = lazy(() => import('./daily/daily-page'));
@@ -61,6 +62,7 @@ const router = createBrowserRouter([
     path: '/',
     errorElement: <PageFault />,
     children: [
+      { path: 'check/:document/:mark', element: <CheckPage /> },
       { path: 'consults/:taskId/print', element: <SignedIn bare />, children: [{ index: true, element: <PrintPage /> }] },
       { element: <SignedIn />, errorElement: <PageFault />, children: inShell },
     ],

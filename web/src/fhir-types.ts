@@ -200,6 +200,23 @@ export interface Communication extends Resource {
   about?: Reference[];
 }
 
+export interface Money { value?: number; currency?: string }
+
+export interface ChargeItem extends Resource {
+  resourceType: 'ChargeItem';
+  status: string;
+  code: CodeableConcept;
+  priceOverride?: Money;
+}
+
+export interface Invoice extends Resource {
+  resourceType: 'Invoice';
+  status: string;
+  date?: string;
+  totalNet?: Money;
+  totalGross?: Money;
+}
+
 export interface CompositionSection {
   title?: string;
   code?: CodeableConcept;

@@ -2,10 +2,10 @@
 import { useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { read, resourcesOf, search, searchMany, type SearchParameters } from '../fhir';
 import type {
-  Appointment, Bundle, ClinicalImpression, Communication, Composition, Condition, Consent, DiagnosticReport, DocumentReference,
-  Encounter, ImagingStudy, Media, Observation, Patient, Provenance, QuestionnaireResponse, Reference, Resource, ServiceRequest, Task,
+  Appointment, Bundle, ChargeItem, ClinicalImpression, Communication, Composition, Condition, Consent, DiagnosticReport, DocumentReference,
+  Encounter, ImagingStudy, Invoice, Media, Observation, Patient, Provenance, QuestionnaireResponse, Reference, Resource, ServiceRequest, Task,
 } from '../fhir-types';
-import { codeOf, codes, idOf, localReference } from '../names';
+import { codeOf, codes, extensionOf, idOf, localReference } from '../names';
 import type { ConsultState, Machine, Tab } from '../states';
 import { WAIT_LIMIT_MS } from '../states';
 import { siteToday } from '../format';
@@ -36,6 +36,9 @@ export interface Consult {
   documents: DocumentReference[];
   bundles: { kind: string; bundle: Bundle }[];
   feedback: QuestionnaireResponse[];
+  /** The fee as it stands: what is charged, how much of it is to be paid, by whom. */
+  charge: ChargeItem | undefined;
+  invoice: Invoice | undefined;
 }
 
 export const machineOf = (task: Task): Machine => (codeOf(task.code, 'workflow') === 'remote-diagnosis' ? 'remote-diagnosis' : 'consult');
@@ -77,10 +80,12 @@ async function loadConsult(taskId: string, client: QueryClient): Promise<Consult
       : []),
     { type: 'QuestionnaireResponse', parameters: { 'based-on': `ServiceRequest/${requestId}`, _count: 20 } },
     ...(encounter
-      ? ['Observation', 'ClinicalImpression', 'Composition', 'Communication'].map((type) => ({
+      ? [{ type: 'ChargeItem', parameters: { context: encounter, _count: 20 } },
+        { type: 'Invoice', parameters: { subject: task.for?.reference, status: 'issued', _count: 50 } },
+        ...['Observation', 'ClinicalImpression', 'Composition', 'Communication'].map((type) => ({
           type,
           parameters: { encounter, _count: 200 },
-        }))
+        }))]
       : []),
   ]);
   const known = first.flat();
@@ -131,6 +136,8 @@ function assemble(task: Task, request: ServiceRequest | undefined, known: Resour
       return bundle ? [{ kind: codeOf(output.type, 'consult-output') ?? '', bundle }] : [];
     }),
     feedback: ofType<QuestionnaireResponse>(known, 'QuestionnaireResponse'),
+    charge: ofType<ChargeItem>(known, 'ChargeItem').find((one) => one.status !== 'aborted'),
+    invoice: ofType<Invoice>(known, 'Invoice').find((one) => extensionOf(one, 'consult')?.valueReference?.reference === task.focus?.reference),
   };
 }
 

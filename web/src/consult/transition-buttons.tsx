@@ -15,6 +15,9 @@ export const STEPS_OF_TABS: Record<string, string> = {
   'record-verbal': 'opinion', 'confirm-verbal': 'opinion', 'write-up-verbal': 'opinion',
 };
 
+/** Steps that have a button of their own elsewhere in the room. */
+const STEPS_ELSEWHERE = new Set(['print']);
+
 /** Steps that end the consult: last in the row and quiet. */
 const FINAL_STEPS = new Set(['cancel', 'refuse']);
 
@@ -50,8 +53,8 @@ export function TransitionButtons({ consult, onTab, size = 'middle' }: ButtonsPr
   };
 
   if (error) return <Problem error={error} retry={() => void refetch()} />;
-  const allowed = transitions.filter((transition) => transition.allowed);
-  const barred = transitions.filter((transition) => !transition.allowed && transition.reasons.length > 0);
+  const allowed = transitions.filter((transition) => transition.allowed && !STEPS_ELSEWHERE.has(transition.name));
+  const barred = transitions.filter((transition) => !transition.allowed && !STEPS_ELSEWHERE.has(transition.name) && transition.reasons.length > 0);
   // Of several that are waited for, the one further along: in 已预约 the session is begun, not booked again.
   const first = allowed.filter((transition) => transition.primary).at(-1);
   return (

@@ -1,11 +1,13 @@
-// 远程会诊意见报告 for the paper record: A4, whose it is and page n/m on every sheet, a watermark until it is signed.
+// 远程会诊意见报告 for paper: A4, whose it is and page n/m on every sheet, a watermark until it is signed; a signed one is
+// recorded before it is printed, and carries the copy's number and a QR code that anyone may check.
 import { ArrowLeftOutlined, PrinterOutlined } from '@ant-design/icons';
-import { Button } from 'antd';
-import { useMemo } from 'react';
+import { Button, Radio } from 'antd';
+import { useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams } from 'react-router';
 import { useConsult } from '../consult/data';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
+import { useTransitions } from '../consult/transitions';
 import { useDirectory } from '../directory';
 import { formatAge, formatTime } from '../format';
 import { useLanguage } from '../i18n';
@@ -14,6 +16,8 @@ import { Loading } from '../parts/loading';
 import { usePageTitle } from '../parts/page';
 import { Problem } from '../parts/problem';
 import { useSession } from '../session';
+import { copiesOf, useRecordPrint, type Variant } from './copies';
+import { patientBlocks } from './patient-blocks';
 import { reportBlocks } from './report-blocks';
 import { Sheets } from './sheets';
 
@@ -25,13 +29,43 @@ export default function PrintPage() {
   const directory = useDirectory();
   const { taskId } = useParams();
   const { data: consult, error, refetch } = useConsult(taskId);
+  const { data: transitions = [] } = useTransitions(consult?.task, language);
+  const [variant, setVariant] = useState<Variant>('record');
+  const [copy, setCopy] = useState<number>();
+  const [pages, setPages] = useState(1);
+  const record = useRecordPrint(consult, session.post.id);
   usePageTitle(t('print.title'));
-  const blocks = useMemo(() => (consult ? reportBlocks(consult, directory, t, language) : []), [consult, directory, t, language]);
+  const blocks = useMemo(() => {
+    if (!consult) return [];
+    const parts = { consult, directory, t, language, copy };
+    return variant === 'patient' ? patientBlocks(parts) : reportBlocks(parts);
+  }, [consult, directory, t, language, variant, copy]);
+
+  // The sheet with its number first, then the browser's dialog; afterwards the next copy has no number yet.
+  useEffect(() => {
+    if (copy === undefined) return undefined;
+    const timer = window.setTimeout(() => window.print(), 300);
+    const done = () => setCopy(undefined);
+    window.addEventListener('afterprint', done);
+    return () => {
+      window.clearTimeout(timer);
+      window.removeEventListener('afterprint', done);
+    };
+  }, [copy]);
+
   if (error) return <div className="page"><Problem error={error} retry={() => void refetch()} /></div>;
   if (!consult) return <Loading />;
 
   const { patient } = consult;
   const signed = consult.bundles.some((output) => output.kind === 'joint-opinion' || output.kind === 'diagnosis-report');
+  const counted = consult.bundles.some((output) => output.kind === 'joint-opinion');
+  const step = transitions.find((one) => one.name === 'print');
+  const decided = consult.bundles.some((output) => output.kind === 'decision') && session.post.role === 'county-doctor';
+  const printed = copiesOf(consult).length;
+  const print = () => {
+    if (!counted) window.print();
+    else record.mutate({ variant, pages }, { onSuccess: setCopy });
+  };
   const head = (
     <>
       <span><b>{patientName(patient)}</b></span>
@@ -41,16 +75,23 @@ export default function PrintPage() {
       <span>{t('consult.number')} {identifierOf(consult.request, 'consult') ?? '—'}</span>
     </>
   );
-  const foot = t('print.printedBy', { who: session.person.name, time: formatTime(new Date().toISOString(), language) });
+  const by = t('print.printedBy', { who: session.person.name, time: formatTime(new Date().toISOString(), language) });
+  const foot = counted ? `${t(`print.variant.${variant}`)} · ${copy ? t('print.copyNo', { n: copy }) : t('print.copyNext')} · ${by}` : by;
   return (
     <main className="print-page">
       <div className="print-bar">
         <Button icon={<ArrowLeftOutlined />} onClick={() => void navigate(`/consults/${taskId ?? ''}`)}>{t('common.back')}</Button>
         <h1 className="visually-hidden">{t('print.title')}</h1>
-        <span className="hint">{t(signed ? 'print.signedNote' : 'print.draftNote')}</span>
-        <Button type="primary" icon={<PrinterOutlined />} onClick={() => window.print()}>{t('print.do')}</Button>
+        {counted ? (
+          <Radio.Group value={variant} onChange={(event) => setVariant(event.target.value as Variant)} optionType="button" aria-label={t('print.variantLabel')}
+            options={(['record', 'patient'] as const).map((one) => ({ value: one, label: t(`print.variant.${one}`), disabled: one === 'patient' && !decided }))} />
+        ) : null}
+        <span className="hint">{counted ? t('print.signedNote', { n: printed }) : t(signed ? 'print.signedPlain' : 'print.draftNote')}</span>
+        <Button type="primary" icon={<PrinterOutlined />} loading={record.isPending} disabled={counted && !step?.allowed} title={step?.reasons.join(t('common.semicolon'))}
+          data-action="print" onClick={print}>{t('print.do')}</Button>
       </div>
-      <Sheets blocks={blocks} head={head} foot={foot} watermark={signed ? undefined : t('print.watermark')} />
+      {record.error ? <Problem error={record.error} /> : null}
+      <Sheets blocks={blocks} head={head} foot={foot} watermark={signed ? undefined : t('print.watermark')} onPages={setPages} />
     </main>
   );
 }

@@ -1,4 +1,5 @@
 // The report as a row of blocks that the sheets deal out. Where a signed document exists, its own frozen text is printed.
+import { QRCode } from 'antd';
 import type { TFunction } from 'i18next';
 import type { Consult } from '../consult/data';
 import { genderKey, inpatientNumber, narrativeText, patientName, studyTitle } from '../consult/texts';
@@ -9,10 +10,12 @@ import { codeOf, extensionOf, identifierOf, idOf, textOf } from '../names';
 import { certificateOf, compositionOf } from '../room/document-view';
 import { NOTE_KINDS, opinionText } from '../room/opinion-tab';
 import { doctorOf, reportText } from '../room/report-tab';
+import { isWritten } from '../room/verbal-opinions';
+import { checkAddress } from './copies';
 import { splitText } from './paginate';
 import type { Block } from './sheets';
 
-class BlockList {
+export class BlockList {
   readonly blocks: Block[] = [];
   private count = 0;
 
@@ -33,7 +36,11 @@ class BlockList {
   }
 }
 
-export function reportBlocks(consult: Consult, directory: Directory, t: TFunction, language: Language): Block[] {
+/** What the sheets are made of; `copy` is the number of the copy that is being printed. */
+export interface ReportParts { consult: Consult; directory: Directory; t: TFunction; language: Language; copy: number | undefined }
+
+export function reportBlocks(parts: ReportParts): Block[] {
+  const { consult, directory, t, language } = parts;
   const list = new BlockList();
   const diagnosis = consult.machine === 'remote-diagnosis';
   list.add(<p className="report-title">{t(diagnosis ? 'print.diagnosisTitle' : 'print.title')}</p>);
@@ -61,7 +68,7 @@ export function reportBlocks(consult: Consult, directory: Directory, t: TFunctio
   list.add(
     <>
       <SignatureTable consult={consult} directory={directory} t={t} language={language} />
-      {joint || signed ? <div className="stamp-space"><span>{t('print.stamp')}</span></div> : null}
+      {joint || signed ? <VerifyBlock {...parts} /> : null}
     </>,
   );
   return list.blocks;
@@ -96,12 +103,41 @@ function draftBlocks(list: BlockList, consult: Consult, directory: Directory, t:
   const draft = consult.compositions.find((one) => one.status === 'preliminary');
   list.heading(t('joint.consensus'));
   list.text(narrativeText(draft?.section?.[0]?.text?.div) || t('print.notWritten'));
-  for (const impression of consult.impressions.filter((one) => one.status === 'completed')) {
+  for (const impression of consult.impressions.filter((one) => one.status === 'completed' && isWritten(one))) {
     const text = opinionText(impression);
     const dissent = codeOf(impression.code, 'opinion-kind') === 'dissent';
     list.heading(`${t(dissent ? 'opinion.dissent' : 'opinion.one')} · ${directory.postName(impression.assessor)} ${formatTime(impression.date, language)}`);
     for (const name of ['summary', 'basis', ...NOTE_KINDS] as const) list.text(text[name], t(`opinion.${name}`));
   }
+}
+
+/** Price item, amount and payer as they stand; before a fee is set, the payer that the consent names. */
+export function feeText({ consult, t }: Pick<ReportParts, 'consult' | 't'>): string {
+  const { charge, invoice } = consult;
+  const payer = extensionOf(invoice ?? consult.consents.find((one) => extensionOf(one, 'payer')), 'payer')?.valueCode;
+  const item = codeOf(charge?.code, 'price-item');
+  const amount = invoice ? t('fee.amount', { net: (invoice.totalNet?.value ?? 0).toFixed(2), gross: (invoice.totalGross?.value ?? 0).toFixed(2), context: payer === 'waived' ? 'waived' : '' }) : '';
+  return [item ? t(`code.item.${item}`) : '', amount, payer ? `${t('fee.payer')} ${t(`payer.${payer}`)}` : ''].filter(Boolean).join(' · ');
+}
+
+export function FeeLine({ consult, t }: ReportParts) {
+  return <p className="report-text"><b>{t('fee.title')}：</b>{feeText({ consult, t }) || '—'}</p>;
+}
+
+/** QR code beside the room for the stamp: whoever holds the sheet may check that it is genuine. */
+export function VerifyBlock({ consult, t, copy }: ReportParts) {
+  const counted = consult.bundles.find((output) => output.kind === 'joint-opinion')?.bundle;
+  const document = counted ?? consult.bundles.find((output) => output.kind === 'diagnosis-report')?.bundle;
+  if (!document) return null;
+  return (
+    <div className="stamp-space">
+      <div className="verify-code">
+        {copy || !counted ? <QRCode type="svg" size={108} bordered={false} value={checkAddress(window.location.origin, document, copy)} /> : <span className="verify-later">{t('print.codeLater')}</span>}
+        <p>{t('print.codeHelp')}<br />{copy ? t('print.copyNo', { n: copy }) : ''}</p>
+      </div>
+      <span className="stamp">{t('print.stamp')}</span>
+    </div>
+  );
 }
 
 interface PartProps { consult: Consult; directory: Directory; t: TFunction; language: Language }
@@ -121,13 +157,14 @@ function FactTable({ consult, directory, t, language }: PartProps) {
     ['consult.urgency', t(`urgency.${request?.priority ?? 'routine'}`), ...(diagnosis ? ['request.diagnosisKind', t(`code.diagnosis-kind.${codeOf(request?.category, 'diagnosis-kind') ?? 'imaging'}`)] as const
       : ['consult.specialty', [request?.performerType?.text, title ? t(`title.${title}`) : ''].filter(Boolean).join(' ')] as const)],
     ['print.submitted', formatTime(request?.authoredOn, language), diagnosis ? 'print.reported' : 'print.held', formatTime(diagnosis ? consult.bundles[0]?.bundle.timestamp : consult.encounter?.period?.start, language)],
-    ['consult.number', identifierOf(request, 'consult') ?? '', 'patient.diagnosis', consult.conditions.map((one) => textOf(one.code)).join('；')],
+    ['fee.title', feeText({ consult, t }), 'consult.number', identifierOf(request, 'consult') ?? ''],
+    ['patient.diagnosis', consult.conditions.map((one) => textOf(one.code)).join('；'), '', ''],
   ];
   return (
     <table className="report-facts">
       <tbody>
         {rows.map(([left, leftValue, right, rightValue]) => (
-          <tr key={left}><th>{t(left)}</th><td>{leftValue || '—'}</td><th>{t(right)}</th><td>{rightValue || '—'}</td></tr>
+          <tr key={left}><th>{t(left)}</th><td colSpan={right ? 1 : 3}>{leftValue || '—'}</td>{right ? <><th>{t(right)}</th><td>{rightValue || '—'}</td></> : null}</tr>
         ))}
       </tbody>
     </table>
@@ -147,7 +184,7 @@ function SignatureTable({ consult, directory, t, language }: PartProps) {
       </tr>
     );
   };
-  const opinions = consult.impressions.filter((one) => one.status === 'completed');
+  const opinions = consult.impressions.filter((one) => one.status === 'completed' && isWritten(one));
   if (opinions.length === 0 && consult.bundles.length === 0) return <p className="report-text">{t('print.unsigned')}</p>;
   return (
     <table className="report-signatures">

@@ -1,13 +1,13 @@
 // Lays blocks on A4 sheets: they are measured once in a hidden column of the same width, then dealt out.
-import { useLayoutEffect, useRef, useState, type ReactNode } from 'react';
+import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { paginate } from './paginate';
 
 export interface Block { key: string; node: ReactNode; keepWithNext?: boolean }
 
-interface SheetsProps { blocks: Block[]; head: ReactNode; foot: string; watermark: string | undefined }
+interface SheetsProps { blocks: Block[]; head: ReactNode; foot: string; watermark: string | undefined; onPages?: (count: number) => void }
 
-export function Sheets({ blocks, head, foot, watermark }: SheetsProps) {
+export function Sheets({ blocks, head, foot, watermark, onPages }: SheetsProps) {
   const { t } = useTranslation();
   const measure = useRef<HTMLDivElement>(null);
   const room = useRef<HTMLDivElement>(null);
@@ -26,6 +26,8 @@ export function Sheets({ blocks, head, foot, watermark }: SheetsProps) {
     deal();
     void document.fonts.ready.then(deal);
   }, [signature, blocks]);
+
+  useEffect(() => onPages?.(pages.length), [pages.length, onPages]);
 
   return (
     <div className="sheets">

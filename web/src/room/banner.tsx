@@ -8,6 +8,7 @@ import { genderKey, inpatientNumber, patientName } from '../consult/texts';
 import { humanName, useDirectory } from '../directory';
 import { formatAge, formatDate } from '../format';
 import { HoldBadge } from '../holds/hold-badge';
+import { feeText } from '../print/report-blocks';
 import { useLanguage } from '../i18n';
 import { identifierOf, textOf } from '../names';
 import { StateBadge, UrgencyBadge } from '../parts/badges';
@@ -26,6 +27,7 @@ export function Banner({ consult }: { consult: Consult }) {
     ['patient.address', patient?.address?.[0]?.text ?? ''],
     ['patient.contact', (patient?.contact ?? []).map((one) =>
       [humanName({ name: one.name ? [one.name] : [] }), textOf(one.relationship?.[0]), one.telecom?.[0]?.value].filter(Boolean).join(' ')).join('；')],
+    ['fee.title', feeText({ consult, t })],
     ['patient.diagnosis', consult.conditions.map((condition) => textOf(condition.code)).join('；')],
   ];
   return (
