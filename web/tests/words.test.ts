@@ -43,9 +43,13 @@ describe('words', () => {
     for (const state of CONSULT_STATES) expect(zhWords.has(`state.${state}`), state).toBe(true);
   });
 
-  const workflow = join(root, '..', 'definitions', 'workflows', 'consult.json');
-  it.skipIf(!existsSync(workflow))('are those of the workflow for its states and steps', () => {
-    const rules = JSON.parse(readFileSync(workflow, 'utf8')) as { states: { code: string; title: { zh: string; en: string } }[]; transitions: { name: string }[] };
+  const workflow = (name: string) => join(root, '..', 'definitions', 'workflows', `${name}.json`);
+  interface Rules { states: { code: string; title: { zh: string; en: string } }[]; transitions: { name: string }[] }
+  it.skipIf(!existsSync(workflow('consult')))('are those of the workflows for their states and steps', () => {
+    const [consult, diagnosis] = ['consult', 'remote-diagnosis'].map((name) => JSON.parse(readFileSync(workflow(name), 'utf8')) as Rules);
+    if (!consult || !diagnosis) throw new Error('a workflow is missing');
+    const own = diagnosis.states.filter((state) => !consult.states.some((one) => one.code === state.code));
+    const rules = { states: [...consult.states, ...own], transitions: [...consult.transitions, ...diagnosis.transitions] };
     expect(rules.states.map((state) => state.code).sort()).toEqual([...CONSULT_STATES].sort());
     for (const state of rules.states) {
       expect(zhWords.get(`state.${state.code}`)).toBe(state.title.zh);
