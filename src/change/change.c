@@ -272,8 +272,11 @@ static bool fill_write(const struct preparing *at, struct change_entry *entry,
     if (!precondition_of(entry, previous, write, error)) {
         return false;
     }
-    if (previous->type.at == NULL && session->organization.at != NULL) {
-        write->custodian = hash_resource_key(STR("Organization"), session->organization);
+    const struct str organization = STR("Organization/");
+    bool given = at->set->by_workflow && str_starts_with(entry->custodian, organization);
+    struct str keeper = given ? str_skip(entry->custodian, organization.len) : session->organization;
+    if (previous->type.at == NULL && keeper.at != NULL) {
+        write->custodian = hash_resource_key(STR("Organization"), keeper);
     }
     if (session->means != ACCESS_BY_MACHINE) {
         write->author = hash_resource_key(STR("PractitionerRole"), session->post);

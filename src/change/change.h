@@ -55,6 +55,7 @@ struct change_entry {
     struct str condition; /* UPDATE, DELETE, in place of id: search text (R4 3.1.0.4.3, 3.1.0.7.1) */
     struct str if_match;  /* version number, absent = none (R4 3.1.0.1.5.1) */
     bool if_absent;       /* UPDATE: only when there is none (If-None-Match: *) */
+    struct str custodian; /* CREATE by a workflow: "Organization/ID" whose it is; absent: the session's */
     struct str if_none_exist; /* CREATE: search text; when it has one hit that is the answer (R4 3.1.0.8.1) */
 
     struct { /* filled in when done */

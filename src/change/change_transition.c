@@ -12,7 +12,7 @@
 #include "store/search.h"
 #include "workflow/workflow.h"
 
-enum { TRANSITION_ATTEMPTS = 4, CONTEXT_HITS_MAX = 200 };
+enum { TRANSITION_ATTEMPTS = 4, CONTEXT_HITS_MAX = 1000 };
 
 struct transition_run {
     struct change *change;
@@ -272,6 +272,7 @@ static bool set_of_plan(struct transition_run *run, const struct workflow_plan *
                 .id = write->id,
                 .resource = write->resource,
                 .if_match = write->version,
+                .custodian = write->custodian,
             };
         } else {
             conditions[set->conditions_count++] = (struct store_condition){

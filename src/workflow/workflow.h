@@ -105,8 +105,9 @@ struct workflow_write {
     struct json *resource; /* with its id */
     struct str type;
     struct str id;
-    struct str version; /* that was read; STR_NONE: the resource is made */
-    bool changed;       /* false: only read, its version is a precondition */
+    struct str version;   /* that was read; STR_NONE: the resource is made */
+    struct str custodian; /* "Organization/ID" whose the made resource is; STR_NONE: the actor's */
+    bool changed;         /* false: only read, its version is a precondition */
 };
 
 struct workflow_grant {

@@ -30,8 +30,17 @@ static bool create_one(struct workflow_run *run, const struct json *effect, cons
                        struct error *error)
 {
     struct json *resource = NULL;
-    return workflow_expand(run, JSON_GET(effect, "create"), input, &resource, error) &&
-           workflow_make(run, resource, JSON_TEXT(run->arena, effect, "as"), error);
+    struct str custodian = JSON_TEXT(run->arena, effect, "custodian");
+    struct fhirpath_collection whose = { 0 };
+    if (!workflow_expand(run, JSON_GET(effect, "create"), input, &resource, error) ||
+        !workflow_make(run, resource, JSON_TEXT(run->arena, effect, "as"), error) ||
+        (custodian.at != NULL && !workflow_evaluate(run, custodian, input, &whose, error))) {
+        return false;
+    }
+    if (whose.count > 0) {
+        workflow_touched(run, resource)->custodian = fhirpath_item_text(run->arena, &whose.items[0]);
+    }
+    return true;
 }
 
 static bool apply_create(struct workflow_run *run, const struct json *effect, struct error *error)

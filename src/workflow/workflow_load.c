@@ -28,10 +28,10 @@ static bool compile_expression(struct workflow_set *set, struct workflow_machine
 /* Names whose string is an expression; in templates every string that begins with '=' is one. */
 static bool is_expression_name(struct str name)
 {
-    static const char *const names[] = { "when",   "unless", "where", "expression", "read",     "value",
-                                         "at",     "$each",  "grant", "to",         "revoke",   "share",
-                                         "like",   "until",  "patch", "sign",       "document", "include",
-                                         "reason", "since",  "until" };
+    static const char *const names[] = { "when",   "unless", "where",     "expression", "read",     "value",
+                                         "at",     "$each",  "grant",     "to",         "revoke",   "share",
+                                         "like",   "until",  "patch",     "sign",       "document", "include",
+                                         "reason", "since",  "custodian", "until" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (str_equal_cstr(name, names[i])) {
             return true;

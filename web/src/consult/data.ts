@@ -65,6 +65,13 @@ function searchesFor(references: (Reference | undefined)[]): { type: string; par
   return [...ids].map(([type, set]) => ({ type, parameters: { _id: [...set].join(','), _count: 100 } }));
 }
 
+/** After closing the invited hospital reads its own copy of what the consult held, where the record itself is closed. */
+function withArchive(read: Resource[]): Resource[] {
+  const seen = new Set(read.map((resource) => `${resource.resourceType}/${resource.id ?? ''}`));
+  const kept = ofType<Bundle>(read, 'Bundle').filter((bundle) => bundle.type === 'collection').flatMap((bundle) => resourcesOf(bundle));
+  return [...read, ...kept.filter((resource) => !seen.has(`${resource.resourceType}/${resource.id ?? ''}`))];
+}
+
 async function loadConsult(taskId: string, client: QueryClient): Promise<Consult> {
   const task = await read<Task>(`Task/${taskId}`);
   const requestId = idOf(task.focus?.reference) ?? '';
@@ -88,7 +95,7 @@ async function loadConsult(taskId: string, client: QueryClient): Promise<Consult
         }))]
       : []),
   ]);
-  const known = first.flat();
+  const known = withArchive(first.flat());
   const request = ofType<ServiceRequest>(known, 'ServiceRequest')[0];
   const opinions = ofType<ClinicalImpression>(known, 'ClinicalImpression').map((one) => `ClinicalImpression/${one.id ?? ''}`);
   const shared = (await searchMany([
