@@ -59,7 +59,7 @@ async function play(server, folder) {
       await doctor.must('POST', `/studies/held/${waiting.study}/match`, { patient: `Patient/${patient.id}`, confirmed: true });
       say(`影像身份不符（${waiting.reason}），由医师人工匹配`);
     }
-    return (await doctor.search('ImagingStudy', { patient: `Patient/${patient.id}`, confirmed: true }))[0];
+    return (await doctor.search('ImagingStudy', { patient: `Patient/${patient.id}` }))[0];
   });
   say(`影像检查归入患者：${study.numberOfInstances} 幅`);
   const measurement = await waitFor('measurement', async () => {

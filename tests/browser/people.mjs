@@ -46,6 +46,15 @@ export class Person {
     await this.page.waitForSelector('h1', { state: 'attached' });
   }
 
+  /** As a link inside the screens goes: without loading them again. */
+  async go(address) {
+    await this.page.evaluate((to) => {
+      history.pushState(null, '', to);
+      dispatchEvent(new PopStateEvent('popstate'));
+    }, address);
+    await this.page.waitForSelector('h1', { state: 'attached' });
+  }
+
   /** A button by its words, the one that can be pressed. */
   async press(text, within = 'body') {
     await this.page.locator(`${within} button:not([disabled])`).filter({ hasText: text }).first().click();

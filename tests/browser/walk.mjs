@@ -37,7 +37,7 @@ export async function ask(doctor, { folder, hospital, specialty }) {
   await page.fill('[data-field=reason]', '本院难以明确诊断，病情进展快');
   await page.locator('.chip').first().click();
   if (folder) {
-    await page.locator('.drop-zone input[type=file]').setInputFiles(folder);
+    await page.locator('.drop-zone input[webkitdirectory]').setInputFiles(folder);
     await doctor.sees('刚收到');
   } else {
     const ticks = page.locator('.study-ticks input[type=checkbox]');

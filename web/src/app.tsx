@@ -26,6 +26,7 @@ const CheckPage = lazy(() => import('./print/check-page'));
 const CriticalPage = lazy(() => import('./critical/critical-page'));
 const TodayPage = lazy(() => import('./today/today-page'));
 const DailyPage = lazy(() => import('./daily/daily-page'));
+const ChangesPage = lazy(() => import('./changes/changes-page'));
 const PeoplePage = lazy(() => import('./people/people-page'));
 
 /** Who takes no part in consults has no worklist: the first page is the own work. */
@@ -53,6 +54,7 @@ const inShell: RouteObject[] = [
   { path: 'critical', element: <CriticalPage /> },
   { path: 'today', element: <TodayPage /> },
   { path: 'daily', element: <DailyPage /> },
+  { path: 'changes', element: <ChangesPage /> },
   { path: 'people', element: <PeoplePage /> },
   { path: '*', element: <Navigate to="/" replace /> },
 ];

@@ -29,6 +29,12 @@ export function formatDate(date: string | undefined, language: Language, now: Da
   return `${day ? `${day} ` : ''}${MONTHS[month - 1] ?? ''}${sameYear && day ? '' : ` ${year}`}`;
 }
 
+/** Today only the clock, else with the date: for lines that are read at a glance. */
+export function formatShort(instant: string | undefined, language: Language, now: Date = new Date()): string {
+  if (!instant) return '';
+  return siteToday(now) === atSite(instant).format('YYYY-MM-DD') ? formatClock(instant) : formatTime(instant, language, now);
+}
+
 export function formatClock(instant: string | undefined): string {
   return instant ? atSite(instant).format('HH:mm') : '';
 }
@@ -90,6 +96,14 @@ export function formatNumber(value: number | null | undefined, digits = 1): stri
   if (value === undefined || value === null || Number.isNaN(value)) return '—';
   const text = Number.isInteger(value) ? String(value) : value.toFixed(digits);
   const [whole = '', fraction] = text.split('.');
+  const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+  return fraction ? `${grouped}.${fraction}` : grouped;
+}
+
+/** With exactly so many digits behind the point: 0.0 is a measured 0, not a rounded word. */
+export function formatFixed(value: number | null | undefined, digits: number): string {
+  if (value === undefined || value === null || Number.isNaN(value)) return '—';
+  const [whole = '', fraction] = value.toFixed(digits).split('.');
   const grouped = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ',');
   return fraction ? `${grouped}.${fraction}` : grouped;
 }

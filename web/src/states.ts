@@ -16,40 +16,41 @@ const UNANSWERED: ConsultState[] = [
   'submitted', 'allocated', 'offered', 'unanswered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted',
   'assigned', 'written',
 ];
-const RUNNING: ConsultState[] = ['offered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted', 'signed', 'assigned', 'written', 'reported'];
+export const RUNNING: ConsultState[] = ['offered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted', 'signed', 'assigned', 'written', 'reported'];
 const LIVE = CONSULT_STATES.filter((state) => !ENDED.includes(state) && state !== 'draft');
 
 export interface Tab {
   key: string;
   states: readonly ConsultState[];
-  /** Narrower than its states: only what has waited too long, or only what came in today. */
-  only?: 'overdue' | 'today';
+  /** Narrower than its states: only what has waited too long; what runs or came in today; what is 特急. */
+  only?: 'overdue' | 'today' | 'stat';
+  /** Its turn when a person comes in and has chosen none. */
+  first?: number;
 }
 
 const archived: Tab = { key: 'archived', states: ENDED };
 
+/** In the order in which a case moves; `first` is where a person looks when he comes in, as long as something is there. */
 const TABS: Record<Role, Tab[]> = {
   'county-doctor': [
-    { key: 'to-decide', states: ['delivered', 'reported'] },
-    { key: 'waiting', states: [...UNANSWERED, 'signed'] },
-    { key: 'returned', states: ['returned'] },
     { key: 'drafts', states: ['draft'] },
-    { key: 'to-feed-back', states: ['decided', 'feedback-due', 'day-30-due'] },
+    { key: 'returned', states: ['returned'], first: 2 },
+    { key: 'waiting', states: [...UNANSWERED, 'signed'], first: 3 },
+    { key: 'to-decide', states: ['delivered', 'reported'], first: 1 },
+    { key: 'to-feed-back', states: ['decided', 'feedback-due', 'day-30-due'], first: 4 },
     archived,
   ],
   expert: [
-    { key: 'to-accept', states: ['offered'] },
-    { key: 'to-read', states: ['accepted', 'scheduled'] },
-    { key: 'to-sign', states: ['answering', 'in-session', 'drafted', 'assigned', 'written'] },
-    { key: 'answered', states: ['signed', 'delivered', 'decided', 'feedback-due', 'reported'] },
-    archived,
+    { key: 'to-accept', states: ['offered'], first: 1 },
+    { key: 'to-read', states: ['accepted', 'scheduled'], first: 3 },
+    { key: 'to-sign', states: ['answering', 'in-session', 'drafted', 'assigned', 'written'], first: 2 },
+    { key: 'answered', states: ['signed', 'delivered', 'decided', 'feedback-due', 'day-30-due', 'reported', 'closed'] },
   ],
   'consult-coordinator': [
-    { key: 'to-review', states: ['submitted'] },
-    { key: 'to-allocate', states: ['allocated', 'unanswered'] },
-    { key: 'running', states: RUNNING },
-    { key: 'overdue', states: UNANSWERED, only: 'overdue' },
-    { key: 'today', states: LIVE, only: 'today' },
+    { key: 'to-review', states: ['submitted'], first: 1 },
+    { key: 'to-allocate', states: ['allocated', 'unanswered'], first: 2 },
+    { key: 'overdue', states: UNANSWERED, only: 'overdue', first: 3 },
+    { key: 'today', states: LIVE, only: 'today', first: 4 },
     archived,
   ],
   radiologist: [
@@ -59,7 +60,7 @@ const TABS: Record<Role, Tab[]> = {
     { key: 'running', states: LIVE },
     archived,
   ],
-  'duty-head': [{ key: 'drafts', states: ['draft', 'returned'] }, { key: 'running', states: LIVE }, archived],
+  'duty-head': [{ key: 'to-approve', states: ['draft', 'returned'], only: 'stat' }, { key: 'running', states: LIVE }, archived],
   commander: [
     { key: 'running', states: LIVE },
     { key: 'overdue', states: UNANSWERED, only: 'overdue' },
@@ -72,6 +73,17 @@ const TABS: Record<Role, Tab[]> = {
 
 export const tabsOf = (role: Role): Tab[] => TABS[role];
 
+/** Where a person begins: the first in turn that holds something, else the first in turn. */
+export function firstTabOf(tabs: Tab[], counts: Record<string, number> | undefined): Tab | undefined {
+  const inTurn = tabs.filter((tab) => tab.first !== undefined).sort((a, b) => (a.first ?? 0) - (b.first ?? 0));
+  return inTurn.find((tab) => (counts?.[tab.key] ?? 0) > 0) ?? inTurn[0] ?? tabs[0];
+}
+
+/** The states in which this role is the one that is waited for. */
+export function awaitedStates(role: Role): ConsultState[] {
+  return CONSULT_STATES.filter((state) => primaryActionOf(role, state) !== undefined && state !== 'draft');
+}
+
 type Tone = 'wait' | 'run' | 'act' | 'done' | 'off';
 const TONES: Record<ConsultState, Tone> = {
   draft: 'off', submitted: 'wait', returned: 'act', allocated: 'wait', offered: 'wait', unanswered: 'act', accepted: 'run', scheduled: 'run',
@@ -82,7 +94,9 @@ const TONES: Record<ConsultState, Tone> = {
 export const toneOf = (state: string): Tone => TONES[state as ConsultState] ?? 'off';
 
 /** The one thing that this role is waited for in this state; undefined when the row is only looked at. */
-export function primaryActionOf(role: Role, state: string): string | undefined {
+export function primaryActionOf(role: Role, state: string, priority?: Priority): string | undefined {
+  // Only 特急 may go without a consent, and that is what the duty head approves.
+  if (role === 'duty-head' && priority !== undefined && priority !== 'stat') return undefined;
   const actions: Partial<Record<Role, Partial<Record<ConsultState, string>>>> = {
     'county-doctor': { draft: 'fill', returned: 'fill', scheduled: 'enter', 'in-session': 'enter', delivered: 'decide', reported: 'read',
       decided: 'feed-back', 'feedback-due': 'feed-back',

@@ -21,8 +21,11 @@ export const palette = {
   graySoft: '#edf1f2',
 } as const;
 
+const still = typeof matchMedia === 'function' && matchMedia('(prefers-reduced-motion: reduce)').matches;
+
 export const theme: ThemeConfig = {
   token: {
+    motion: !still,
     colorPrimary: palette.primary,
     colorLink: palette.primary,
     colorLinkHover: '#084c54',

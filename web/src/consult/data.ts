@@ -1,14 +1,12 @@
-// Everything that belongs to one consult, read in two round trips and kept as one object; and the lists of consults.
+// Everything that belongs to one consult, read in two round trips and kept as one object.
 import { useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
-import { read, resourcesOf, search, searchMany, type SearchParameters } from '../fhir';
+import { read, resourcesOf, searchMany, type SearchParameters } from '../fhir';
 import type {
   Appointment, Bundle, ChargeItem, ClinicalImpression, Communication, Composition, Condition, Consent, DiagnosticReport, DocumentReference,
   Encounter, ImagingStudy, Invoice, Media, Observation, Patient, Provenance, QuestionnaireResponse, Reference, Resource, ServiceRequest, Task,
 } from '../fhir-types';
-import { codeOf, codes, extensionOf, idOf, localReference } from '../names';
-import type { ConsultState, Machine, Tab } from '../states';
-import { WAIT_LIMIT_MS } from '../states';
-import { siteToday } from '../format';
+import { codeOf, extensionOf, idOf, localReference } from '../names';
+import type { ConsultState, Machine } from '../states';
 
 export interface Consult {
   task: Task;
@@ -49,7 +47,7 @@ const ofType = <T extends Resource>(resources: Resource[], type: T['resourceType
   resources.filter((resource) => resource.resourceType === type) as T[];
 
 /** Puts what came with a search into the one store of single resources, so that nobody asks for it again. */
-function remember(client: QueryClient, resources: Resource[]): void {
+export function remember(client: QueryClient, resources: Resource[]): void {
   for (const resource of resources) {
     if (resource.id) client.setQueryData(['fhir', resource.resourceType, resource.id], resource);
   }
@@ -114,13 +112,18 @@ function assemble(task: Task, request: ServiceRequest | undefined, known: Resour
   const studies = ofType<ImagingStudy>(shared, 'ImagingStudy');
   const studyIds = new Set(studies.map((study) => study.id));
   const appointments = ofType<Appointment>(known, 'Appointment').sort(newestFirst);
+  const bundles = (task.output ?? []).flatMap((output) => {
+    const bundle = at<Bundle>(output.valueReference);
+    return bundle ? [{ kind: codeOf(output.type, 'consult-output') ?? '', bundle }] : [];
+  });
   const unique = <T extends Resource>(resources: T[]) => [...new Map(resources.map((one) => [one.id, one])).values()];
   return {
     task,
     machine: machineOf(task),
     state: stateOf(task),
     request,
-    patient: at<Patient>(task.for),
+    // After the end the invited hospital has its archive copy only: the patient as the signed document holds him.
+    patient: at<Patient>(task.for) ?? frozenPatient(bundles),
     encounter: at<Encounter>(task.encounter),
     appointment: appointments.find((appointment) => appointment.status !== 'cancelled') ?? appointments[0],
     consents: ofType<Consent>(known, 'Consent'),
@@ -138,10 +141,7 @@ function assemble(task: Task, request: ServiceRequest | undefined, known: Resour
     diagnosis: ofType<DiagnosticReport>(known, 'DiagnosticReport').sort(newestFirst),
     conditions: ofType<Condition>(shared, 'Condition'),
     documents: ofType<DocumentReference>(shared, 'DocumentReference'),
-    bundles: (task.output ?? []).flatMap((output) => {
-      const bundle = at<Bundle>(output.valueReference);
-      return bundle ? [{ kind: codeOf(output.type, 'consult-output') ?? '', bundle }] : [];
-    }),
+    bundles,
     feedback: ofType<QuestionnaireResponse>(known, 'QuestionnaireResponse'),
     charge: ofType<ChargeItem>(known, 'ChargeItem').find((one) => one.status !== 'aborted'),
     invoice: ofType<Invoice>(known, 'Invoice').find((one) => extensionOf(one, 'consult')?.valueReference?.reference === task.focus?.reference),
@@ -153,6 +153,9 @@ export function bareConsult(task: Task, patient: Patient | undefined): Consult {
   return assemble(task, undefined, patient ? [patient] : [], []);
 }
 
+const frozenPatient = (bundles: Consult['bundles']) =>
+  bundles.flatMap(({ bundle }) => resourcesOf<Patient>(bundle, 'Patient'))[0];
+
 const newestFirst = (a: Resource, b: Resource) => (b.meta?.lastUpdated ?? '').localeCompare(a.meta?.lastUpdated ?? '');
 
 export function useConsult(taskId: string | undefined) {
@@ -161,100 +164,6 @@ export function useConsult(taskId: string | undefined) {
     queryKey: ['consult', taskId],
     queryFn: () => loadConsult(taskId ?? '', client),
     enabled: taskId !== undefined,
-  });
-}
-
-// ---- lists ----
-
-export interface ConsultRow {
-  task: Task;
-  state: ConsultState;
-  request: ServiceRequest | undefined;
-  patient: Patient | undefined;
-}
-
-export interface ListFilter { urgency?: string; text?: string }
-
-export const PAGE_SIZE = 20;
-const MACHINES: readonly Machine[] = ['consult', 'remote-diagnosis'];
-const WORKFLOW = MACHINES.map((machine) => `${codes('workflow')}|${machine}`).join(',');
-
-const statesParameter = (states: readonly string[]) => MACHINES.flatMap((machine) => states.map((state) => `${codes(`${machine}-state`)}|${state}`)).join(',');
-
-function filterParameters(filter: ListFilter): SearchParameters {
-  const text = filter.text?.trim();
-  if (!text) return { priority: filter.urgency };
-  const byNumber = /^[A-Za-z0-9-]+$/.test(text);
-  return { priority: filter.urgency, ...(byNumber ? { 'focus:ServiceRequest.identifier': text } : { 'patient.name': text }) };
-}
-
-/** The searches whose results together are a tab: one, or one for each urgency where the limit differs. */
-function tabSearches(tab: Tab, filter: ListFilter, now: number): SearchParameters[] {
-  const base = { code: WORKFLOW, 'business-status': statesParameter(tab.states), ...filterParameters(filter) };
-  if (tab.only === 'today') return [{ ...base, 'authored-on': `ge${siteToday(new Date(now))}` }];
-  if (tab.only !== 'overdue') return [base];
-  return Object.entries(WAIT_LIMIT_MS)
-    .filter(([priority]) => !filter.urgency || filter.urgency === priority)
-    .map(([priority, limit]) => ({ ...base, priority, 'authored-on': `lt${new Date(now - limit).toISOString().slice(0, 16)}:00Z` }));
-}
-
-const PRIORITY_ORDER: Record<string, number> = { stat: 0, asap: 1, urgent: 1, routine: 2 };
-
-export function rowsOf(bundles: Bundle[]): ConsultRow[] {
-  const resources = bundles.flatMap((bundle) => resourcesOf(bundle));
-  const byReference = new Map(resources.map((resource) => [`${resource.resourceType}/${resource.id ?? ''}`, resource]));
-  const at = (reference: Reference | undefined) => byReference.get(localReference(reference?.reference) ?? '');
-  const rows = ofType<Task>(resources, 'Task').map((task) => ({
-    task,
-    state: stateOf(task),
-    request: at(task.focus) as ServiceRequest | undefined,
-    patient: at(task.for) as Patient | undefined,
-  }));
-  const rank = (row: ConsultRow) => PRIORITY_ORDER[row.request?.priority ?? row.task.priority ?? 'routine'] ?? 2;
-  return rows.sort((a, b) => rank(a) - rank(b));
-}
-
-export function useConsultList(tab: Tab, filter: ListFilter, page: number) {
-  const client = useQueryClient();
-  const newestOnTop = tab.key === 'archived' || tab.key === 'drafts';
-  return useQuery({
-    queryKey: ['list', 'Task', 'consult', tab.key, filter, page],
-    queryFn: async ({ signal }) => {
-      const searches = tabSearches(tab, filter, Date.now());
-      const bundles = await Promise.all(
-        searches.map((parameters) =>
-          search('Task', {
-            ...parameters,
-            _include: ['Task:focus', 'Task:patient'],
-            _sort: newestOnTop ? '-authored-on' : 'authored-on',
-            _count: PAGE_SIZE * page,
-            _total: 'accurate',
-          }, signal),
-        ),
-      );
-      remember(client, bundles.flatMap((bundle) => resourcesOf(bundle)));
-      const rows = rowsOf(bundles);
-      return { rows, total: bundles.reduce((sum, bundle) => sum + (bundle.total ?? 0), 0) || rows.length };
-    },
-    placeholderData: (previous) => previous,
-  });
-}
-
-export function useTabCounts(tabs: Tab[]) {
-  return useQuery({
-    queryKey: ['list', 'Task', 'counts', tabs.map((tab) => tab.key)],
-    queryFn: async ({ signal }) => {
-      const counts = await Promise.all(
-        tabs.filter((tab) => tab.key !== 'archived').map(async (tab) => {
-          const bundles = await Promise.all(
-            tabSearches(tab, {}, Date.now()).map((parameters) => search('Task', { ...parameters, _summary: 'count' }, signal)),
-          );
-          return [tab.key, bundles.reduce((sum, bundle) => sum + (bundle.total ?? 0), 0)] as const;
-        }),
-      );
-      return Object.fromEntries(counts) as Record<string, number>;
-    },
-    refetchInterval: 60_000,
   });
 }
 

@@ -2,7 +2,7 @@
 import { CheckCircleFilled, CloseCircleFilled } from '@ant-design/icons';
 import { useTranslation } from 'react-i18next';
 import { useDirectory } from '../directory';
-import { formatTime } from '../format';
+import { formatShort, formatTime } from '../format';
 import { useLanguage } from '../i18n';
 import { codeOf } from '../names';
 import { DIAGNOSIS_STATIONS, stationIndex, STATIONS } from '../states';
@@ -53,13 +53,13 @@ export function StatusLine({ consult, full = false }: { consult: Consult; full?:
         {ended ? <CloseCircleFilled aria-hidden className="text-red" /> : null}
         {last ? (
           <>
-            <time>{formatTime(last.time, language)}</time> {last.who} {last.did}
+            <time>{formatShort(last.time, language)}</time> {last.who} {last.did}
             {last.reason ? t('parcel.reason', { reason: last.reason }) : ''}
           </>
         ) : (
           t(`state.${consult.state}`)
         )}
-        {promised && at < 4 ? <span className="parcel-promise">{t('parcel.promised', { time: formatTime(promised, language) })}</span> : null}
+        {promised && at < 4 ? <span className="parcel-promise">{t('parcel.promised', { time: formatShort(promised, language) })}</span> : null}
       </p>
       {full && steps.length > 0 ? (
         <details className="parcel-all">

@@ -15,8 +15,8 @@ export const STEPS_OF_TABS: Record<string, string> = {
   'record-verbal': 'opinion', 'confirm-verbal': 'opinion', 'write-up-verbal': 'opinion',
 };
 
-/** Steps that have a button of their own elsewhere in the room. */
-const STEPS_ELSEWHERE = new Set(['print']);
+/** Steps that have a button of their own elsewhere in the room, or that the screens take by themselves. */
+const STEPS_ELSEWHERE = new Set(['print', 'open-images']);
 
 /** Steps that end the consult: last in the row and quiet. */
 const FINAL_STEPS = new Set(['cancel', 'refuse']);

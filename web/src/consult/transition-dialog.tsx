@@ -2,12 +2,13 @@
 import { useState } from 'react';
 import { App, Form, Modal } from 'antd';
 import { useTranslation } from 'react-i18next';
+import { useNavigate } from 'react-router';
 import { Problem } from '../parts/problem';
 import { useSession } from '../session';
 import type { Consult } from './data';
 import { PatientLine } from './patient-line';
 import { formToValues, knownValues, TransitionFields } from './transition-form';
-import { useTakeTransition, type InputValue, type Transition } from './transitions';
+import { LEAVING_STEPS, useTakeTransition, type InputValue, type Transition } from './transitions';
 
 const FINAL = new Set(['sign-opinion', 'sign', 'decide', 'dissent', 'addendum', 'cancel', 'refuse', 'feedback', 'feedback-30', 'submit', 'submit-report', 'record-verbal', 'write-up-verbal']);
 
@@ -23,6 +24,7 @@ interface DialogProps {
 export function TransitionDialog({ transition, consult, preset, onClose, onDone }: DialogProps) {
   const { t } = useTranslation();
   const { message } = App.useApp();
+  const navigate = useNavigate();
   const { post } = useSession();
   const [form] = Form.useForm<Record<string, unknown>>();
   const take = useTakeTransition(consult.task);
@@ -39,6 +41,7 @@ export function TransitionDialog({ transition, consult, preset, onClose, onDone 
           void message.success(t('transition.done', { what: current.title }));
           onClose();
           onDone?.();
+          if (LEAVING_STEPS.has(current.name)) void navigate('/consults');
         },
       },
     );

@@ -111,6 +111,9 @@ function toParameter(input: TransitionInput, value: string | number | { kind: st
   }
 }
 
+/** Who takes one of these does not see the consult any more. */
+export const LEAVING_STEPS = new Set(['decline']);
+
 export function useTakeTransition(task: Task | undefined) {
   const client = useQueryClient();
   return useMutation({
@@ -118,9 +121,11 @@ export function useTakeTransition(task: Task | undefined) {
       if (!task) throw new Error('no task');
       return takeTransition(task, toParameters(transition, values));
     },
-    onSettled: () => {
+    onSettled: (_, error, { transition }) => {
       // A step may touch any record; what is kept for long (the session, slices) it does not.
-      const touched = ['consult', 'transitions', 'list', 'fhir', 'indicators'];
+      const left = !error && LEAVING_STEPS.has(transition.name);
+      if (left) client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] === 'transitions' || queryKey[0] === 'consult' });
+      const touched = left ? ['list', 'indicators'] : ['consult', 'transitions', 'list', 'fhir', 'indicators'];
       void client.invalidateQueries({ predicate: ({ queryKey }) => touched.includes(String(queryKey[0])) });
     },
   });

@@ -6,18 +6,18 @@ import dayjs from 'dayjs';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
 import { call, callJson } from '../fhir';
-import { formatDate, formatNumber, formatTime, siteToday } from '../format';
+import { formatDate, formatTime, siteToday } from '../format';
 import { pick, useLanguage } from '../i18n';
 import { Empty } from '../parts/empty';
+import { copyText, download as saveFile } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem, problemText } from '../parts/problem';
-import type { Indicator } from '../today/indicators';
+import { changeText, isWholeDay, valueText, type Indicator } from '../today/indicators';
 import { unitText } from '../today/today-page';
 import { reportText } from './report-text';
 
-interface ReportFigure extends Indicator { previous?: number | null }
-export interface ReportSection { code?: string; title: { zh: string; en: string }; indicators?: ReportFigure[]; text?: { zh: string; en: string } }
+export interface ReportSection { code?: string; title: { zh: string; en: string }; indicators?: Indicator[]; text?: { zh: string; en: string } }
 export interface DailyReport {
   date: string;
   asOf: string;
@@ -44,12 +44,7 @@ export default function DailyPage() {
   const download = async () => {
     try {
       const response = await call(`/reports/daily?date=${date}&format=csv`, { headers: { Accept: 'text/csv' } });
-      const address = URL.createObjectURL(await response.blob());
-      const link = document.createElement('a');
-      link.href = address;
-      link.download = `${t('daily.title')}-${date}.csv`;
-      link.click();
-      URL.revokeObjectURL(address);
+      saveFile(`${t('daily.title')}-${date}.csv`, await response.blob());
     } catch (failure) {
       void message.error(problemText(failure, t).title);
     }
@@ -80,8 +75,7 @@ export default function DailyPage() {
 function ReportSheet({ report }: { report: DailyReport }) {
   const { t } = useTranslation();
   const language = useLanguage();
-  // The change against the day before stands only where that day is known.
-  const compared = report.sections.some((section) => section.indicators?.some((one) => one.previous !== undefined && one.previous !== null));
+  const whole = isWholeDay(report.date, report.asOf);
   const empty = report.sections.every((section) => (section.indicators ?? []).length === 0);
   return (
     <article className="panel daily-sheet">
@@ -94,13 +88,13 @@ function ReportSheet({ report }: { report: DailyReport }) {
           {section.text ? <p>{pick(section.text, language)}</p> : null}
           {(section.indicators ?? []).length > 0 ? (
             <table className="figures daily-table">
-              <thead><tr><th scope="col">{t('daily.figure')}</th><th scope="col">{t('daily.value')}</th>{compared ? <th scope="col">{t('daily.before')}</th> : null}<th scope="col">{t('daily.unit')}</th><th scope="col">{t('daily.rule')}</th></tr></thead>
+              <thead><tr><th scope="col">{t('daily.figure')}</th><th scope="col">{t('daily.value')}</th><th scope="col">{t(whole ? 'daily.before' : 'daily.previous')}</th><th scope="col">{t('daily.unit')}</th><th scope="col">{t('daily.rule')}</th></tr></thead>
               <tbody>
                 {(section.indicators ?? []).map((indicator) => (
                   <tr key={indicator.code}>
                     <th scope="row">{pick(indicator.name, language)}</th>
-                    <td className="daily-value">{formatNumber(indicator.value)}</td>
-                    {compared ? <td>{change(indicator)}</td> : null}
+                    <td className="daily-value">{indicator.value === null ? t('today.unknown') : valueText(indicator)}</td>
+                    <td>{whole ? changeText(indicator) : valueText(indicator, indicator.previous)}</td>
                     <td className="daily-text">{unitText(indicator.unit, language)}</td>
                     <td className="daily-rule">{pick(indicator.rule, language)}</td>
                   </tr>
@@ -113,32 +107,4 @@ function ReportSheet({ report }: { report: DailyReport }) {
       {report.auditHead ? <p className="hint daily-audit">{t('daily.audit')} <code>{report.auditHead}</code></p> : null}
     </article>
   );
-}
-
-/** Against the day before; nothing when that day is not known. */
-function change({ value, previous }: ReportFigure): string {
-  if (value === null || value === undefined || previous === null || previous === undefined) return '—';
-  const difference = value - previous;
-  return difference === 0 ? '±0' : `${difference > 0 ? '+' : ''}${formatNumber(difference)}`;
-}
-
-/** The clipboard needs a secure address; on plain http of an intranet the old way still works. */
-async function copyText(text: string): Promise<boolean> {
-  if (window.isSecureContext) {
-    try {
-      await navigator.clipboard.writeText(text);
-      return true;
-    } catch {
-      // Refused by the browser: the old way below.
-    }
-  }
-  const area = document.createElement('textarea');
-  area.value = text;
-  area.style.position = 'fixed';
-  area.style.opacity = '0';
-  document.body.append(area);
-  area.select();
-  const done = document.execCommand('copy');
-  area.remove();
-  return done;
 }

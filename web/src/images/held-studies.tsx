@@ -35,7 +35,7 @@ function useHeld() {
       const answer = await callJson<{ studies?: HeldStudy[] } | HeldStudy[]>('/studies/held', { signal });
       return Array.isArray(answer) ? answer : (answer.studies ?? []);
     },
-    refetchInterval: 30_000,
+    refetchInterval: 5_000, // a study comes to rest some seconds after its last image; nothing else tells
   });
 }
 

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useParams } from 'react-router';
+import { useParams, useSearchParams } from 'react-router';
 import { usePatient } from '../consult/data';
 import { studyTitle } from '../consult/texts';
 import { ReportCritical } from '../critical/report-critical';
@@ -15,14 +15,16 @@ import { Page } from '../parts/page';
 import { Problem } from '../parts/problem';
 import { PatientLine } from '../consult/patient-line';
 import { MeasurementTab } from '../room/measurement-tab';
-import { Viewer, type SliceAim } from '../viewer/viewer';
+import { aimOf } from '../viewer/viewer';
+import { ViewerPair } from '../viewer/viewer-pair';
 
 export default function StudyPage() {
   const { t } = useTranslation();
   const language = useLanguage();
   const { studyId = '' } = useParams();
   const [overlay, setOverlay] = useState(false);
-  const [target, setTarget] = useState<SliceAim>();
+  const [query] = useSearchParams();
+  const [target, setTarget] = useState(() => aimOf(query));
   const { data: study, error, refetch } = useQuery({
     queryKey: ['fhir', 'ImagingStudy', studyId],
     queryFn: ({ signal }) => read<ImagingStudy>(`ImagingStudy/${studyId}`, signal),
@@ -33,7 +35,12 @@ export default function StudyPage() {
     queryFn: async ({ signal }) => resourcesOf<DiagnosticReport>(await search('DiagnosticReport', { patient: study?.subject?.reference, _count: 50 }, signal), 'DiagnosticReport'),
     enabled: study?.subject?.reference !== undefined,
   });
-  if (error) return <div className="page"><Problem error={error} retry={() => void refetch()} /></div>;
+  const { data: studies = [] } = useQuery({
+    queryKey: ['list', 'ImagingStudy', study?.subject?.reference],
+    queryFn: async ({ signal }) => resourcesOf<ImagingStudy>(await search('ImagingStudy', { patient: study?.subject?.reference, _count: 50 }, signal), 'ImagingStudy'),
+    enabled: study?.subject?.reference !== undefined,
+  });
+  if (error) return <Page title={t('images.title')}><Problem error={error} retry={() => void refetch()} /></Page>;
   if (!study) return <Loading />;
   const mine = reports.filter((report) => report.imagingStudy?.some((one) => idOf(one.reference) === study.id));
   const hasOverlay = mine.some((report) => report.status !== 'cancelled' && report.status !== 'registered');
@@ -42,7 +49,9 @@ export default function StudyPage() {
       <PatientLine consult={{ patient }} strong />
       <ReportCritical study={study} patient={patient} />
       <div className="study-parts">
-        <Viewer study={study} patient={patient} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} target={target} />
+        <ViewerPair key={study.id} studies={studies} study={study}
+          linkOf={(at) => `${location.origin}/images/${studyId}?${new URLSearchParams({ series: at.seriesUid, slice: at.sliceUid }).toString()}`}
+          patient={patient} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} target={target} />
         <section className="panel" aria-label={t('measurement.title')}>
           <MeasurementTab study={study} reports={mine} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} onSlice={(sliceUid) => setTarget({ sliceUid })} />
         </section>

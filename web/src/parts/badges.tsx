@@ -27,6 +27,8 @@ export function StateBadge({ state }: { state: string }) {
 
 export function UrgencyBadge({ priority }: { priority: Priority | undefined }) {
   const { t } = useTranslation();
+  // Who may not see the request (a commander) is told nothing rather than something wrong.
+  if (!priority) return null;
   const urgency = priority === 'stat' ? 'stat' : priority === 'urgent' || priority === 'asap' ? 'urgent' : 'routine';
   return (
     <span className={`badge urgency-${urgency}`}>

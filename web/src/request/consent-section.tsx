@@ -88,8 +88,8 @@ function SignedConsent({ draft, change }: SectionProps) {
 
 function EmergencyPath() {
   const { t } = useTranslation();
-  const { post } = useSession();
-  const heads = useDirectory().posts.filter((one) => one.role === 'duty-head' && one.organizationId === post.organization.id);
+  const { person, post } = useSession();
+  const heads = useDirectory().posts.filter((one) => one.role === 'duty-head' && one.active && one.organizationId === post.organization.id && one.practitionerId !== person.id);
   return (
     <Alert type="warning" showIcon title={t('request.emergencyTitle')} description={
       <>

@@ -25,7 +25,7 @@ export default function RequestPage() {
   const { t } = useTranslation();
   const { taskId } = useParams();
   const { data: consult, error, refetch } = useConsult(taskId);
-  if (taskId && error) return <div className="page"><Problem error={error} retry={() => void refetch()} /></div>;
+  if (taskId && error) return <Page title={t('request.editTitle')}><Problem error={error} retry={() => void refetch()} /></Page>;
   if (taskId && !consult) return <Loading what={t('room.loading')} />;
   return <RequestForm key={taskId ?? 'new'} consult={taskId ? consult : undefined} />;
 }

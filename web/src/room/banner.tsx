@@ -3,7 +3,6 @@ import { DownOutlined, ManOutlined, UpOutlined, WomanOutlined } from '@ant-desig
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
-import { usePatient } from '../consult/data';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
 import { humanName, useDirectory } from '../directory';
 import { formatAge, formatDate } from '../format';
@@ -18,7 +17,7 @@ export function Banner({ consult }: { consult: Consult }) {
   const language = useLanguage();
   const directory = useDirectory();
   const [open, setOpen] = useState(false);
-  const { data: patient = consult.patient } = usePatient(consult.task.for?.reference);
+  const { patient } = consult;
   const from = directory.post(consult.request?.requester);
   const facts: [string, string][] = [
     ['patient.birthDate', formatDate(patient?.birthDate, language)],

@@ -11,12 +11,13 @@ import { TransitionButtons } from '../consult/transition-buttons';
 import { RoomCritical } from '../critical/room-critical';
 import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
-import { usePageTitle } from '../parts/page';
+import { Page, usePageTitle } from '../parts/page';
 import { Problem } from '../parts/problem';
 import { Tabs } from '../parts/tabs';
 import type { Role } from '../session';
 import { useSession } from '../session';
-import { Viewer, type SliceAim, type SlicePlace } from '../viewer/viewer';
+import { aimOf, type SlicePlace } from '../viewer/viewer';
+import { ViewerPair } from '../viewer/viewer-pair';
 import { Banner } from './banner';
 import { DecisionTab } from './decision-tab';
 import { DiscussionTab, isDiscussion } from './discussion-tab';
@@ -25,6 +26,7 @@ import { History } from './history';
 import { JointTab } from './joint-tab';
 import { MeasurementTab } from './measurement-tab';
 import { OpinionTab } from './opinion-tab';
+import { useOpenedImages } from './opened-images';
 import { ReportTab } from './report-tab';
 
 /** Where the person of this role most likely wants to look first. */
@@ -42,12 +44,27 @@ function firstTab(role: Role, consult: Consult): string {
 
 export default function RoomPage() {
   const { t } = useTranslation();
+  const navigate = useNavigate();
   const { taskId } = useParams();
   const { data: consult, error, refetch } = useConsult(taskId);
   usePageTitle(t('room.title'));
-  if (error) return <div className="page"><Problem error={error} retry={() => void refetch()} /></div>;
+  if (error) {
+    return (
+      <Page title={t('room.title')} actions={<Button icon={<ArrowLeftOutlined />} onClick={() => void navigate('/consults')}>{t('room.back')}</Button>}>
+        <Problem error={error} retry={() => void refetch()} />
+      </Page>
+    );
+  }
   if (!consult) return <Loading what={t('room.loading')} />;
   return <Room key={taskId} consult={consult} />;
+}
+
+/** None were shared; or they were, and the end of the consult has closed the record again. */
+function NoImages({ consult }: { consult: Consult }) {
+  const { t } = useTranslation();
+  const shared = (consult.request?.supportingInfo ?? []).some((one) => one.reference?.includes('ImagingStudy/'));
+  if (shared) return <Empty title={t('room.imagesClosed')} help={t('room.imagesClosedHelp')} />;
+  return <Empty title={t('room.noImages')} help={t('room.noImagesHelp')} />;
 }
 
 function Room({ consult }: { consult: Consult }) {
@@ -55,16 +72,18 @@ function Room({ consult }: { consult: Consult }) {
   const navigate = useNavigate();
   const { post } = useSession();
   const [query, setQuery] = useSearchParams();
-  const [studyId, setStudyId] = useState(consult.studies[0]?.id);
+  const [studyId, setStudyId] = useState(query.get('study') ?? consult.studies[0]?.id);
   const [overlay, setOverlay] = useState(false);
-  const [target, setTarget] = useState<SliceAim>();
+  const [target, setTarget] = useState(() => aimOf(query));
   const [place, setPlace] = useState<SlicePlace>();
   const study = consult.studies.find((one) => one.id === studyId) ?? consult.studies[0];
+  const linkOf = (at: SlicePlace) => `${location.origin}/consults/${consult.task.id ?? ''}?${new URLSearchParams({ study: study?.id ?? '', series: at.seriesUid, slice: at.sliceUid }).toString()}`;
   const tab = query.get('tab') ?? firstTab(post.role, consult);
   const openTab = (key: string) => setQuery((before) => {
     before.set('tab', key);
     return before;
   }, { replace: true });
+  useOpenedImages(consult, place !== undefined);
   const onPlace = useCallback((next: SlicePlace) => setPlace(next), []);
   const hasOverlay = consult.reports.some((report) => report.imagingStudy?.some((one) => one.reference?.endsWith(`/${study?.id ?? ''}`)) && report.status !== 'cancelled');
   const unread = consult.communications.filter(isDiscussion).length;
@@ -101,9 +120,9 @@ function Room({ consult }: { consult: Consult }) {
         </aside>
         <div className="room-centre">
           {study ? (
-            <Viewer key={study.id} study={study} patient={consult.patient} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} target={target} onPlace={onPlace} />
+            <ViewerPair key={study.id} studies={consult.studies} linkOf={linkOf} study={study} patient={consult.patient} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} target={target} onPlace={onPlace} />
           ) : (
-            <div className="panel"><Empty title={t('room.noImages')} help={t('room.noImagesHelp')} /></div>
+            <div className="panel"><NoImages consult={consult} /></div>
           )}
         </div>
         <aside className="room-right panel" aria-label={t('room.work', { name: patientName(consult.patient) })}>

@@ -12,6 +12,7 @@ import { useSession, useSessionActions, type Role, type Session } from '../sessi
 import { LanguageSwitch } from './language-switch';
 import { Logo } from './logo';
 import { PasswordDialog } from './password-dialog';
+import { StatNotice } from './stat-notice';
 
 const CLINICAL: Role[] = ['county-doctor', 'consult-coordinator', 'expert', 'radiologist', 'duty-head'];
 
@@ -20,7 +21,7 @@ const CRITICAL: Role[] = ['county-doctor', 'duty-head', 'radiologist', 'expert']
 
 function placesOf(session: Session): { to: string; key: string }[] {
   const role = session.post.role;
-  const places = role === 'administrator' || role === 'medical-affairs' ? [] : [{ to: '/consults', key: 'nav.consults' }];
+  const places = role === 'administrator' || role === 'medical-affairs' ? [] : [{ to: '/consults', key: 'nav.consults' }, { to: '/changes', key: 'nav.changes' }];
   if (CLINICAL.includes(role)) places.push({ to: '/images', key: 'nav.images' });
   if (CRITICAL.includes(role)) places.push({ to: '/critical', key: 'nav.critical' });
   if (BREAK_GLASS.includes(role)) places.push({ to: '/break-glass', key: 'nav.breakGlass' });
@@ -61,6 +62,7 @@ export function Layout({ children }: { children: ReactNode }) {
         <nav className="nav-drawer" aria-label={t('nav.menu')}>{links}</nav>
       </Drawer>
       <CriticalNotice />
+      {session.post.role === 'administrator' || session.post.role === 'medical-affairs' ? null : <StatNotice />}
       <main id="content" className="shell-body" tabIndex={-1}>
         <Suspense fallback={<Loading />}>{children}</Suspense>
       </main>

@@ -1,18 +1,19 @@
 // 今日: the day's figures, each with its rule and the list of what it counted.
-import { InfoCircleOutlined } from '@ant-design/icons';
+import { DownloadOutlined, InfoCircleOutlined } from '@ant-design/icons';
 import { Button, DatePicker, Drawer, Select, Tooltip } from 'antd';
 import dayjs from 'dayjs';
+import type { TFunction } from 'i18next';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useSearchParams } from 'react-router';
-import { useDirectory } from '../directory';
-import { formatNumber, formatTime, siteToday } from '../format';
+import { formatDate, formatNumber, formatShort, formatTime, siteToday, type Language } from '../format';
 import { pick, useLanguage } from '../i18n';
 import { Empty } from '../parts/empty';
+import { csvOf, download } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem } from '../parts/problem';
-import { useDrill, useFigures, type Indicator } from './indicators';
+import { changeText, isWholeDay, useDrill, useFigures, valueText, type Figures, type Indicator } from './indicators';
 
 export function unitText(unit: Indicator['unit'], language: 'zh' | 'en'): string {
   return typeof unit === 'string' ? unit : pick(unit, language);
@@ -21,11 +22,13 @@ export function unitText(unit: Indicator['unit'], language: 'zh' | 'en'): string
 export default function TodayPage() {
   const { t } = useTranslation();
   const language = useLanguage();
-  const directory = useDirectory();
   const [query, setQuery] = useSearchParams();
   const date = query.get('date') ?? siteToday();
   const organization = query.get('org') ?? undefined;
   const { data, error, isPending, refetch } = useFigures(date, organization);
+  // Which houses there are to choose from is told with the figures of all of them.
+  const all = useFigures(date, undefined);
+  const houses = all.data?.organizations ?? [];
   const [open, setOpen] = useState<Indicator>();
   const change = (name: string, value: string | undefined) =>
     setQuery((before) => {
@@ -35,20 +38,22 @@ export default function TodayPage() {
     }, { replace: true });
 
   return (
-    <Page title={t('today.title')} note={data ? t('today.asOf', { time: formatTime(data.asOf, language) }) : undefined}
+    <Page title={t('today.title')} note={data ? [data.organization?.name, t('today.asOf', { time: formatTime(data.asOf, language) })].filter(Boolean).join(' · ') : undefined}
       actions={
         <>
           <DatePicker value={dayjs(date)} allowClear={false} aria-label={t('today.date')} onChange={(picked) => change('date', picked ? picked.format('YYYY-MM-DD') : undefined)} />
-          <Select className="org-select" allowClear placeholder={t('today.allOrganizations')} aria-label={t('today.organization')} value={organization}
-            onChange={(value: string | undefined) => change('org', value)}
-            options={directory.organizations.map((house) => ({ value: house.id ?? '', label: house.name }))} />
+          {houses.length > 1 ? (
+            <Select className="org-select" allowClear placeholder={t('today.allOrganizations', { n: houses.length })} aria-label={t('today.organization')} value={organization}
+              onChange={(value: string | undefined) => change('org', value)} options={houses.map((house) => ({ value: house.id, label: house.name ?? house.id }))} />
+          ) : null}
+          <Button icon={<DownloadOutlined />} disabled={!data} title={t('today.export')} onClick={() => data && exportFigures(data, t, language)}>CSV</Button>
         </>
       }>
       {error ? <Problem error={error} retry={() => void refetch()} /> : null}
       {isPending ? <Loading /> : null}
       {data && data.indicators.length === 0 ? <Empty title={t('today.none')} help={t('today.noneHelp')} /> : null}
       <ul className="figure-cards">
-        {data?.indicators.map((indicator) => <FigureCard key={indicator.code} indicator={indicator} onOpen={() => setOpen(indicator)} />)}
+        {data?.indicators.map((indicator) => <FigureCard key={indicator.code} indicator={indicator} figures={data} onOpen={() => setOpen(indicator)} />)}
       </ul>
       <p className="hint">{t('today.dayEnds')}</p>
       <Drawer open={open !== undefined} onClose={() => setOpen(undefined)} size={520} title={pick(open?.name, language)} destroyOnHidden>
@@ -58,22 +63,37 @@ export default function TodayPage() {
   );
 }
 
-function FigureCard({ indicator, onOpen }: { indicator: Indicator; onOpen: () => void }) {
+function exportFigures(figures: Figures, t: TFunction, language: Language): void {
+  const head = ['today.date', 'today.organization', 'daily.figure', 'daily.value', 'today.previous', 'daily.unit', 'today.countedN', 'daily.rule', 'today.asOfWord'].map((key) => t(key));
+  const rows = figures.indicators.map((one) => [
+    figures.date, figures.organization?.name ?? '', pick(one.name, language), one.value, one.previous ?? null, unitText(one.unit, language), one.counted ?? null,
+    pick(one.rule, language), formatTime(figures.asOf, language),
+  ]);
+  download(`${t('today.title')}-${figures.date}.csv`, csvOf([head, ...rows]));
+}
+
+function FigureCard({ indicator, figures, onOpen }: { indicator: Indicator; figures: Figures; onOpen: () => void }) {
   const { t } = useTranslation();
   const language = useLanguage();
   const rule = pick(indicator.rule, language);
   const known = indicator.value !== null && indicator.value !== undefined;
+  const whole = isWholeDay(figures.date, figures.asOf);
   return (
     <li className="panel figure-card">
       <p className="figure-name">
         {pick(indicator.name, language)}
         {rule ? <Tooltip title={rule}><Button type="text" size="small" className="rule-button" icon={<InfoCircleOutlined />} aria-label={t('today.rule', { rule })} /></Tooltip> : null}
       </p>
-      <p className="figure-value">{known ? formatNumber(indicator.value) : t('today.unknown')} {known ? <span>{unitText(indicator.unit, language)}</span> : null}</p>
+      <p className="figure-value">{known ? valueText(indicator) : t('today.unknown')} {known ? <span>{unitText(indicator.unit, language)}</span> : null}</p>
       <p className="figure-parts">
         {indicator.denominator !== undefined && indicator.denominator !== null && indicator.denominator !== 0 && indicator.numerator !== undefined
           ? t('today.parts', { n: formatNumber(indicator.numerator), d: formatNumber(indicator.denominator) }) : ' '}
       </p>
+      <p className="figure-before">
+        {whole ? t('today.change', { change: changeText(indicator) }) : null}
+        {whole ? ' · ' : ''}{t('today.before', { value: indicator.previous === null || indicator.previous === undefined ? t('today.unknown') : valueText(indicator, indicator.previous) })}
+      </p>
+      <p className="figure-asof">{t('today.asOf', { time: whole ? t('today.dayEnd', { date: formatDate(figures.date, language) }) : formatShort(figures.asOf, language) })}</p>
       {indicator.drill ? (
         <Button type="link" size="small" disabled={indicator.counted === 0} onClick={onOpen}>{t('today.counted', { n: indicator.counted ?? '' })}</Button>
       ) : null}

@@ -56,6 +56,17 @@ export function stackOf(objects: DicomObject[]): SliceStack {
   };
 }
 
+/** Index of the slice nearest to a position along the body; `otherwise` where slices have none. */
+export function nearestSlice(stack: SliceStack, position: number, otherwise: number): number {
+  let best = otherwise;
+  let distance = Infinity;
+  stack.slices.forEach((slice, index) => {
+    const away = slice.position === undefined ? Infinity : Math.abs(slice.position - position);
+    if (away < distance) [best, distance] = [index, away];
+  });
+  return best;
+}
+
 export function useSliceStack(studyUid: string | undefined, seriesUid: string | undefined) {
   return useQuery({
     queryKey: ['stack', studyUid, seriesUid],

@@ -1,28 +1,38 @@
 // The slice viewer. Slices come rendered from the server, so it works on any browser and on a weak line; when the
 // picture was compressed with loss it says that it is not for diagnosis.
 import {
-  ColumnHeightOutlined, DragOutlined, ExpandOutlined, FormatPainterOutlined, LoadingOutlined, MinusOutlined, PlusOutlined,
+  ColumnHeightOutlined, DragOutlined, ExpandOutlined, FormatPainterOutlined, LinkOutlined, LoadingOutlined, MinusOutlined, PlusOutlined,
 } from '@ant-design/icons';
-import { Button, Select, Slider, Switch, Tooltip } from 'antd';
-import { useEffect, useRef, useState } from 'react';
+import { App, Button, Select, Slider, Switch, Tooltip } from 'antd';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { ImagingStudy, Patient } from '../fhir-types';
 import { genderKey, patientName } from '../consult/texts';
 import { formatAge, formatTime } from '../format';
 import { useLanguage } from '../i18n';
 import { studyUid } from '../names';
+import { copyText } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Problem } from '../parts/problem';
 import { useGestures, type Tool } from './gestures';
 import { usePicture, type QualityChoice } from './picture';
 import { PRESETS, presetOf } from './presets';
 import { isLossy, type Window } from './slices';
-import { useSliceStack } from './stack';
+import { nearestSlice, useSliceStack } from './stack';
 
-export interface SlicePlace { seriesUid: string; sliceUid: string; number: number }
+export interface SlicePlace { seriesUid: string; sliceUid: string; number: number; position: number | undefined }
+
+/** What a viewer beside goes along with: the way through the body in millimetres, and the window. */
+export interface Followed { position: number | undefined; window: Window }
 
 /** A slice to go to; without a series it is sought in the one that is open. */
 export interface SliceAim { seriesUid?: string; sliceUid: string }
+
+/** The slice that a link names. */
+export function aimOf(query: URLSearchParams): SliceAim | undefined {
+  const sliceUid = query.get('slice');
+  return sliceUid ? { seriesUid: query.get('series') ?? undefined, sliceUid } : undefined;
+}
 
 interface ViewerProps {
   study: ImagingStudy;
@@ -34,6 +44,13 @@ interface ViewerProps {
   /** A slice that somebody pointed at; a new object moves the viewer there. */
   target?: SliceAim | undefined;
   onPlace?: (place: SlicePlace) => void;
+  onWindow?: (window: Window) => void;
+  /** Address of a slice, for a link to it. */
+  linkOf?: (place: SlicePlace) => string;
+  /** This one stands beside another and goes along with it; the keys belong to the other. */
+  follow?: Followed | undefined;
+  /** What stands at the end of the bar. */
+  extra?: ReactNode;
 }
 
 const ZOOM_MAX = 8;
@@ -41,9 +58,10 @@ const WINDOW_PER_PIXEL = 4;
 const PAGE = 10;
 const SETTLE_MS = 90;
 
-export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target, onPlace }: ViewerProps) {
+export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target, onPlace, onWindow, linkOf, follow, extra }: ViewerProps) {
   const { t } = useTranslation();
   const language = useLanguage();
+  const { message } = App.useApp();
   const uid = studyUid(study) ?? '';
   const seriesList = (study.series ?? []).filter((series) => (series.numberOfInstances ?? 1) > 0);
   const largest = seriesList.reduce((best, series) => ((series.numberOfInstances ?? 0) > (best?.numberOfInstances ?? -1) ? series : best), seriesList[0]);
@@ -73,8 +91,10 @@ export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target,
   }, [target, stack, series?.uid]);
   const slice = stack?.slices[index];
   useEffect(() => {
-    if (slice && series) onPlace?.({ seriesUid: series.uid, sliceUid: slice.uid, number: index + 1 });
+    if (slice && series) onPlace?.({ seriesUid: series.uid, sliceUid: slice.uid, number: index + 1, position: slice.position });
   }, [slice, series, index, onPlace]);
+  useEffect(() => onWindow?.(windowNow), [windowNow, onWindow]);
+  useFollow(follow, stack, setIndex, setWindowNow);
 
   const step = (by: number) => setIndex((now) => Math.max(0, Math.min(count - 1, now + by)));
   const zoom = (factor: number) =>
@@ -92,7 +112,7 @@ export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target,
     preset: (at) => PRESETS[at] && setWindowNow(PRESETS[at].window),
     reset: () => setPlace({ zoom: 1, x: 0, y: 0 }),
     overlay: () => hasOverlay && onOverlay(!overlay),
-  });
+  }, follow === undefined);
 
   const tools: { tool: Tool; icon: React.ReactNode }[] = [
     { tool: 'scroll', icon: <ColumnHeightOutlined /> },
@@ -100,6 +120,8 @@ export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target,
     { tool: 'move', icon: <DragOutlined /> },
   ];
   const preset = presetOf(windowNow);
+  const copyLink = async (address: string) =>
+    void ((await copyText(address)) ? message.success(t('viewer.linkCopied')) : message.warning(t('daily.copyFailed')));
 
   return (
     <section className="viewer" aria-label={t('viewer.title')}>
@@ -130,6 +152,11 @@ export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target,
         {hasOverlay ? (
           <label className="viewer-overlay"><Switch size="small" checked={overlay} onChange={onOverlay} /> {t('viewer.overlay')}</label>
         ) : null}
+        {linkOf && slice && series ? (
+          <Button size="small" type="text" icon={<LinkOutlined />} title={t('viewer.link')} aria-label={t('viewer.link')} data-action="link"
+            onClick={() => void copyLink(linkOf({ seriesUid: series.uid, sliceUid: slice.uid, number: index + 1, position: slice.position }))} />
+        ) : null}
+        {extra}
       </div>
       <div className={`viewer-stage tool-${tool}`} ref={stage} tabIndex={0} role="group" aria-label={t('viewer.stage')}>
         <canvas ref={canvas} className={picture.loading ? 'is-loading' : ''} role="img"
@@ -158,7 +185,7 @@ export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target,
       </div>
       <Slider className="viewer-slider" min={1} max={Math.max(1, count)} value={index + 1} disabled={count < 2}
         onChange={(value) => setIndex(value - 1)} ariaLabelForHandle={t('viewer.sliderLabel')} tooltip={{ open: false }} />
-      <p className="keys-note" aria-hidden="true">{t('viewer.keys', { page: PAGE })}</p>
+      {follow ? null : <p className="keys-note" aria-hidden="true">{t('viewer.keys', { page: PAGE })}</p>}
     </section>
   );
 }
@@ -175,6 +202,27 @@ function useStart(
     setIndex(Math.floor(stack.slices.length / 2));
     if (modality !== 'CT' && stack.window) setWindow(stack.window);
   }, [stack, modality, setIndex, setWindow]);
+}
+
+/** Goes as many millimetres as the other went: two scans of one body seldom begin at the same place. */
+function useFollow(
+  follow: Followed | undefined,
+  stack: ReturnType<typeof useSliceStack>['data'],
+  setIndex: (change: (index: number) => number) => void,
+  setWindow: (window: Window) => void,
+): void {
+  const before = useRef<number>(undefined);
+  const position = follow?.position;
+  useEffect(() => {
+    const moved = position !== undefined && before.current !== undefined ? position - before.current : 0;
+    before.current = position;
+    if (!stack || moved === 0) return;
+    setIndex((now) => nearestSlice(stack, (stack.slices[now]?.position ?? 0) + moved, now));
+  }, [position, stack, setIndex]);
+  const window = follow?.window;
+  useEffect(() => {
+    if (window) setWindow(window);
+  }, [window, setWindow]);
 }
 
 function useSettled<T>(value: T, milliseconds: number): T {
@@ -196,8 +244,9 @@ interface KeyActions {
   overlay: () => void;
 }
 
-function useViewerKeys(actions: KeyActions): void {
+function useViewerKeys(actions: KeyActions, listening: boolean): void {
   useEffect(() => {
+    if (!listening) return;
     const onKey = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
       if (event.ctrlKey || event.metaKey || event.altKey) return;

@@ -3,15 +3,16 @@ import { PhoneOutlined, PictureOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { machineOf, type ConsultRow } from '../consult/data';
+import { machineOf } from '../consult/data';
 import { genderKey, patientName } from '../consult/texts';
 import { useDirectory } from '../directory';
-import { formatAge, formatDuration, formatTime } from '../format';
+import { formatAge, formatDuration, formatShort, formatTime } from '../format';
 import { useLanguage } from '../i18n';
 import { identifierOf, timerOf } from '../names';
 import { StateBadge, UrgencyBadge } from '../parts/badges';
 import { useSession } from '../session';
-import { isOverdue, isWaiting, primaryActionOf } from '../states';
+import { isWaiting, primaryActionOf, stationIndex } from '../states';
+import { isLate, priorityOf, useLastSteps, waitsSince, type ConsultRow, type LastStep } from './list';
 
 const COLUMNS = ['patient', 'purpose', 'from', 'images', 'wanted', 'waited', 'expert', 'state'] as const;
 const TICK_MS = 30_000;
@@ -35,6 +36,7 @@ interface TableProps {
 export function RowTable({ rows, activeId, onOpen, onAct }: TableProps) {
   const { t } = useTranslation();
   const now = useNow();
+  const steps = useLastSteps(rows);
   return (
     <div className="table-scroll">
       <table className="list-table">
@@ -46,7 +48,7 @@ export function RowTable({ rows, activeId, onOpen, onAct }: TableProps) {
         </thead>
         <tbody>
           {rows.map((row) => (
-            <Row key={row.task.id} row={row} now={now} active={row.task.id === activeId} onOpen={onOpen} onAct={onAct} />
+            <Row key={row.task.id} row={row} step={steps.get(row.task.id ?? '')} now={now} active={row.task.id === activeId} onOpen={onOpen} onAct={onAct} />
           ))}
         </tbody>
       </table>
@@ -54,22 +56,22 @@ export function RowTable({ rows, activeId, onOpen, onAct }: TableProps) {
   );
 }
 
-interface RowProps { row: ConsultRow; now: number; active: boolean; onOpen: (row: ConsultRow) => void; onAct: (row: ConsultRow) => void }
+interface RowProps { row: ConsultRow; step: LastStep | undefined; now: number; active: boolean; onOpen: (row: ConsultRow) => void; onAct: (row: ConsultRow) => void }
 
-function Row({ row, now, active, onOpen, onAct }: RowProps) {
+function Row({ row, step, now, active, onOpen, onAct }: RowProps) {
   const { t } = useTranslation();
   const language = useLanguage();
   const directory = useDirectory();
   const session = useSession();
   const { request, patient, task, state } = row;
-  const since = request?.authoredOn;
-  const priority = request?.priority ?? task.priority;
-  const overdue = isOverdue(state, priority, since, now);
+  const since = waitsSince(row);
+  const priority = priorityOf(row);
+  const overdue = isLate(row, now);
   const from = directory.post(task.requester ?? request?.requester);
-  const action = primaryActionOf(session.post.role, state);
+  const action = primaryActionOf(session.post.role, state, priority);
   const images = (request?.supportingInfo ?? []).filter((reference) => reference.reference?.includes('ImagingStudy/')).length;
   const number = identifierOf(request, 'consult');
-  const byPhone = priority === 'stat' && isWaiting(state); // 特急: who is waited for is called, not only written to
+  const byPhone = isWaiting(state); // who is waited for is called, not only written to
   const next = timerOf(task);
 
   return (
@@ -104,8 +106,9 @@ function Row({ row, now, active, onOpen, onAct }: RowProps) {
         <span className="cell-sub">{request?.performerType?.text}</span>
         {byPhone ? <PhoneLink name={directory.postName(task.owner)} phone={directory.post(task.owner)?.phone} /> : null}
       </td>
-      <td data-label={t('column.state')}>
+      <td data-label={t('column.state')} className="cell-state">
         <StateBadge state={state} />
+        <RowLine row={row} step={step} />
         {next?.step === 'offer-next' ? <span className="cell-sub text-red">{t('worklist.nextAt', { time: formatTime(next.due, language) })}</span> : null}
       </td>
       <td className="cell-action">
@@ -114,6 +117,21 @@ function Row({ row, now, active, onOpen, onAct }: RowProps) {
         </Button>
       </td>
     </tr>
+  );
+}
+
+/** Like a parcel: the last step with its time, and until when the answer was promised. */
+function RowLine({ row, step }: { row: ConsultRow; step: LastStep | undefined }) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const directory = useDirectory();
+  const promised = row.task.restriction?.period?.end;
+  const open = isWaiting(row.state) && stationIndex(row.state) < stationIndex('signed');
+  return (
+    <>
+      {step ? <span className="cell-sub row-line"><time>{formatShort(step.time, language)}</time> {directory.postName(step.who)} {t(`did.${step.name}`, { defaultValue: step.name })}</span> : null}
+      {promised && open ? <span className="cell-sub row-line">{t('parcel.promised', { time: formatShort(promised, language) })}</span> : null}
+    </>
   );
 }
 

@@ -1,18 +1,27 @@
 // 会诊工作台: tabs by role with counts, the filter in the address, waiting time, one primary action a row.
-import { PlusOutlined, SearchOutlined } from '@ant-design/icons';
-import { Button, Drawer, Input, Segmented, Select } from 'antd';
-import { useEffect, useState } from 'react';
+import { DownloadOutlined, PlusOutlined, QuestionCircleOutlined, SearchOutlined } from '@ant-design/icons';
+import { App, Button, Drawer, Input, Segmented, Select, type InputRef } from 'antd';
+import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useSearchParams } from 'react-router';
-import { PAGE_SIZE, useConsultList, useTabCounts, type ConsultRow } from '../consult/data';
+import { useDirectory } from '../directory';
+import { useLanguage } from '../i18n';
 import { Empty } from '../parts/empty';
+import { KeysHelp } from '../parts/keys-help';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
-import { Problem } from '../parts/problem';
+import { Problem, problemText } from '../parts/problem';
 import { roleIs, useSession } from '../session';
-import { primaryActionOf, tabsOf } from '../states';
+import { firstTabOf, primaryActionOf, tabsOf } from '../states';
 import { ConsultDrawer } from './consult-drawer';
+import { exportRows } from './export';
+import { allRows, PAGE_SIZE, priorityOf, useConsultList, useTabCounts, type ConsultRow } from './list';
+import { useRowKeys } from './row-keys';
 import { RowTable } from './row-table';
+import { SavedViews } from './saved-views';
+
+/** Typing asks the server when the hand rests. */
+const TYPING_MS = 300;
 
 const TO_ROOM = new Set(['enter', 'read', 'write', 'sign', 'decide', 'feed-back', 'report', 'check']);
 
@@ -22,12 +31,13 @@ export default function WorklistPage() {
   const navigate = useNavigate();
   const tabs = tabsOf(session.post.role);
   const [query, setQuery] = useSearchParams();
-  const tab = tabs.find((one) => one.key === query.get('tab')) ?? tabs[0];
+  const counts = useTabCounts(tabs);
+  const named = tabs.find((one) => one.key === query.get('tab'));
+  const tab = named ?? (counts.isPending ? undefined : firstTabOf(tabs, counts.data));
   const filter = { urgency: query.get('urgency') ?? undefined, text: query.get('text') ?? undefined };
   const page = Number(query.get('page') ?? 1);
   const openId = query.get('open') ?? undefined;
-  const counts = useTabCounts(tabs);
-  const list = useConsultList(tab ?? { key: '', states: [] }, filter, page);
+  const list = useConsultList(tab, filter, page);
   const rows = list.data?.rows ?? [];
 
   const change = (changes: Record<string, string | undefined>) => {
@@ -40,17 +50,24 @@ export default function WorklistPage() {
   };
   const openRow = (row: ConsultRow) => change({ open: row.task.id });
   const act = (row: ConsultRow) => {
-    const action = primaryActionOf(session.post.role, row.state);
+    const action = primaryActionOf(session.post.role, row.state, priorityOf(row));
     if (action === 'fill') return void navigate(`/consults/${row.task.id ?? ''}/edit`);
     if (action && TO_ROOM.has(action)) return void navigate(`/consults/${row.task.id ?? ''}`);
     openRow(row);
   };
-  const active = useRowKeys(rows, openId === undefined, openRow);
+  const [helpOpen, setHelpOpen] = useState(false);
+  const searchField = useRef<InputRef>(null);
+  const active = useRowKeys({ rows, listening: openId === undefined && !helpOpen, open: openRow, help: () => setHelpOpen(true), search: () => searchField.current?.focus() });
+  const [typed, setTyped] = useTyped(filter.text ?? '', (text) => change({ text: text.trim() || undefined, page: undefined }));
+  const take = useExport();
 
   const mayAsk = roleIs(session, 'county-doctor');
   const newButton = mayAsk ? (
     <Button type="primary" icon={<PlusOutlined />} onClick={() => void navigate('/consults/new')}>{t('worklist.new')}</Button>
   ) : undefined;
+
+  const view = new URLSearchParams({ ...(tab ? { tab: tab.key } : {}), ...(filter.urgency ? { urgency: filter.urgency } : {}) }).toString();
+  const viewName = [tab ? t(`tab.${tab.key}`) : '', filter.urgency ? t(`urgency.${filter.urgency}`) : ''].filter(Boolean).join(' · ');
 
   return (
     <Page title={t('worklist.title')} actions={newButton}>
@@ -74,19 +91,25 @@ export default function WorklistPage() {
             onChange={(urgency: string | undefined) => change({ urgency, page: undefined })}
             options={['stat', 'urgent', 'routine'].map((value) => ({ value, label: t(`urgency.${value}`) }))}
           />
-          <Input.Search
+          <Input
+            ref={searchField}
             allowClear
+            type="search"
+            prefix={<SearchOutlined aria-hidden />}
             placeholder={t('worklist.search')}
             aria-label={t('worklist.search')}
-            defaultValue={filter.text}
-            enterButton={<SearchOutlined aria-label={t('worklist.searchDo')} />}
-            onSearch={(text) => change({ text: text.trim() || undefined, page: undefined })}
+            value={typed}
+            onChange={(event) => setTyped(event.target.value)}
           />
+          <SavedViews query={view} suggested={viewName} onOpen={(saved) => setQuery(new URLSearchParams(saved), { replace: true })} />
+          <Button icon={<DownloadOutlined />} title={t('worklist.export')} disabled={!tab || rows.length === 0}
+            onClick={() => { if (tab) void take(() => allRows(tab, filter), t(`tab.${tab.key}`)); }}>CSV</Button>
+          <Button className="keys-button" icon={<QuestionCircleOutlined />} aria-label={t('keys.title')} title={t('keys.title')} onClick={() => setHelpOpen(true)} />
         </div>
       </div>
       <section className="panel" aria-label={tab ? t(`tab.${tab.key}`) : undefined} aria-busy={list.isFetching}>
         {list.error ? <Problem error={list.error} retry={() => void list.refetch()} /> : null}
-        {list.isPending ? <Loading what={t('worklist.loading')} /> : null}
+        {list.isPending && !list.error ? <Loading what={t('worklist.loading')} /> : null}
         {list.data && rows.length === 0 ? (
           <Empty title={t('worklist.empty', { tab: tab ? t(`tab.${tab.key}`) : '' })}
             help={t(filter.urgency || filter.text ? 'worklist.emptyFilter' : mayAsk ? 'worklist.emptyAsk' : 'worklist.emptyWait')}
@@ -97,7 +120,7 @@ export default function WorklistPage() {
           <div className="more"><Button onClick={() => change({ page: String(page + 1) })}>{t('worklist.more', { n: list.data.total - rows.length })}</Button></div>
         ) : null}
       </section>
-      <p className="keys-note" aria-hidden="true">{t('worklist.keys')}</p>
+      <KeysHelp open={helpOpen} onClose={() => setHelpOpen(false)} />
       <Drawer open={openId !== undefined} onClose={() => change({ open: undefined })} size={640} title={t('worklist.drawer')} destroyOnHidden>
         {openId ? <ConsultDrawer taskId={openId} /> : null}
       </Drawer>
@@ -114,21 +137,37 @@ function TabLabel({ name, count, alarm }: { name: string; count: number | undefi
   );
 }
 
-/** j and k move, Enter opens; not while a person writes or a drawer is open. */
-function useRowKeys(rows: ConsultRow[], listening: boolean, open: (row: ConsultRow) => void): string | undefined {
-  const [index, setIndex] = useState(-1);
+/** What is typed stands in the field at once and in the address when the hand rests. */
+function useTyped(settled: string, settle: (text: string) => void): [string, (text: string) => void] {
+  const [typed, setTyped] = useState(settled);
+  const [seen, setSeen] = useState(settled);
+  if (settled !== seen) {
+    // The address was changed by something else, a saved view for example.
+    setSeen(settled);
+    if (settled !== typed.trim()) setTyped(settled);
+  }
+  const latest = useRef({ settle, settled });
   useEffect(() => {
-    if (!listening) return;
-    const onKey = (event: KeyboardEvent) => {
-      const target = event.target as HTMLElement;
-      if (event.ctrlKey || event.metaKey || event.altKey || target.closest('input,textarea,select,[contenteditable]')) return;
-      if (event.key === 'j') setIndex((now) => Math.min(rows.length - 1, now + 1));
-      if (event.key === 'k') setIndex((now) => Math.max(0, now - 1));
-      const row = rows[index];
-      if (event.key === 'Enter' && row && !target.closest('button,a')) open(row);
-    };
-    window.addEventListener('keydown', onKey);
-    return () => window.removeEventListener('keydown', onKey);
+    latest.current = { settle, settled };
   });
-  return rows[index]?.task.id;
+  useEffect(() => {
+    if (typed.trim() === latest.current.settled) return;
+    const timer = window.setTimeout(() => latest.current.settle(typed), TYPING_MS);
+    return () => window.clearTimeout(timer);
+  }, [typed]);
+  return [typed, setTyped];
+}
+
+function useExport() {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const directory = useDirectory();
+  const { message } = App.useApp();
+  return async (load: () => Promise<ConsultRow[]>, name: string) => {
+    try {
+      exportRows(await load(), { t, language, directory, name });
+    } catch (error) {
+      void message.error(problemText(error, t).title);
+    }
+  };
 }

@@ -1,0 +1,109 @@
+// 特急 must not wait for somebody to look: a sound, a desktop notice where the person has said yes, and a line on the page.
+// What is told outside the page holds no patient.
+import { AlertFilled } from '@ant-design/icons';
+import { useQuery } from '@tanstack/react-query';
+import { App, Button } from 'antd';
+import { useEffect, useRef, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useLocation, useNavigate } from 'react-router';
+import { stateOf } from '../consult/data';
+import { useDirectory } from '../directory';
+import { resourcesOf, search } from '../fhir';
+import type { Task } from '../fhir-types';
+import { useSession } from '../session';
+import { awaitedStates } from '../states';
+import { statesParameter, WORKFLOW } from '../worklist/list';
+
+const CHOICE_KEY = 'shanhai.stat-notice';
+type Choice = 'on' | 'off' | undefined;
+
+/** Two short tones, made here: no file to load on a weak line. A browser that wants a click first stays silent. */
+function ring(): void {
+  try {
+    const audio = new AudioContext();
+    [880, 660].forEach((pitch, index) => {
+      const tone = audio.createOscillator();
+      const loud = audio.createGain();
+      tone.frequency.value = pitch;
+      loud.gain.value = 0.15;
+      tone.connect(loud).connect(audio.destination);
+      tone.start(audio.currentTime + index * 0.25);
+      tone.stop(audio.currentTime + index * 0.25 + 0.2);
+    });
+    window.setTimeout(() => void audio.close(), 1000);
+  } catch {
+    // No sound here; the notice on the page stays.
+  }
+}
+
+/** The 特急 consults in which this post is waited for. */
+function useStatTasks(): Task[] | undefined {
+  const { post } = useSession();
+  const states = awaitedStates(post.role);
+  return useQuery({
+    queryKey: ['list', 'Task', 'stat-notice', post.id],
+    queryFn: async ({ signal }) =>
+      resourcesOf<Task>(await search('Task', {
+        code: WORKFLOW, priority: 'stat', _count: 20, _sort: '-authored-on',
+        'business-status': statesParameter(states),
+      }, signal), 'Task'),
+    enabled: states.length > 0,
+    refetchInterval: 60_000,
+  }).data;
+}
+
+export function StatNotice() {
+  const { t } = useTranslation();
+  const { notification } = App.useApp();
+  const navigate = useNavigate();
+  const { pathname } = useLocation();
+  const directory = useDirectory();
+  const tasks = useStatTasks();
+  const known = useRef<Set<string>>(undefined);
+  const [choice, setChoice] = useState<Choice>(() => (localStorage.getItem(CHOICE_KEY) as Choice) ?? undefined);
+
+  useEffect(() => {
+    if (!tasks) return;
+    // A consult that comes back in another state waits anew.
+    const keys = tasks.map((task) => `${task.id ?? ''}/${stateOf(task)}`);
+    const fresh = tasks.filter((_, index) => known.current && !known.current.has(keys[index] ?? ''));
+    known.current = new Set(keys);
+    for (const task of fresh) {
+      const body = t('notice.body', { from: directory.post(task.requester)?.organizationName ?? '', state: t(`state.${stateOf(task)}`) });
+      const open = () => void navigate(`/consults?open=${task.id ?? ''}`);
+      notification.warning({
+        key: `stat-${task.id ?? ''}`, title: t('notice.title'), description: body, duration: 0, role: 'alert', placement: 'bottomRight', icon: <AlertFilled className="text-red" aria-hidden />,
+        actions: <Button type="primary" size="small" onClick={() => { notification.destroy(`stat-${task.id ?? ''}`); open(); }}>{t('notice.open')}</Button>,
+      });
+      if (choice === 'on') {
+        ring();
+        if ('Notification' in window && Notification.permission === 'granted') {
+          const notice = new Notification(t('notice.title'), { body, tag: task.id, requireInteraction: true });
+          notice.onclick = () => {
+            window.focus();
+            open();
+            notice.close();
+          };
+        }
+      }
+    }
+  }, [tasks, choice, directory, navigate, notification, t]);
+
+  const decide = async (next: 'on' | 'off') => {
+    localStorage.setItem(CHOICE_KEY, next);
+    setChoice(next);
+    if (next === 'off') return;
+    ring();
+    const allowed = 'Notification' in window ? await Notification.requestPermission() : 'denied';
+    notification.info({ placement: 'bottomRight', title: t(allowed === 'granted' ? 'notice.on' : 'notice.denied'), duration: 4 });
+  };
+  // Asked once, at the list, and only when there is something that it would have told.
+  if (choice !== undefined || pathname !== '/consults' || !tasks || tasks.length === 0) return null;
+  return (
+    <div className="stat-ask" role="region" aria-label={t('notice.title')}>
+      <AlertFilled aria-hidden /> <span>{t('notice.ask')}</span>
+      <Button size="small" type="primary" onClick={() => void decide('on')}>{t('notice.yes')}</Button>
+      <Button size="small" onClick={() => void decide('off')}>{t('notice.no')}</Button>
+    </div>
+  );
+}
