@@ -59,6 +59,12 @@ class Server:
         with open(f'/proc/{self.process.pid}/status', encoding='ascii') as status:
             return int(next(line for line in status if line.startswith('VmHWM')).split()[1]) // 1024
 
+    def processor(self):
+        """Seconds of processor that the server has taken."""
+        with open(f'/proc/{self.process.pid}/stat', encoding='ascii') as status:
+            words = status.read().rsplit(')', 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf('SC_CLK_TCK')
+
     def stop(self):
         self.process.terminate()
         self.process.wait()
@@ -89,6 +95,38 @@ def multipart(files):
     return b''.join([*parts, f'--{BOUNDARY}--\r\n'.encode()])
 
 
+def bench_frames(server, work, urls, row, rest, accept):
+    """Every instance of the series in turn, by a client that is no limit itself (wrk), on one and on six connections."""
+    script = os.path.join(work, 'frames.lua')
+    paths = ',\n'.join(f'"{url}{rest}"' for url in urls)
+    with open(script, 'w', encoding='ascii') as file:
+        file.write(f'local paths = {{{paths}}}\nlocal at = 0\n'
+                   'request = function() at = at % #paths + 1; return wrk.format("GET", paths[at]) end\n'
+                   'done = function(summary) io.write(string.format("SUM %d %d %d %d\\n", summary.requests, summary.duration, summary.bytes, '
+                   'summary.errors.status)) end\n')
+    for connections in (1, 6):
+        begin = server.processor()
+        out = subprocess.run(['wrk', '-t1', f'-c{connections}', '-d5', '-s', script, '-H', f'Authorization: Bearer {server.token}',
+                              '-H', f'Accept: {accept}', f'http://127.0.0.1:{server.port}'], capture_output=True, check=True, text=True).stdout
+        requests, micros, size, bad = (int(word) for word in out.split('SUM ')[1].split()[:4])
+        if bad:
+            sys.exit(f'{row}: {bad} errors')
+        say(f'{row}, {connections} connection(s)', per_s=round(requests / micros * 1e6), mb_per_s=round(size / micros),
+            processor_ms=round((server.processor() - begin) / requests * 1000, 3))
+
+
+def wait_at_rest(server, url):
+    """A study is nobody's until it came to rest: unseen, so 404."""
+    for _ in range(100):
+        server.connection.request('GET', f'{url}/metadata', headers={'Authorization': f'Bearer {server.token}'})
+        answer = server.connection.getresponse()
+        answer.read()
+        if answer.status == 200:
+            return
+        time.sleep(0.2)
+    sys.exit('the study did not come to rest')
+
+
 def bench_web(program, work, files, runs):
     body = multipart(files)
     rates, server = [], None
@@ -108,18 +146,24 @@ def bench_web(program, work, files, runs):
     first = json.loads(answer)['00081199']['Value'][0]['00081190']['Value'][0]
     series = first[:first.index('/instances')]
     urls = [item['00081190']['Value'][0] for item in json.loads(answer)['00081199']['Value']]
-    time.sleep(2)  # the study comes to rest
+    wait_at_rest(server, urls[0])
     for row, path, headers in (('QIDO, all instances of the series', f'{series}/instances', {}),
                                ('QIDO, studies', '/dicom-web/studies', {}),
                                ('series metadata, gzip', f'{series}/metadata', {'Accept_Encoding': 'gzip'})):
         times = [server.ask('GET', path, **headers) for _ in range(20)]
         say(row, ms=round(statistics.median(t for t, _ in times) * 1000, 2), bytes=len(times[0][1]))
-    for row, rest, accept in (('frames, one connection', '/frames/1', 'multipart/related; type="application/octet-stream"; transfer-syntax=*'),
-                              ('rendered 256, one connection', '/rendered?window=lung&viewport=256,256', 'image/jpeg')):
+    kinds = (('frames', '/frames/1', 'multipart/related; type="application/octet-stream"; transfer-syntax=*'),
+             ('rendered 256', '/rendered?window=lung&viewport=256,256', 'image/jpeg'))
+    for row, rest, accept in kinds:
+        if shutil.which('wrk') is None:
+            print('left out: wrk is not installed')
+            break
+        bench_frames(server, work, urls, row, rest, accept)
+    for row, rest, accept in kinds[:1]:
         begin = time.monotonic()
         size = sum(len(server.ask('GET', url + rest, Accept=accept)[1]) for url in urls)
         took = time.monotonic() - begin
-        say(row, per_s=round(len(urls) / took), mb_per_s=round(size / took / 1e6))
+        say(f'{row}, one connection of this Python client', per_s=round(len(urls) / took), mb_per_s=round(size / took / 1e6))
     server.stop()
 
 

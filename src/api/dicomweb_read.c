@@ -374,6 +374,15 @@ static bool take_all(struct http_request *request, const struct archive_instance
     return ok;
 }
 
+static bool respond_mapped(struct http_request *request, struct frames *frames, struct str type)
+{
+    const struct http_part part = { .content_type = frames->type,
+                                    .fd = frames->file.fd,
+                                    .offset = frames->file.offset,
+                                    .len = frames->file.len };
+    return http_respond_multipart_file(request, 200, type, &part);
+}
+
 static void respond_frames(struct http_request *request, struct frames *frames,
                            const struct dicom_syntax *stored)
 {
@@ -383,11 +392,13 @@ static void respond_frames(struct http_request *request, struct frames *frames,
     bool is_single =
         frames->count == 1 && !accepts(request, "multipart") && accepts(request, "application/octet-stream");
     if (is_single && frames->file.fd >= 0) {
-        http_respond_file(request, 200, frames->type, frames->file); /* which closes it */
-        frames->file.fd = -1;
+        if (!http_respond_mapped(request, 200, frames->type, &frames->file, STR(""), STR(""))) {
+            http_respond_file(request, 200, frames->type, frames->file); /* which closes it */
+            frames->file.fd = -1;
+        }
     } else if (is_single) {
         http_respond(request, 200, frames->type, frames->bodies[0]);
-    } else {
+    } else if (frames->file.fd < 0 || !respond_mapped(request, frames, type)) {
         const struct http_multipart_source answer = { .next = next_frame, .data = frames, .root_type = type };
         http_respond_multipart(request, 200, &answer);
     }

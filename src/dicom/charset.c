@@ -170,11 +170,9 @@ static struct str convert_single(struct arena *arena, struct str bytes, const ch
 {
     struct str out = STR_NONE;
     bool is_latin = name != NULL && strcmp(name, "ISO-8859-1") == 0;
-    if (name == NULL || (is_latin && latin_is_a_lie(bytes))) {
+    /* What is UTF-8 we decide: iconv's goes beyond U+10FFFF. */
+    if (name == NULL || strcmp(name, "UTF-8") == 0 || (is_latin && latin_is_a_lie(bytes))) {
         return convert_guessing(arena, bytes, fallback);
-    }
-    if (strcmp(name, "UTF-8") == 0 && str_is_utf8(bytes)) {
-        return bytes;
     }
     return convert(arena, bytes, name, &out) ? out : convert_guessing(arena, bytes, fallback);
 }

@@ -105,6 +105,8 @@ static uint64_t response_bytes(const struct http_exchange *exchange)
         return response->body.len;
     case CONTENT_FILE:
         return response->file.len;
+    case CONTENT_MAPPED:
+        return response->mapped_head.len + response->mapped.len + response->mapped_tail.len;
     case CONTENT_PULL:
     case CONTENT_STREAM:
         return response->bytes_sent;

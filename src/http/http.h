@@ -133,6 +133,12 @@ void http_respond_owned(struct http_request *request, int status, struct str con
 void http_respond_file(struct http_request *request, int status, struct str content_type,
                        struct http_file file);
 
+/* A range of a file between two texts (in the arena, may be empty), of known length and without a copy of our own: its
+ * pages are mapped and read in here, so call it in the pool. The file stays the caller's. False, with nothing set, when it
+ * cannot be mapped or is shorter than said. */
+bool http_respond_mapped(struct http_request *request, int status, struct str content_type,
+                         const struct http_file *file, struct str head, struct str tail);
+
 /* Pull: fills `out` and returns the count of bytes (> 0), HTTP_PULL_END or HTTP_PULL_ERROR (the
  * connection is cut, so that the client sees that the answer is not whole). Runs on a network thread.
  * `len` is the whole length or HTTP_LEN_UNKNOWN (chunked). `data` lives in the arena. */

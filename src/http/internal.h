@@ -26,7 +26,14 @@ enum http_step {
     STEP_ANSWERED, /* it is on its way */
 };
 
-enum http_content { CONTENT_NONE, CONTENT_MEMORY, CONTENT_FILE, CONTENT_PULL, CONTENT_STREAM };
+enum http_content {
+    CONTENT_NONE,
+    CONTENT_MEMORY,
+    CONTENT_FILE,
+    CONTENT_MAPPED,
+    CONTENT_PULL,
+    CONTENT_STREAM
+};
 
 struct http_header_out {
     struct http_header_out *next;
@@ -40,6 +47,11 @@ struct http_response {
     struct str content_type;
     struct str body;
     struct http_file file;
+    struct str mapped_head; /* before and after the mapped bytes, in the arena */
+    struct str mapped_tail;
+    struct str mapped; /* of the file, within `map` */
+    void *map;         /* unmapped when the answer has left, or in response_end when it never went */
+    size_t map_len;
     uint64_t len; /* of a pull, or HTTP_LEN_UNKNOWN */
     ptrdiff_t (*pull)(void *data, uint64_t position, char *out, size_t size);
     void *pull_data;

@@ -114,3 +114,17 @@ void http_respond_multipart(struct http_request *request, int status,
     }
     http_respond_pull(request, status, type, HTTP_LEN_UNKNOWN, writer_pull, writer);
 }
+
+bool http_respond_multipart_file(struct http_request *request, int status, struct str root_type,
+                                 const struct http_part *part)
+{
+    struct arena *arena = &request->arena;
+    const struct http_file file = { .fd = part->fd, .offset = part->offset, .len = part->len };
+    struct str type = arena_printf(arena, "multipart/related; type=\"%.*s\"; boundary=part-%.*s",
+                                   STR_FMT(root_type), STR_FMT(request->id));
+    struct str head = arena_printf(arena, "--part-%.*s\r\nContent-Type: %.*s\r\n\r\n", STR_FMT(request->id),
+                                   STR_FMT(part->content_type));
+    struct str tail = arena_printf(arena, "\r\n--part-%.*s--\r\n", STR_FMT(request->id));
+    return type.at != NULL && head.at != NULL && tail.at != NULL && part->content_location.at == NULL &&
+           http_respond_mapped(request, status, type, &file, head, tail);
+}

@@ -28,4 +28,9 @@ struct http_multipart_source {
 void http_respond_multipart(struct http_request *request, int status,
                             const struct http_multipart_source *source);
 
+/* The same for one part from a file, of known length (not chunked), without a copy. False, with nothing set, when that
+ * cannot be; for the pool. */
+bool http_respond_multipart_file(struct http_request *request, int status, struct str root_type,
+                                 const struct http_part *part);
+
 #endif

@@ -1,5 +1,7 @@
 /* Answers: what handlers set, and how it becomes libmicrohttpd's response. */
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "http/internal.h"
@@ -56,6 +58,32 @@ void http_respond_file(struct http_request *request, int status, struct str cont
     struct http_response *response = response_begin(request, status, content_type);
     response->content = CONTENT_FILE;
     response->file = file;
+}
+
+bool http_respond_mapped(struct http_request *request, int status, struct str content_type,
+                         const struct http_file *file, struct str head, struct str tail)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t skip = file->offset % page;
+    struct stat known;
+    /* Beyond the end of a file there is nothing to map: a read of it would be a fault. */
+    if (file->len == 0 || file->len > SIZE_MAX - page || fstat(file->fd, &known) != 0 || known.st_size < 0 ||
+        (uint64_t)known.st_size < file->offset || (uint64_t)known.st_size - file->offset < file->len) {
+        return false;
+    }
+    size_t len = (size_t)(file->len + skip);
+    void *map = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_POPULATE, file->fd, (off_t)(file->offset - skip));
+    if (map == MAP_FAILED) {
+        return false;
+    }
+    struct http_response *response = response_begin(request, status, content_type);
+    response->content = CONTENT_MAPPED;
+    response->map = map;
+    response->map_len = len;
+    response->mapped = (struct str){ (const char *)map + skip, (size_t)file->len };
+    response->mapped_head = head;
+    response->mapped_tail = tail;
+    return true;
 }
 
 void http_respond_pull(struct http_request *request, int status, struct str content_type, uint64_t len,
@@ -160,6 +188,20 @@ static ssize_t stream_content(void *data, uint64_t position, char *out, size_t s
 
 enum { PULL_BLOCK_BYTES = 32 * 1024 };
 
+/* The kernel alone reads the mapped pages, so a failing disk ends the connection and not the process. */
+static struct MHD_Response *create_mapped(struct http_response *response)
+{
+    const struct str pieces[] = { response->mapped_head, response->mapped, response->mapped_tail };
+    struct MHD_IoVec vector[3];
+    unsigned count = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (pieces[i].len > 0) {
+            vector[count++] = (struct MHD_IoVec){ .iov_base = pieces[i].at, .iov_len = pieces[i].len };
+        }
+    }
+    return MHD_create_response_from_iovec(vector, count, NULL, NULL);
+}
+
 static struct MHD_Response *create_response(struct http_exchange *exchange)
 {
     struct http_response *response = &exchange->response;
@@ -181,6 +223,9 @@ static struct MHD_Response *create_response(struct http_exchange *exchange)
         if (out != NULL) {
             response->file.fd = -1; /* closed with the response */
         }
+        break;
+    case CONTENT_MAPPED:
+        out = create_mapped(response);
         break;
     case CONTENT_PULL:
         out = MHD_create_response_from_callback(response->len == HTTP_LEN_UNKNOWN ? MHD_SIZE_UNKNOWN
@@ -256,6 +301,9 @@ void response_end(struct http_exchange *exchange)
     struct http_response *response = &exchange->response;
     if (response->content == CONTENT_FILE && response->file.fd >= 0) {
         (void)close(response->file.fd);
+    }
+    if (response->content == CONTENT_MAPPED) {
+        (void)munmap(response->map, response->map_len);
     }
     if (response->content == CONTENT_STREAM) {
         stream_detach(response->stream);

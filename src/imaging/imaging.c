@@ -79,23 +79,39 @@ bool imaging_find_one(struct imaging *imaging, struct arena *arena, const struct
     return true;
 }
 
+/* Whether there is a hit at all: nothing of it is read. */
+static bool exists(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
+                   bool *is, struct error *error)
+{
+    struct search_query query = { 0 };
+    struct store_hits hits = { 0 };
+    struct store_reader *reader = NULL;
+    const struct search_options options = { .type = search->type,
+                                            .offset_minutes = imaging->options.offset_minutes };
+    const struct store_search asked = {
+        .query = &query, .filter = search->filter, .now_ms = clock_now_ms(), .without_bodies = true
+    };
+    if (!search_query_parse_text(arena, &options, search->query, &query, error) ||
+        !store_reader_begin(imaging->options.store, &reader, error)) {
+        return false;
+    }
+    bool ok = store_search(reader, arena, &asked, &hits, error);
+    store_reader_end(reader);
+    *is = ok && hits.matches_count > 0;
+    return ok;
+}
+
 bool imaging_may_see(struct imaging *imaging, const struct access_session *session, struct arena *arena,
                      struct str study_uid, bool *may, struct error *error)
 {
-    struct json *tree = NULL;
-    size_t count = 0;
     const struct access_act act = { .interaction = ACCESS_READ, .type = STR("ImagingStudy") };
     struct imaging_search search = { .type = act.type, .query = imaging_study_query(arena, study_uid) };
     *may = false;
     if (!access_has(session, act)) {
         return true;
     }
-    if (!access_filter(session, act, arena, &search.filter, error) ||
-        !imaging_find_one(imaging, arena, &search, &tree, &count, error)) {
-        return false;
-    }
-    *may = count > 0;
-    return true;
+    return access_filter(session, act, arena, &search.filter, error) &&
+           exists(imaging, arena, &search, may, error);
 }
 
 /* ---- whose study is it ---- */

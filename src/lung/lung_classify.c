@@ -113,9 +113,11 @@ static bool is_row_empty(const struct lung_grid *grid, int y, int z)
             return false;
         }
         int beside = z + step;
+        if (step == 0 || beside < 0 || beside >= grid->size.slices) {
+            continue;
+        }
         row = grid->side + lung_cell(grid->size, 0, y, beside);
-        if (step != 0 && beside >= 0 && beside < grid->size.slices &&
-            (memchr(row, LUNG_SIDE_RIGHT, columns) != NULL || memchr(row, LUNG_SIDE_LEFT, columns) != NULL)) {
+        if (memchr(row, LUNG_SIDE_RIGHT, columns) != NULL || memchr(row, LUNG_SIDE_LEFT, columns) != NULL) {
             return false;
         }
     }

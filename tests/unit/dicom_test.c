@@ -289,6 +289,7 @@ static void character_sets(void **state)
         { "ISO_IR 192", "\xCD\xF5\xD0\xA1", NULL, "王小" },             /* GBK under UTF-8 */
         { "", "\xA4\xFD", "BIG5", "王" },                               /* the site's fallback */
         { "ISO_IR 192", "\xFF", NULL, "ÿ" },
+        { "ISO_IR 192", "\xF5\xB5\xB1\xB7", NULL, "醯狈" }, /* UTF-8 beyond U+10FFFF to iconv */
         { "\\ISO 2022 IR 58", "Wang^XiaoDong=\033$)A\xCD\xF5^\033$)A\xD0\xA1\xB6\xAB=", NULL,
           "Wang^XiaoDong=王^小东=" },
         { "\\ISO 2022 IR 87", "Yamada^Tarou=\033$B;3ED\033(B^\033$BB@O:\033(B", NULL,

@@ -188,6 +188,24 @@ static enum http_verdict file_range(struct http_request *request)
     return HTTP_DONE;
 }
 
+/* A part that begins in the middle of a page; what lies behind the end of the file is refused. */
+static enum http_verdict mapped_part(struct http_request *request)
+{
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    struct http_part part = {
+        .content_type = STR("application/octet-stream"), .fd = fd, .offset = 1, .len = UINT64_C(1) << 40
+    };
+    assert_true(fd >= 0);
+    assert_false(http_respond_multipart_file(request, 200, STR("application/octet-stream"), &part));
+    part.offset = UINT64_C(1) << 40;
+    part.len = 3;
+    assert_false(http_respond_multipart_file(request, 200, STR("application/octet-stream"), &part));
+    part.offset = 1;
+    assert_true(http_respond_multipart_file(request, 200, STR("application/octet-stream"), &part));
+    (void)close(fd);
+    return HTTP_DONE;
+}
+
 static ptrdiff_t pull_numbers(void *data, uint64_t position, char *out, size_t size)
 {
     (void)data;
@@ -248,6 +266,7 @@ static const struct http_route routes[] = {
     { HTTP_GET, "/guarded", .handle = hello, .begin = need_key },
     { HTTP_GET, "/events", .handle = events },
     { HTTP_GET, "/file", .handle = file_range },
+    { HTTP_GET, "/mapped", .handle = mapped_part, .flags = HTTP_ROUTE_POOL },
     { HTTP_GET, "/numbers", .handle = numbers },
     { HTTP_GET, "/parts", .handle = parts },
 };
@@ -420,6 +439,12 @@ static void files_pulls_and_parts_arrive_whole(void **state)
     const char *reply = ask(fixture, "GET /file" REST);
     assert_has(reply, "HTTP/1.1 206");
     assert_has(reply, "\r\n\r\nELF");
+    reply = ask(fixture, "GET /mapped" REST);
+    assert_has(reply, "HTTP/1.1 200");
+    assert_has(reply, "Content-Length: ");
+    assert_has_not(reply, "chunked");
+    assert_has(reply, "\r\nContent-Type: application/octet-stream\r\n\r\nELF\r\n--part-");
+    assert_true(str_ends_with(str_from_cstr(reply), STR("--\r\n")));
     reply = ask(fixture, "GET /numbers HTTP/1.0\r\n\r\n");
     assert_has(reply, "\r\n\r\n0,1,2,");
     assert_has(reply, ",19998,19999,");
