@@ -300,6 +300,15 @@ static void read_prefer(struct http_request *request, struct api_call *call)
     }
 }
 
+/* "/fhir/Task/{id}/$transition" is about Task. */
+static struct str type_of_template(const char *template)
+{
+    struct str path = str_from_cstr(template);
+    path = str_skip(path, str_starts_with(path, STR("/fhir/")) ? sizeof "/fhir/" - 1 : 0);
+    struct str type = str_slice(path, 0, str_find_char(path, '/'));
+    return model_resource_find(type) == NULL ? STR_NONE : type;
+}
+
 static bool check_row(struct http_request *request, struct api_call *call, struct error *error)
 {
     const struct api_row *row = request->route->data;
@@ -316,8 +325,8 @@ static bool check_row(struct http_request *request, struct api_call *call, struc
     if (call->type.at != NULL && model_resource_find(call->type) == NULL) {
         return FAIL(error, ERROR_NOT_FOUND, "R4 has no resource type of that name");
     }
-    if (call->type.at == NULL && row->interaction == ACCESS_OPERATION) {
-        call->type = STR("Task"); /* operations of rows without a type in the path are the workflow's */
+    if (call->type.at == NULL && row->name != NULL) {
+        call->type = type_of_template(request->route->template);
     }
     struct access_act act = {
         .interaction = row->interaction,

@@ -23,6 +23,14 @@ enum http_verdict bulk_status_get(struct http_request *request);
 enum http_verdict bulk_file_get(struct http_request *request);
 enum http_verdict bulk_delete(struct http_request *request);
 
+/* fhir_meta.c, fhir_everything.c, fhir_document.c, fhir_lastn.c (pool) */
+enum http_verdict fhir_meta(struct http_request *request);
+enum http_verdict fhir_meta_add(struct http_request *request);
+enum http_verdict fhir_meta_delete(struct http_request *request);
+enum http_verdict fhir_everything(struct http_request *request);
+enum http_verdict fhir_document(struct http_request *request);
+enum http_verdict fhir_lastn(struct http_request *request);
+
 /* fhir_validate.c (pool) */
 enum http_verdict fhir_validate(struct http_request *request);
 

@@ -43,6 +43,12 @@ static struct str kind_code(enum model_search_kind kind)
     return STR("special");
 }
 
+/* Whether the row is an operation, with a right of its own or that of an interaction. */
+static bool is_operation(const struct api_row *row)
+{
+    return row->name != NULL && row->name[0] == '$';
+}
+
 /* Rows of the table whose metadata is not NULL and whose template is (or is not) about one type. */
 static void add_interactions(struct arena *arena, struct json *parent, bool of_type)
 {
@@ -53,8 +59,7 @@ static void add_interactions(struct arena *arena, struct json *parent, bool of_t
         const struct api_row *row = routes[i].data;
         struct str template = str_from_cstr(routes[i].template);
         bool typed = str_find(template, STR("{type}")) < template.len;
-        if (row == NULL || row->metadata == NULL || row->interaction == ACCESS_OPERATION ||
-            typed != of_type) {
+        if (row == NULL || row->metadata == NULL || is_operation(row) || typed != of_type) {
             continue;
         }
         struct str codes = str_from_cstr(row->metadata);
@@ -94,7 +99,7 @@ static void add_operations(struct arena *arena, struct json *resource, struct st
         const struct api_row *row = routes[i].data;
         struct str template = str_from_cstr(routes[i].template);
         bool about = str_starts_with(template, own) || str_starts_with(template, STR("/fhir/{type}/"));
-        if (row != NULL && row->interaction == ACCESS_OPERATION && row->metadata != NULL && about) {
+        if (row != NULL && is_operation(row) && row->metadata != NULL && about) {
             add_operation(arena, resource, row);
         }
     }

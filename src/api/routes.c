@@ -19,6 +19,10 @@ enum { SMALL_BODY_BYTES = 64 * 1024 };
 /* An operation and the canonical URL of its definition for /metadata. */
 #define OPERATION(title, definition)                                                                         \
     ROW(.need = API_TYPE, .interaction = ACCESS_OPERATION, .name = (title), .metadata = (definition))
+/* One that asks for no right of its own but that of an interaction. */
+#define ACT_OPERATION(act, title, definition)                                                                \
+    ROW(.need = API_TYPE, .interaction = (act), .name = (title),                                             \
+        .metadata = "http://hl7.org/fhir/OperationDefinition/" definition)
 #define HL7_OPERATION(title, definition)                                                                     \
     OPERATION(title, "http://hl7.org/fhir/OperationDefinition/" definition)
 
@@ -89,6 +93,40 @@ static const struct http_route routes[] = {
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_POST, "/fhir/{type}/{id}/$validate", fhir_validate,
       HL7_OPERATION("$validate", "Resource-validate"), .body_bytes_max = LIMIT_RESOURCE_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/{type}/{id}/$meta", fhir_meta, ACT_OPERATION(ACCESS_READ, "$meta", "Resource-meta"),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/{type}/{id}/_history/{version}/$meta", fhir_meta,
+      ACT_OPERATION(ACCESS_READ, "$meta", "Resource-meta"), .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/{type}/{id}/$meta-add", fhir_meta_add,
+      ACT_OPERATION(ACCESS_UPDATE, "$meta-add", "Resource-meta-add"), .body_bytes_max = LIMIT_RESOURCE_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/{type}/{id}/$meta-delete", fhir_meta_delete,
+      ACT_OPERATION(ACCESS_UPDATE, "$meta-delete", "Resource-meta-delete"),
+      .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+
+    /* operations of one type */
+    { HTTP_GET, "/fhir/Patient/{id}/$everything", fhir_everything,
+      HL7_OPERATION("$everything", "Patient-everything"), .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/Encounter/{id}/$everything", fhir_everything,
+      HL7_OPERATION("$everything", "Encounter-everything"), .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/Composition/{id}/$document", fhir_document,
+      ACT_OPERATION(ACCESS_READ, "$document", "Composition-document"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_GET, "/fhir/Observation/$lastn", fhir_lastn,
+      ACT_OPERATION(ACCESS_SEARCH, "$lastn", "Observation-lastn"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_POST, "/fhir/Patient/{id}/$everything", fhir_everything,
+      HL7_OPERATION("$everything", "Patient-everything"), .body_bytes_max = SMALL_BODY_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/Encounter/{id}/$everything", fhir_everything,
+      HL7_OPERATION("$everything", "Encounter-everything"), .body_bytes_max = SMALL_BODY_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/Composition/{id}/$document", fhir_document,
+      ACT_OPERATION(ACCESS_READ, "$document", "Composition-document"), .body_bytes_max = SMALL_BODY_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/Observation/$lastn", fhir_lastn,
+      ACT_OPERATION(ACCESS_SEARCH, "$lastn", "Observation-lastn"), .body_bytes_max = SMALL_BODY_BYTES,
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
     /* the workflow of a Task */

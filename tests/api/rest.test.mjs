@@ -179,7 +179,7 @@ describe('many resources', () => {
     const of = (type) => statement.rest[0].resource.find((r) => r.type === type);
     assert.deepEqual(of('Patient').interaction.map((i) => i.code).sort(),
       ['create', 'delete', 'history-instance', 'history-type', 'patch', 'read', 'search-type', 'update', 'vread']);
-    assert.deepEqual(of('Task').operation.map((o) => o.name).sort(), ['transition', 'transitions', 'validate']);
+    assert.deepEqual(of('Task').operation.map((o) => o.name).sort(), ['meta', 'meta-add', 'meta-delete', 'transition', 'transitions', 'validate']);
     assert.ok(of('Patient').searchParam.some((p) => p.name === 'birthdate' && p.type === 'date'));
     assert.deepEqual(statement.rest[0].interaction.map((i) => i.code).sort(), ['batch', 'history-system', 'search-system', 'transaction']);
   });

@@ -48,8 +48,16 @@ const table = () => [
   ['DELETE /fhir/Task?identifier=urn:none%7C1', '23333331'],
   ['DELETE /fhir/Location?identifier=urn:none%7C1', '33333321'],
   [`/fhir/Patient/${w.patient.id}/$validate`, '23333331'],
+  [`/fhir/Patient/${w.patient.id}/$meta`, '22244431'],
+  [`/fhir/Patient/${w.patient.id}/_history/1/$meta`, '22244431'],
+  [`POST /fhir/Patient/${w.patient.id}/$meta-add`, '23333331'],
+  [`POST /fhir/Patient/${w.patient.id}/$meta-delete`, '23333331'],
+  [`/fhir/Patient/${w.patient.id}/$everything`, '23333331'],
+  ['/fhir/Encounter/none/$everything', '43333331'],
+  ['/fhir/Composition/none/$document', '44434331'],
+  [`/fhir/Observation/$lastn?patient=${w.patient.id}&category=x`, '22222331'],
 ];
-const bodies = { PATCH: ['[]', { 'Content-Type': 'application/json-patch+json' }], PUT: [{ resourceType: 'Patient' }, {}], POST: [{}, {}] };
+const bodies = { PATCH: ['[]', { 'Content-Type': 'application/json-patch+json' }], PUT: [{ resourceType: 'Patient' }, {}], POST: [{ resourceType: 'Parameters', parameter: [{ name: 'meta', valueMeta: {} }] }, {}] };
 
 const digit = (status) => ({ 401: '1', 403: '3', 404: '4' })[status] ?? (status < 300 ? '2' : String(status));
 

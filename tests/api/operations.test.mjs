@@ -1,0 +1,126 @@
+// Operations: $meta, $everything, $document, $lastn.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { issuesOf, startWorld } from './support.mjs';
+
+let w;
+let d;
+before(async () => { w = await startWorld(); d = w.doctor; });
+after(async () => { await w?.stop(); });
+
+const subject = () => ({ reference: `Patient/${w.patient.id}` });
+const observation = (code, value, date, more = {}) => ({ resourceType: 'Observation', status: 'final', subject: subject(), effectiveDateTime: date,
+  category: [{ coding: [{ system: 'urn:test:category', code: 'vital' }] }], code: { coding: [{ system: 'urn:test:code', code }] }, valueQuantity: { value }, ...more });
+
+describe('$meta', () => {
+  const parameters = (meta) => ({ resourceType: 'Parameters', parameter: [{ name: 'meta', valueMeta: meta }] });
+  const metaOf = (answer) => answer.parameter[0].valueMeta;
+
+  test('tells, adds and deletes; the custodian is in it', async () => {
+    const made = await d.create({ resourceType: 'Patient', name: [{ family: '元' }], meta: { tag: [{ system: 'urn:t', code: 'a' }] } });
+    const path = `/fhir/Patient/${made.id}`;
+    const told = metaOf(await d.must('GET', `${path}/$meta`));
+    assert.deepEqual([told.versionId, told.tag.length], ['1', 1]);
+    const custodian = told.extension.find((e) => e.url === 'urn:shanhai:extension:custodian');
+    assert.equal(custodian.valueReference.reference, d.organization);
+    const change = parameters({ tag: [{ system: 'urn:t', code: 'a' }, { system: 'urn:t', code: 'b' }], profile: ['urn:test:p'] });
+    const added = metaOf(await d.must('POST', `${path}/$meta-add`, change));
+    assert.deepEqual([added.tag.map((t) => t.code), added.profile, added.versionId], [['a', 'b'], ['urn:test:p'], '2']);
+    assert.equal((await d.search('Patient', { _tag: 'urn:t|b' })).length, 1);
+    assert.equal(metaOf(await d.must('POST', `${path}/$meta-add`, change)).versionId, '2'); // nothing new
+    const less = metaOf(await d.must('POST', `${path}/$meta-delete`, parameters({ tag: [{ system: 'urn:t', code: 'a' }], profile: ['urn:test:p'] })));
+    assert.deepEqual([less.tag.map((t) => t.code), less.profile, less.versionId], [['b'], undefined, '3']);
+    assert.equal(metaOf(await d.must('GET', `${path}/_history/1/$meta`)).tag[0].code, 'a');
+    const stored = await d.must('GET', path);
+    assert.equal(stored.meta.extension, undefined);
+    assert.equal(stored.name[0].family, '元');
+    assert.equal((await d.request('POST', `${path}/$meta-add`, { resourceType: 'Parameters' })).status, 400);
+    assert.equal((await d.request('GET', '/fhir/Patient/none/$meta')).status, 404);
+    assert.equal((await w.lead.request('GET', `${path}/$meta`)).status, 404);
+  });
+});
+
+describe('$everything', () => {
+  test('the patient and all of the compartment, page by page, each once', async () => {
+    const patient = await d.create({ resourceType: 'Patient', name: [{ family: '全' }], generalPractitioner: [{ reference: d.post }] });
+    const other = await d.create({ resourceType: 'Patient', name: [{ family: '别' }] });
+    const about = { subject: { reference: `Patient/${patient.id}` } };
+    const wanted = [`Patient/${patient.id}`];
+    const encounter = await d.create({ resourceType: 'Encounter', status: 'finished', class: { code: 'AMB' }, ...about });
+    wanted.push(`Encounter/${encounter.id}`);
+    for (let i = 0; i < 5; i++) {
+      wanted.push(`Condition/${(await d.create({ resourceType: 'Condition', ...about, code: { text: `${i}` }, encounter: { reference: `Encounter/${encounter.id}` } })).id}`);
+      wanted.push(`Observation/${(await d.create({ ...observation('x', i, '2020-01-01'), ...about })).id}`);
+      await d.create({ resourceType: 'Condition', subject: { reference: `Patient/${other.id}` } });
+    }
+    const seen = [];
+    let pages = 0;
+    for (let path = `/fhir/Patient/${patient.id}/$everything?_count=3`; path; pages++) {
+      assert.ok(pages < 20);
+      const page = await d.must('GET', path);
+      const matches = page.entry.filter((e) => e.search.mode === 'match');
+      path = page.link.find((l) => l.relation === 'next')?.url.slice(w.base.length);
+      assert.ok(path ? matches.length === 3 : matches.length <= 3);
+      seen.push(...matches.map((e) => `${e.resource.resourceType}/${e.resource.id}`));
+    }
+    assert.deepEqual(seen.sort(), wanted.sort());
+    assert.equal(pages, 4);
+    const whole = await d.must('GET', `/fhir/Patient/${patient.id}/$everything`);
+    assert.ok(whole.entry.some((e) => e.search.mode === 'include' && e.resource.resourceType === 'PractitionerRole'));
+    assert.ok(!whole.entry.some((e) => e.resource.id === other.id));
+    const some = await d.must('GET', `/fhir/Patient/${patient.id}/$everything?_type=Condition,Patient`);
+    assert.deepEqual([...new Set(some.entry.filter((e) => e.search.mode === 'match').map((e) => e.resource.resourceType))].sort(), ['Condition', 'Patient']);
+    const posted = await d.must('POST', `/fhir/Patient/${patient.id}/$everything`, { resourceType: 'Parameters', parameter: [{ name: '_count', valueInteger: 2 }] });
+    assert.equal(posted.entry.filter((e) => e.search.mode === 'match').length, 2);
+    const later = await d.must('GET', `/fhir/Patient/${patient.id}/$everything?_type=Condition&_since=2100-01-01`);
+    assert.equal(later.entry, undefined);
+    const visit = await d.must('GET', `/fhir/Encounter/${encounter.id}/$everything`);
+    assert.deepEqual([...new Set(visit.entry.filter((e) => e.search.mode === 'match').map((e) => e.resource.resourceType))].sort(), ['Condition', 'Encounter']);
+  });
+
+  test('refuses what it does not offer, and who may not', async () => {
+    const path = `/fhir/Patient/${w.patient.id}/$everything`;
+    for (const wrong of ['start=2020', '_count=0', '_cursor=x', 'nonsense=1']) assert.equal((await d.request('GET', `${path}?${wrong}`)).status, 400, wrong);
+    assert.equal((await d.request('GET', '/fhir/Patient/none/$everything')).status, 404);
+    for (const person of [w.lead, w.coordinator, w.commander, w.admins.county]) assert.equal((await person.request('GET', path)).status, 403);
+  });
+});
+
+describe('$lastn', () => {
+  test('the most recent of each code', async () => {
+    for (const [code, value, date] of [['hr', 70, '2021-01-01'], ['hr', 75, '2021-03-01'], ['hr', 72, '2021-02-01'], ['t', 36, '2021-01-05'], ['t', 37, '2021-01-06']]) {
+      await d.create(observation(code, value, date));
+    }
+    const ask = (query) => d.request('GET', `/fhir/Observation/$lastn?${query}`);
+    const values = (answer) => answer.json.entry.map((e) => [e.resource.code.coding[0].code, e.resource.valueQuantity.value]);
+    const one = await ask(`patient=Patient/${w.patient.id}&category=vital`);
+    assert.equal(one.status, 200, one.text);
+    assert.deepEqual(values(one), [['hr', 75], ['t', 37]]);
+    const two = await ask(`subject=Patient/${w.patient.id}&code=urn:test:code%7Chr,urn:test:code%7Ct&max=2`);
+    assert.deepEqual(values(two), [['hr', 75], ['hr', 72], ['t', 37], ['t', 36]]);
+    assert.equal(two.json.total, 4);
+    for (const wrong of ['category=vital', `patient=${w.patient.id}`, `patient=${w.patient.id}&category=vital&max=0`, `patient=${w.patient.id}&category=vital&_sort=date`]) {
+      assert.equal((await ask(wrong)).status, 400, wrong);
+    }
+    const posted = await d.must('POST', '/fhir/Observation/$lastn', { resourceType: 'Parameters', parameter: [{ name: 'patient', valueString: `Patient/${w.patient.id}` },
+      { name: 'category', valueString: 'vital' }, { name: 'max', valueInteger: 1 }] });
+    assert.equal(posted.entry.length, 2);
+    const unseen = await w.lead.request('GET', `/fhir/Observation/$lastn?patient=Patient/${w.patient.id}&category=vital`);
+    assert.equal(unseen.json.entry, undefined);
+  });
+});
+
+describe('$document', () => {
+  test('the composition and what it names, or a refusal', async () => {
+    const composition = await w.lead.request('POST', '/fhir/Composition', { resourceType: 'Composition', status: 'preliminary', title: '意见', date: '2026-01-01',
+      type: { text: 'x' }, author: [{ reference: w.lead.post }] });
+    if (composition.status !== 201) return; // the policy decides who writes documents; the consult test has them
+    const bundle = await w.lead.must('GET', `/fhir/Composition/${composition.json.id}/$document`);
+    assert.equal(bundle.type, 'document');
+    assert.deepEqual(bundle.entry.map((e) => e.resource.resourceType), ['Composition', 'PractitionerRole']);
+    assert.ok(bundle.identifier.value.startsWith('urn:uuid:') && bundle.timestamp);
+    assert.equal((await d.request('GET', `/fhir/Composition/${composition.json.id}/$document`)).status, 404);
+    assert.equal((await w.lead.request('GET', `/fhir/Composition/${composition.json.id}/$document?persist=true`)).status, 405);
+    assert.equal(issuesOf(await w.lead.request('GET', '/fhir/Composition/none/$document')).length, 1);
+  });
+});
