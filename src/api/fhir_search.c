@@ -234,8 +234,10 @@ static bool read_options(struct http_request *request, struct search_options *op
         .compartment_type = http_parameter(request, STR("compartment")),
         .compartment_id = http_parameter(request, STR("id")),
     };
-    if (options->compartment_type.at != NULL && !str_equal(options->compartment_type, STR("Patient"))) {
-        return FAIL(error, ERROR_NOT_FOUND, "only the compartment of a Patient can be searched");
+    if (options->compartment_type.at != NULL &&
+        model_compartment(options->compartment_type, options->type).len == 0 &&
+        !str_equal(options->compartment_type, options->type)) {
+        return FAIL(error, ERROR_NOT_FOUND, "R4 has no compartment of that name with such a type in it");
     }
     return true;
 }

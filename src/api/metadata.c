@@ -111,7 +111,7 @@ static void add_parameters(struct arena *arena, struct json *list, struct str ty
     const struct model_search_parameter *parameters = model_search_list(type, &count);
     for (size_t i = 0; i < count; i++) {
         /* Not offered: see docs/modules/api.md. */
-        if (parameters[i].kind == MODEL_SEARCH_SPECIAL || str_equal(parameters[i].code, STR("_query"))) {
+        if (str_equal(parameters[i].code, STR("_query"))) {
             continue;
         }
         struct json *parameter = json_append(list, json_new(arena, JSON_OBJECT));

@@ -87,6 +87,10 @@ static struct parameter_numbers numbers_of(struct str type, const struct model_s
     } else if (kind == MODEL_SEARCH_TOKEN) {
         numbers.of_type = index_parameter_with(type, code, STR("of-type"));
         numbers.words = index_parameter_with(type, code, STR("text"));
+    } else if (kind == MODEL_SEARCH_SPECIAL) {
+        for (size_t axis = 0; axis < 3; axis++) {
+            numbers.axes[axis] = index_place_number(type, code, axis);
+        }
     } else if (kind == MODEL_SEARCH_STRING) {
         numbers.words = index_parameter_with(type, code, STR("contains"));
     }
@@ -98,9 +102,8 @@ static bool is_indexed(struct arena *arena, const struct model_search_parameter 
 {
     struct str aliases[INDEX_ALIASES_MAX];
     size_t count = index_aliases(arena, parameter->type, parameter->code, aliases);
-    return parameter->expression.len > 0 && parameter->kind != MODEL_SEARCH_SPECIAL && count == 1 &&
-           str_equal(parameter->code, aliases[0]) && !str_equal(parameter->code, STR("_id")) &&
-           !str_equal(parameter->code, STR("_lastUpdated"));
+    return parameter->expression.len > 0 && count == 1 && str_equal(parameter->code, aliases[0]) &&
+           !str_equal(parameter->code, STR("_id")) && !str_equal(parameter->code, STR("_lastUpdated"));
 }
 
 /* Code-value-date of the standard says DateTime, which is no type. */

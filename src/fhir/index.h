@@ -110,6 +110,18 @@ struct str index_normalise(struct arena *arena, struct str text);
  * made of its hash in control characters, which no question holds. Equal texts mean equal strings (`:exact`). */
 enum { INDEX_STRING_BYTES = 110, INDEX_MARK_BYTES = 17 };
 struct str index_string_text(struct arena *arena, struct str text);
+/* ---- places (Location.near) ---- */
+
+/* A place is a point of the unit sphere, kept as three NUMBER rows under the numbers of "near:x", "near:y", "near:z": then
+ * being near is a sum of three squares. False for what is no latitude and longitude. */
+struct index_place {
+    double at[3];
+};
+bool index_place_of(double latitude, double longitude, struct index_place *place) MUST_CHECK;
+/* Square of the straight line between two places that are so many metres apart on the ground. */
+double index_chord_squared(double metres);
+uint32_t index_place_number(struct str type, struct str code, size_t axis);
+
 /* ---- texts to look into (index_words.c) ---- */
 
 /* Normalised, words and Chinese apart by single blanks, without marks; of at most 512 bytes. STR_NONE when the arena is

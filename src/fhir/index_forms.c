@@ -146,6 +146,34 @@ double index_to_base(const struct index_scale *scale, double value)
     return round(base * unit) / unit;
 }
 
+/* ---- places ---- */
+
+bool index_place_of(double latitude, double longitude, struct index_place *place)
+{
+    if (!isfinite(latitude) || !isfinite(longitude) || fabs(latitude) > 90 || fabs(longitude) > 180) {
+        return false;
+    }
+    double lift = latitude * M_PI / 180;
+    double turn = longitude * M_PI / 180;
+    *place = (struct index_place){ { cos(lift) * cos(turn), cos(lift) * sin(turn), sin(lift) } };
+    return true;
+}
+
+double index_chord_squared(double metres)
+{
+    static const double earth_metres = 6371008.8; /* mean radius */
+    double half = metres / earth_metres / 2;
+    double chord = half >= M_PI / 2 ? 2 : 2 * sin(half);
+    return chord * chord;
+}
+
+uint32_t index_place_number(struct str type, struct str code, size_t axis)
+{
+    static const struct str axes[] = { { "x", 1 }, { "y", 1 }, { "z", 1 } };
+    assert(axis < 3);
+    return index_parameter_with(type, code, axes[axis]);
+}
+
 /* ---- text ---- */
 
 static bool is_blank(char c)

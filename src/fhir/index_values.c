@@ -494,6 +494,28 @@ static void index_number(struct row_builder *builder, const struct parameter_num
     }
 }
 
+/* ---- near ---- */
+
+static void index_place(struct row_builder *builder, const struct parameter_numbers *numbers,
+                        const struct fhirpath_item *item)
+{
+    const struct json *value = item->kind == FHIRPATH_NODE ? item->node.value : NULL;
+    const struct json *latitude = JSON_GET(value, "latitude");
+    const struct json *longitude = JSON_GET(value, "longitude");
+    struct index_place place;
+    double north = 0;
+    double east = 0;
+    if (latitude == NULL || longitude == NULL || latitude->kind != JSON_NUMBER ||
+        longitude->kind != JSON_NUMBER || !parse_double(latitude->raw, &north) ||
+        !parse_double(longitude->raw, &east) || !index_place_of(north, east, &place)) {
+        return;
+    }
+    add_number(builder, numbers->own, 0, north, north); /* says that there is a place */
+    for (size_t axis = 0; axis < 3; axis++) {
+        add_number(builder, numbers->axes[axis], 0, place.at[axis], place.at[axis]);
+    }
+}
+
 /* ---- all of them ---- */
 
 void index_value(struct row_builder *builder, const struct parameter_numbers *numbers,
@@ -521,7 +543,9 @@ void index_value(struct row_builder *builder, const struct parameter_numbers *nu
         index_number(builder, numbers, item, type);
         break;
     case MODEL_SEARCH_COMPOSITE: /* index.c */
-    case MODEL_SEARCH_SPECIAL:   /* near: not offered */
+        break;
+    case MODEL_SEARCH_SPECIAL:
+        index_place(builder, numbers, item);
         break;
     }
 }

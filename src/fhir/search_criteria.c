@@ -61,7 +61,7 @@ static bool check_modifier(struct search_parse *parse, const struct search_targe
     const char *known = "missing";
     switch (target->parameter->kind) {
     case MODEL_SEARCH_STRING:
-        offered = known = "missing exact contains";
+        offered = known = parse->inside_filter ? "missing exact contains whole" : "missing exact contains";
         break;
     case MODEL_SEARCH_TOKEN:
         offered = "missing not in not-in of-type text";
@@ -105,12 +105,12 @@ static enum index_kind rows_of(enum model_search_kind kind)
         return INDEX_DATE;
     case MODEL_SEARCH_NUMBER:
     case MODEL_SEARCH_QUANTITY:
+    case MODEL_SEARCH_SPECIAL: /* near */
         return INDEX_NUMBER;
     case MODEL_SEARCH_TOKEN:
     case MODEL_SEARCH_REFERENCE:
     case MODEL_SEARCH_URI:
     case MODEL_SEARCH_COMPOSITE:
-    case MODEL_SEARCH_SPECIAL:
         break;
     }
     return INDEX_KEY;
@@ -172,7 +172,7 @@ static bool values_parse(struct search_parse *parse, const struct search_target 
 
 static bool is_offered(const struct model_search_parameter *parameter)
 {
-    return parameter->expression.len > 0 && parameter->kind != MODEL_SEARCH_SPECIAL;
+    return parameter->expression.len > 0;
 }
 
 /* A search over all types asks for the parameter under each type's number. */
@@ -284,7 +284,7 @@ static bool links_parse(struct search_parse *parse, struct str targets, const st
     for (size_t i = 0; i < all_count; i++) {
         struct str type = all[i]->name;
         bool special = reverse || str_equal(code, STR("_id")) || str_equal(code, STR("_text")) ||
-                       str_equal(code, STR("_content"));
+                       str_equal(code, STR("_content")) || str_equal(code, STR("_filter"));
         bool wanted = any || modifier_is_one_of(type, arena_cstr(parse->arena, targets));
         if (!wanted || (!special && model_search_find(type, code) == NULL)) {
             continue;
@@ -389,6 +389,17 @@ static bool updated_parse(struct search_parse *parse, const struct search_pair *
     return true;
 }
 
+static bool filter_parse(struct search_parse *parse, const struct search_pair *pair, size_t depth,
+                         struct search_criteria *criteria, struct error *error)
+{
+    if (criteria->type.len == 0) {
+        return parse->query->types_count > 0
+                   ? search_group_of_types(parse, pair, depth, criteria, error)
+                   : FAIL(error, ERROR_INPUT, "a search over all types by '_filter' must name them by _type");
+    }
+    return search_filter_parse(parse, criteria->type, pair->value, depth, criteria, error);
+}
+
 static bool words_parse(struct search_parse *parse, const struct search_pair *pair,
                         const struct search_name *name, size_t depth, struct search_criteria *criteria,
                         struct error *error)
@@ -435,6 +446,8 @@ bool search_criteria_parse(struct search_parse *parse, struct str type, const st
         ok = updated_parse(parse, pair, &name, made, error);
     } else if (str_equal(name.code, STR("_list"))) {
         ok = list_parse(parse, pair, made, error);
+    } else if (str_equal(pair->name, STR("_filter"))) {
+        ok = filter_parse(parse, pair, depth, made, error);
     } else if (str_equal(name.code, STR("_text")) || str_equal(name.code, STR("_content"))) {
         ok = words_parse(parse, pair, &name, depth, made, error);
     } else {

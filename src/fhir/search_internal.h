@@ -13,6 +13,7 @@ struct search_parse {
     /* Set with an error that Prefer: handling=lenient forgives: something is unknown or not offered. A bad value
      * is never forgiven, since the answer would hold what nobody asked for. */
     bool forgivable;
+    bool inside_filter; /* where strings may be asked for as a whole */
 };
 
 /* A growing list of alternatives. */
@@ -57,6 +58,10 @@ bool search_group_of_types(struct search_parse *parse, const struct search_pair 
 /* A composite of three components. */
 bool search_composite_parse(struct search_parse *parse, const struct search_target *target, struct str text,
                             struct search_criteria *criteria, struct error *error) MUST_CHECK;
+
+/* _filter (search_filter.c). */
+bool search_filter_parse(struct search_parse *parse, struct str type, struct str text, size_t depth,
+                         struct search_criteria *criteria, struct error *error) MUST_CHECK;
 
 /* ---- search_words.c ---- */
 

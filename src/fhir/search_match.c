@@ -86,15 +86,35 @@ static bool row_matches(const struct search_value *value, const struct index_row
         return row->words && index_words_match(row->text, value->text);
     case SEARCH_TEST_WITHIN:
         return row->words && str_find(row->text, value->text) < row->text.len;
+    case SEARCH_TEST_NEAR: /* near_matches */
     case SEARCH_TEST_NOTHING:
         break;
     }
     return false;
 }
 
+static bool near_matches(const struct search_value *value, const struct search_subject *subject)
+{
+    double sum = 0;
+    size_t found = 0;
+    for (size_t j = 0; j < subject->rows_count; j++) {
+        for (size_t axis = 0; axis < 3; axis++) {
+            if (subject->rows[j].kind == INDEX_NUMBER && subject->rows[j].parameter == value->axes[axis]) {
+                double way = subject->rows[j].low - value->place.at[axis];
+                sum += way * way;
+                found++;
+            }
+        }
+    }
+    return found == 3 && sum <= value->high;
+}
+
 static bool any_value(const struct search_criteria *criteria, const struct search_subject *subject)
 {
     for (size_t i = 0; i < criteria->values_count; i++) {
+        if (criteria->values[i].test == SEARCH_TEST_NEAR && near_matches(&criteria->values[i], subject)) {
+            return true;
+        }
         for (size_t j = 0; j < subject->rows_count; j++) {
             if (row_matches(&criteria->values[i], &subject->rows[j])) {
                 return true;

@@ -314,7 +314,6 @@ static const struct {
     { { "_pretty", 7 }, pretty_parse },
     { { "_type", 5 }, type_seen },
     { { "_contained", 10 }, not_offered },
-    { { "_filter", 7 }, not_offered },
     { { "_query", 6 }, not_offered },
     { { "_containedType", 14 }, not_offered },
 };

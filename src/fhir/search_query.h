@@ -38,6 +38,7 @@ enum search_test {
                              search_number_matches */
     SEARCH_TEST_WORDS,    /* a KEY row of a piece of text with this phrase at the beginning of a word */
     SEARCH_TEST_WITHIN,   /* a KEY row of a piece of text with text anywhere in it */
+    SEARCH_TEST_NEAR,     /* a place within `high` (squared chord) of `place` (index.h) */
     SEARCH_TEST_NOTHING,  /* no row ever (a value that no resource can have) */
 };
 
@@ -54,6 +55,8 @@ struct search_value {
     double number; /* as written, for gt lt ge le */
     double low;    /* what its digits cover, for eq and ne; 10 % around for ap */
     double high;
+    struct index_place place; /* NEAR */
+    uint32_t axes[3];         /* NEAR: numbers of its rows */
 };
 
 enum search_kind {

@@ -401,6 +401,13 @@ static bool string_value(struct search_parse *parse, const struct search_target 
         return bad_value(target, "a text", error);
     }
     normal = str_slice(normal, 0, whole_characters(normal, INDEX_STRING_BYTES));
+    if (str_equal(target->modifier,
+                  STR("whole"))) { /* _filter's eq: with and without the mark of its exact bytes */
+        struct str marked = arena_concat(parse->arena, normal, STR("\x01"));
+        return marked.at == NULL ? search_no_memory(error)
+                                 : add_text(parse, parameter, SEARCH_TEST_EQUAL, normal, list, error) &&
+                                       add_text(parse, parameter, SEARCH_TEST_PREFIX, marked, list, error);
+    }
     bool contains = str_equal(target->modifier, STR("contains"));
     enum search_test test = contains ? SEARCH_TEST_CONTAINS : SEARCH_TEST_PREFIX;
     struct search_value within = { .test = SEARCH_TEST_WITHIN,
@@ -438,6 +445,47 @@ static bool uri_value(struct search_parse *parse, const struct search_target *ta
     return search_values_add(parse, list, key_value(parameter, index_uri_key(value)), error);
 }
 
+/* ---- near ---- */
+
+/* R4 Location: latitude|longitude|distance|units; without a distance 10 km. */
+static bool near_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                       struct search_values *list, struct error *error)
+{
+    static const struct {
+        struct str name;
+        double metres;
+    } units[] = { { { "km", 2 }, 1000 },
+                  { { "m", 1 }, 1 },
+                  { { "[mi_i]", 6 }, 1609.344 },
+                  { { "[mi_us]", 7 }, 1609.347 },
+                  { { "[nmi_i]", 7 }, 1852 } };
+    struct str rest = text;
+    struct str parts[4] = { STR_NONE, STR_NONE, STR("10"), STR("km") };
+    double numbers[3] = { 0, 0, 10 };
+    size_t count = 0;
+    for (struct str part = STR_NONE; count < 4 && search_split(&rest, '|', &part); count++) {
+        parts[count] = part.len > 0 || count < 2 ? part : parts[count];
+    }
+    bool ok = count >= 2 && rest.at == NULL;
+    for (size_t i = 0; i < 3 && ok; i++) {
+        ok = parse_double(parts[i], &numbers[i]);
+    }
+    struct search_value value = { .test = SEARCH_TEST_NEAR, .parameter = number_of(target) };
+    double metres = 0;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        metres = str_equal(parts[3], units[i].name) ? numbers[2] * units[i].metres : metres;
+    }
+    if (!ok || numbers[2] < 0 || (metres <= 0 && numbers[2] > 0) ||
+        !index_place_of(numbers[0], numbers[1], &value.place)) {
+        return bad_value(target, "latitude|longitude|distance|units such as 29.3|108.1|50|km", error);
+    }
+    value.high = index_chord_squared(metres);
+    for (size_t axis = 0; axis < 3; axis++) {
+        value.axes[axis] = index_place_number(target->type, target->parameter->code, axis);
+    }
+    return search_values_add(parse, list, value, error);
+}
+
 /* ---- composite ---- */
 
 static bool value_of_kind(struct search_parse *parse, const struct search_target *target, struct str text,
@@ -457,8 +505,9 @@ static bool value_of_kind(struct search_parse *parse, const struct search_target
         return reference_value(parse, target, text, parameter, list, error);
     case MODEL_SEARCH_URI:
         return uri_value(parse, target, text, parameter, list, error);
-    case MODEL_SEARCH_COMPOSITE:
     case MODEL_SEARCH_SPECIAL:
+        return near_value(parse, target, text, list, error);
+    case MODEL_SEARCH_COMPOSITE:
         break;
     }
     return FAIL(error, ERROR_UNSUPPORTED, "'%.*s' cannot be searched by", STR_FMT(target->name));

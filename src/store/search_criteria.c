@@ -265,10 +265,11 @@ void add_criteria(struct builder *b, unsigned alias, const struct search_criteri
 
 /* ---- beginning with a criterion ---- */
 
+/* "not that" and "near that" find nothing by themselves. */
 static bool has_ne(const struct search_criteria *criterion)
 {
     for (size_t i = 0; i < criterion->values_count; i++) {
-        if (criterion->values[i].prefix == SEARCH_NE) {
+        if (criterion->values[i].prefix == SEARCH_NE || criterion->values[i].test == SEARCH_TEST_NEAR) {
             return true;
         }
     }

@@ -205,6 +205,34 @@ static bool is_gathered(const struct search_criteria *criterion, size_t at)
     return false;
 }
 
+/* Places are few: each candidate is measured. */
+static void add_near_test(struct builder *b, unsigned alias, const struct search_value *value)
+{
+    static const char *const names[] = { "x", "y", "z" };
+    add_sql(b, "EXISTS(SELECT 1 FROM number_of x CROSS JOIN number_of y CROSS JOIN number_of z WHERE (0");
+    for (size_t axis = 0; axis < 3; axis++) {
+        for (int twice = 0; twice < 2; twice++) {
+            add_sql(b, twice == 0 ? " + (" : " * (");
+            add_sql(b, names[axis]);
+            add_sql(b, ".low - ");
+            add_real(b, value->place.at[axis]);
+            add_sql(b, ")");
+        }
+    }
+    add_sql(b, ") <= ");
+    add_real(b, value->high);
+    for (size_t axis = 0; axis < 3; axis++) {
+        add_sql(b, " AND ");
+        add_sql(b, names[axis]);
+        add_sql(b, ".seq = ");
+        add_column(b, alias, ".seq AND ");
+        add_sql(b, names[axis]);
+        add_sql(b, ".parameter = ");
+        add_integer(b, value->axes[axis]);
+    }
+    add_sql(b, ")");
+}
+
 /* ---- pieces of text ---- */
 
 static bool is_words_test(enum search_test test)
@@ -281,6 +309,11 @@ void add_values_test(struct builder *b, unsigned alias, const struct search_crit
             add_column(b, alias, ".seq IN (");
             add_words_found(b, criterion, i);
             add_sql(b, ")");
+            continue;
+        }
+        if (value->test == SEARCH_TEST_NEAR) {
+            add_sql(b, " OR ");
+            add_near_test(b, alias, value);
             continue;
         }
         add_sql(b, " OR EXISTS(SELECT 1 FROM ");

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -158,8 +159,33 @@ static void what_is_wrong_is_named_and_never_repeated(void **state)
     refuse(&patient_options, "_include=Patient:name", ERROR_INPUT, "'_include'");
     refuse(&patient_options, "_include:all=Patient:link", ERROR_INPUT, "iterate");
     refuse(&patient_options, "_id=a%20b", ERROR_INPUT, "'_id'");
-    refuse(&patient_options, "_filter=a", ERROR_UNSUPPORTED, "'_filter'");
     refuse(&patient_options, "_query=a", ERROR_UNSUPPORTED, "'_query'");
+    static const char *const filters[] = { "",
+                                           "name",
+                                           "name eq",
+                                           "name eq \"x",
+                                           "(name eq x",
+                                           "name eq x)",
+                                           "not name eq x",
+                                           "name eq x and",
+                                           "name eq x gender eq y",
+                                           "nmae eq x",
+                                           "birthdate eq tomorrow" };
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "_filter=%s", filters[i]);
+        refuse(&patient_options, text, ERROR_INPUT, "");
+    }
+    const struct search_options places = { .type = STR("Location") };
+    static const char *const nears[] = { "29",           "91|0|1|km",  "0|181|1|km", "0|0|-1|km",
+                                         "0|0|1|parsec", "0|0|1|km|x", "a|b" };
+    for (size_t i = 0; i < sizeof nears / sizeof *nears; i++) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "near=%s", nears[i]);
+        refuse(&places, text, ERROR_INPUT, "'near'");
+    }
+    refuse(&patient_options, "_filter=name ew x", ERROR_UNSUPPORTED, "'ew'");
+    refuse(&patient_options, "name:whole=x", ERROR_INPUT, "'name:whole'");
     refuse(&patient_options, "a=%zz", ERROR_INPUT, "percent");
     refuse(&patient_options, "a=%ff", ERROR_INPUT, "percent");
     refuse(&patient_options, "Observation?code=a", ERROR_INPUT, "another type");

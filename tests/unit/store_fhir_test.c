@@ -94,6 +94,11 @@ static void put(const char *text)
 static const char *const more_of_the_world[] = {
     "{\"resourceType\":\"Task\",\"id\":\"t2\",\"status\":\"draft\",\"intent\":\"order\",\"owner\":{"
     "\"display\":\"王医生\"}}",
+    "{\"resourceType\":\"Location\",\"id\":\"pengshui\",\"position\":{\"longitude\":108.1655,\"latitude\":29."
+    "2937}}",
+    "{\"resourceType\":\"Location\",\"id\":\"chongqing\",\"position\":{\"longitude\":106.5516,\"latitude\":"
+    "29.5630}}",
+    "{\"resourceType\":\"Location\",\"id\":\"nowhere\",\"name\":\"x\"}",
     "{\"resourceType\":\"MolecularSequence\",\"id\":\"m1\",\"coordinateSystem\":0,\"referenceSeq\":{"
     "\"referenceSeqId\":{"
     "\"coding\":[{\"system\":\"urn:seq\",\"code\":\"NC_1\"}]},\"windowStart\":100,\"windowEnd\":200},"
@@ -260,6 +265,28 @@ static void searches_as_clients_write_them(void **state)
         { "MolecularSequence", "referenceseqid-window-coordinate=NC_1$100$201", "" },
         { "MolecularSequence", "referenceseqid-variant-coordinate=NC_1$30$40", "m1" },
         { "MolecularSequence", "referenceseqid-variant-coordinate=NC_1$10$40", "" }, /* of two repetitions */
+        { "Patient", "_filter=gender eq female and birthdate ge 1986", "p1" },
+        { "Patient", "_filter=gender eq female and not (birthdate ge 1986)", "p2" },
+        { "Patient", "_filter=name eq \"müller\" or (gender eq male and active eq true)", "p3 p2" },
+        { "Patient", "_filter=name eq mull", "" }, /* the whole */
+        { "Patient", "_filter=name sw mull or name co \"NN\"", "p2" },
+        { "Patient", "_filter=name ne \"Müller\" and gender eq female", "p1" },
+        { "Patient", "_filter=birthdate pr false", "p3" },
+        { "Patient", "_filter=birthdate pr true and gender ne male", "p2 p1" },
+        { "Patient", "_filter=identifier eq urn:id|660101199001010011", "p1" },
+        { "Patient", "gender=female&_filter=general-practitioner re Practitioner/doctor", "p2" },
+        { "Observation", "_filter=subject:Patient.name sw zhang or value-quantity gt 79", "o2 o1" },
+        { "Observation", "_filter=code eq http://loinc.org|8310-5 and value-quantity lt 39", "o1" },
+        { "", "_type=Encounter,Observation&_filter=patient eq Patient/p1", "o1 e1" },
+        { "Encounter", "patient._filter=gender eq female", "e1" },
+        { "Location", "near=29.2937|108.1655|1|km", "pengshui" },
+        { "Location", "near=29.29|108.17", "pengshui" },
+        { "Location", "near=29.2937|108.1655|158|km", "pengshui" }, /* 159.2 km away */
+        { "Location", "near=29.2937|108.1655|160000|m", "chongqing pengshui" },
+        { "Location", "near=29.563|106.5516|0.001", "chongqing" },
+        { "Location", "near=-29|-72|20000|km", "chongqing pengshui" },
+        { "Location", "near=0|0|1|km,29.563|106.5516|1|km", "chongqing" },
+        { "Location", "near:missing=true", "nowhere" },
         { "DiagnosticReport", "_text=磨玻璃", "r1" },
         { "DiagnosticReport", "_text=肺", "r1" },
         { "DiagnosticReport", "_text=玻璃磨", "" },

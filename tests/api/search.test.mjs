@@ -1,0 +1,173 @@
+// Search over the wire: what /metadata names is there, what is asked is answered from all of what one may see and
+// nothing else, pages stay whole while data changes, and what costs too much ends early without harm to others.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { issuesOf, startWorld } from './support.mjs';
+
+let w;
+let d; // a county doctor
+const RUN = `search-${Date.now()}`;
+before(async () => { w = await startWorld(); d = w.doctor; });
+after(async () => { await w?.stop(); });
+
+const create = async (resource) => {
+  const made = await d.request('POST', `/fhir/${resource.resourceType}`, resource);
+  assert.equal(made.status, 201, made.text.slice(0, 400));
+  return made.json;
+};
+const tagged = (resource) => ({ ...resource, meta: { tag: [{ system: 'urn:run', code: RUN }] } });
+const observation = (patient, more = {}) => tagged({ resourceType: 'Observation', status: 'final', code: { text: '体温', coding: [{ system: 'http://loinc.org', code: '8310-5', display: 'Body temperature' }] },
+  subject: { reference: `Patient/${patient.id}` }, effectiveDateTime: '2020-02-11', ...more });
+const idsOf = (answer) => (answer.json.entry ?? []).filter((e) => e.search.mode === 'match').map((e) => e.resource.id);
+const search = async (person, path) => {
+  const answer = await person.request('GET', path);
+  assert.equal(answer.status, 200, `${path}: ${answer.text.slice(0, 400)}`);
+  return answer;
+};
+
+describe('what is asked', () => {
+  let patient;
+  let encounter;
+  let notes;
+  before(async () => {
+    patient = await create(tagged({ resourceType: 'Patient', name: [{ family: '单', given: ['雄信'] }], gender: 'male', birthDate: '1960-01-01' }));
+    encounter = await create(tagged({ resourceType: 'Encounter', status: 'finished', class: { code: 'IMP' }, subject: { reference: `Patient/${patient.id}` } }));
+    notes = await create(observation(patient, { encounter: { reference: `Encounter/${encounter.id}` }, valueString: '双肺磨玻璃影', note: [{ text: '请复查，CT score 12' }] }));
+  });
+
+  test('names in characters, pinyin and initials, by every reading of the surname', async () => {
+    for (const name of ['单', '单雄信', 'shan', 'shanxiong', 'shanxiongxin', 'sxx', 'dan', 'danxiongxin', 'dxx', '雄信', 'xiongxin', 'shan xiong xin']) {
+      assert.deepEqual(idsOf(await search(d, `/fhir/Patient?_tag=urn:run|${RUN}&name=${encodeURIComponent(name)}`)), [patient.id], name);
+    }
+    assert.deepEqual(idsOf(await search(d, `/fhir/Patient?_tag=urn:run|${RUN}&name=chan`)), []);
+  });
+
+  test('words in a resource, by GET and POST', async () => {
+    for (const [parameter, found] of [['_content=磨玻璃', 1], ['_content=复查 score', 1], ['_content=玻璃磨', 0], ['code:text=体温', 1], ['code:text=body temp', 1], ['code:text=温', 1], ['_text=体温', 0],
+      ['_filter=code eq http://loinc.org|8310-5 and date le 2020-02-11', 1], ['_filter=not (status eq final)', 0]]) {
+      const [name, value] = [parameter.slice(0, parameter.indexOf('=')), parameter.slice(parameter.indexOf('=') + 1)];
+      const query = new URLSearchParams({ _tag: `urn:run|${RUN}`, [name]: value }).toString();
+      const answer = await d.request('POST', '/fhir/Observation/_search', query, { 'Content-Type': 'application/x-www-form-urlencoded' });
+      assert.equal(answer.status, 200, answer.text.slice(0, 300));
+      assert.deepEqual(idsOf(answer), found ? [notes.id] : [], parameter);
+      assert.deepEqual(idsOf(await search(d, `/fhir/Observation?${query}`)), found ? [notes.id] : [], parameter);
+    }
+  });
+
+  test('compartments of a patient and of an encounter, and none of that name', async () => {
+    assert.deepEqual(idsOf(await search(d, `/fhir/Patient/${patient.id}/Observation?code=8310-5`)), [notes.id]);
+    assert.deepEqual(idsOf(await search(d, `/fhir/Encounter/${encounter.id}/Observation`)), [notes.id]);
+    assert.deepEqual(idsOf(await search(d, `/fhir/Encounter/${encounter.id}/Encounter`)), [encounter.id]);
+    assert.deepEqual(idsOf(await search(w.radiologist, '/fhir/Encounter/absent/Observation')), []);
+    assert.equal((await d.request('GET', `/fhir/Organization/${w.made.county.organization}/Observation`)).status, 404);
+    assert.equal((await d.request('GET', `/fhir/Encounter/${encounter.id}/Organization`)).status, 404);
+  });
+
+  test('several types at once, and a total three ways', async () => {
+    const answer = await search(d, `/fhir?_type=Encounter,Observation&patient=Patient/${patient.id}&_total=accurate`);
+    assert.deepEqual(idsOf(answer).sort(), [encounter.id, notes.id].sort());
+    assert.equal(answer.json.total, 2);
+    assert.equal((await search(d, `/fhir/Observation?_tag=urn:run|${RUN}&_total=estimate&_count=0`)).json.total, 1);
+    assert.ok(!('total' in (await search(d, '/fhir/Organization?_count=1&_total=none')).json));
+  });
+
+  test('what /metadata names can be asked, what is unknown cannot', async () => {
+    const statement = (await search(d, '/fhir/metadata')).json;
+    const refused = [];
+    for (const resource of statement.rest[0].resource.filter((r) => ['Observation', 'Patient', 'Location', 'MolecularSequence', 'DiagnosticReport'].includes(r.type))) {
+      assert.ok(resource.searchParam.some((p) => p.name === '_content') || resource.type === 'Binary');
+      for (const parameter of resource.searchParam.filter((p) => p.type !== 'composite')) {
+        const answer = await d.request('GET', `/fhir/${resource.type}?${parameter.name}:missing=true&_count=0`);
+        if (![200, 403].includes(answer.status) && !parameter.name.startsWith('_')) refused.push(`${resource.type}.${parameter.name} ${answer.status}`);
+      }
+    }
+    assert.deepEqual(refused, []);
+    assert.equal((await d.request('GET', '/fhir/Patient?nmae=x')).status, 400);
+    const lenient = await d.request('GET', '/fhir/Patient?nmae=x&_tag=none', undefined, { Prefer: 'handling=lenient' });
+    assert.equal(lenient.status, 200);
+    assert.equal(lenient.json.entry[0].search.mode, 'outcome');
+  });
+
+  test('a stranger finds nothing by any way to it', async () => {
+    const stranger = w.expert; // of another hospital, without a grant
+    for (const path of [`Observation?_tag=urn:run|${RUN}`, 'Observation?_content=磨玻璃', 'Observation?code:text=体温', `Observation?patient.name=shan`, '_filter', '_has', '_include', 'total', 'compartment', 'types']) {
+      const full = { _filter: 'Observation?_filter=code eq 8310-5', _has: `Patient?_has:Observation:patient:_content=${encodeURIComponent('磨玻璃')}`, _include: `Encounter?_id=${encounter.id}&_revinclude=Observation:encounter&_include=Encounter:subject`,
+        total: `Observation?_tag=urn:run|${RUN}&_total=accurate&_count=0`, compartment: `Encounter/${encounter.id}/Observation`, types: '?_type=Observation,Encounter&_content=磨玻璃' }[path] ?? path;
+      const answer = await stranger.request('GET', `/fhir${full.startsWith('?') ? '' : '/'}${encodeURI(full).replaceAll('|', '%7C')}`);
+      assert.ok([200, 403].includes(answer.status), `${full}: ${answer.status}`);
+      if (answer.status === 200) {
+        assert.equal((answer.json.entry ?? []).filter((e) => e.search.mode !== 'outcome').length, 0, full);
+        assert.equal(answer.json.total ?? 0, 0, full);
+      }
+    }
+    for (const path of ['Patient?_content=x', 'Patient?_text=x', 'Patient?_filter=gender eq male', 'Task?patient._content=x', '?_type=Patient,Task&_content=x', '?_type=Patient,Task&_filter=patient.name eq x']) {
+      assert.ok([400, 403].includes((await w.commander.request('GET', `/fhir${path.startsWith('?') ? '' : '/'}${encodeURI(path)}`)).status), path);
+    }
+  });
+});
+
+describe('pages while data changes', () => {
+  test('sorted and unsorted pages hold each hit once, whatever is written meanwhile', async () => {
+    const patient = await create({ resourceType: 'Patient', name: [{ text: '翻页' }] });
+    const tag = [{ system: 'urn:run', code: `${RUN}-pages` }];
+    const made = [];
+    for (let i = 0; i < 25; i++) made.push(await create({ ...observation(patient, i % 5 === 4 ? { effectiveDateTime: undefined } : { effectiveDateTime: `2020-03-${String(1 + (i * 7) % 20).padStart(2, '0')}` }), meta: { tag } }));
+    for (const sort of ['', '&_sort=date', '&_sort=-date,_id', '&_sort=code,-date']) {
+      const seen = [];
+      let next = `/fhir/Observation?_tag=urn:run|${RUN}-pages&_count=4${sort}`;
+      for (let page = 0; next; page++) {
+        const answer = await search(d, next);
+        seen.push(...idsOf(answer));
+        const link = answer.json.link.find((l) => l.relation === 'next')?.url;
+        next = link?.slice(link.indexOf('/fhir/'));
+        const touched = made[(page * 11) % made.length];
+        if (page < 3) {
+          assert.equal((await d.request('PUT', `/fhir/Observation/${touched.id}`, { ...touched, effectiveDateTime: '2020-03-09', issued: `2020-04-0${page + 1}T00:00:00Z` })).status, 200);
+          await create({ ...observation(patient, { effectiveDateTime: '2020-03-10' }), meta: { tag: [{ system: 'urn:run', code: `${RUN}-later` }] } });
+        }
+      }
+      assert.equal(seen.length, 25, sort);
+      assert.equal(new Set(seen).size, 25, sort);
+      if (sort === '&_sort=date') {
+        const dates = [];
+        for (const id of seen) dates.push((await d.must('GET', `/fhir/Observation/${id}/_history/1`)).effectiveDateTime ?? '9999');
+        assert.ok(dates.at(-1) === '9999' || !dates.includes('9999') || dates.slice(-1)[0] >= '2020-03-09', 'without a value last');
+      }
+    }
+  });
+});
+
+describe('what costs too much', () => {
+  const refused = async (path, statuses, body) => {
+    const started = Date.now();
+    const answer = body === undefined ? await d.request('GET', path) : await d.request('POST', path, body, { 'Content-Type': 'application/x-www-form-urlencoded' });
+    assert.ok(statuses.includes(answer.status), `${path.slice(0, 80)}: ${answer.status} ${issuesOf(answer).join(' ').slice(0, 200)}`);
+    assert.ok(Date.now() - started < 30000, 'ends by itself');
+    return answer;
+  };
+
+  test('deep chains, long lists, wide pages and nested filters end in an answer', async () => {
+    const chain = (depth) => `${'partof:Organization.'.repeat(depth)}name`;
+    await refused(`/fhir/Organization?${chain(9)}=x`, [200]);
+    await refused(`/fhir/Organization?${chain(12)}=x`, [422]);
+    const has = (depth) => `${'_has:Organization:partof:'.repeat(depth)}name`;
+    await refused(`/fhir/Organization?${has(9)}=x`, [200]);
+    await refused(`/fhir/Organization?${has(12)}=x`, [422]);
+    await refused('/fhir/Observation/_search', [422], `code=${Array.from({ length: 10000 }, (_, i) => `c${i}`).join(',')}`);
+    await refused('/fhir/Observation/_search', [200], `code=${Array.from({ length: 400 }, (_, i) => `c${i}`).join(',')}`);
+    await refused('/fhir/Organization?_count=1000000000', [200]);
+    await refused('/fhir/Organization?_count=-1', [400]);
+    await refused(`/fhir/Patient?_filter=${encodeURIComponent(`${'('.repeat(60)}name eq x${')'.repeat(60)}`)}`, [422]);
+    await refused('/fhir/Patient/_search', [400, 422], `_filter=${encodeURIComponent(Array.from({ length: 500 }, () => 'name eq x').join(' or '))}`);
+    await refused('/fhir/Patient/_search', [400, 422], `_content=${encodeURIComponent('a '.repeat(200))}`);
+    await refused(`/fhir/Patient?${Array.from({ length: 80 }, () => 'name:contains=a').join('&')}`, [422]);
+  });
+
+  test('others are served meanwhile', async () => {
+    let done = false;
+    const costly = Promise.all(Array.from({ length: 6 }, () => d.request('GET', `/fhir/Observation?${Array.from({ length: 20 }, (_, i) => `patient.name:contains=${i}`).join('&')}&_sort=code`))).then((answers) => { done = true; return answers; });
+    for (let i = 0; i < 20; i++) assert.equal((await w.radiologist.request('GET', `/fhir/Patient/${w.patient.id}`)).status, 200);
+    for (const answer of await costly) assert.ok([200, 422, 429, 503].includes(answer.status), String(answer.status));
+    assert.ok(done);
+  });
+});
