@@ -92,7 +92,7 @@ static bool take_overlay(struct http_request *request, const struct archive_inst
     if (!str_equal(wanted, STR("mask"))) {
         return FAIL(error, ERROR_INPUT, "the only overlay is mask");
     }
-    if (!imaging_mask(api_of(request)->imaging, &request->arena, str_from_cstr(instance->series), &bytes,
+    if (!imaging_mask(api_of(request)->imaging, &call_of(request)->session, &request->arena, instance, &bytes,
                       error)) {
         return false;
     }

@@ -79,9 +79,8 @@ bool imaging_find_one(struct imaging *imaging, struct arena *arena, const struct
     return true;
 }
 
-/* Whether there is a hit at all: nothing of it is read. */
-static bool exists(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
-                   bool *is, struct error *error)
+bool imaging_find_id(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
+                     struct str *id, struct error *error)
 {
     struct search_query query = { 0 };
     struct store_hits hits = { 0 };
@@ -97,7 +96,16 @@ static bool exists(struct imaging *imaging, struct arena *arena, const struct im
     }
     bool ok = store_search(reader, arena, &asked, &hits, error);
     store_reader_end(reader);
-    *is = ok && hits.matches_count > 0;
+    *id = ok && hits.matches_count > 0 ? hits.hits[0].version.id : STR_NONE;
+    return ok;
+}
+
+bool imaging_exists(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
+                    bool *exists, struct error *error)
+{
+    struct str id = STR_NONE;
+    bool ok = imaging_find_id(imaging, arena, search, &id, error);
+    *exists = ok && id.at != NULL;
     return ok;
 }
 
@@ -111,7 +119,7 @@ bool imaging_may_see(struct imaging *imaging, const struct access_session *sessi
         return true;
     }
     return access_filter(session, act, arena, &search.filter, error) &&
-           exists(imaging, arena, &search, may, error);
+           imaging_exists(imaging, arena, &search, may, error);
 }
 
 /* ---- whose study is it ---- */

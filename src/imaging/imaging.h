@@ -59,10 +59,10 @@ struct imaging_match {
 bool imaging_match(struct imaging *imaging, const struct access_session *session, struct arena *arena,
                    const struct imaging_match *match, struct error *error) MUST_CHECK;
 
-/* The mask of a series' measurement (lung/lung_mask.h), if there is one and the session may see the reviewed or
- * reviewable report; *mask stays absent otherwise. */
-bool imaging_mask(struct imaging *imaging, struct arena *arena, struct str series_uid, struct str *mask,
-                  struct error *error) MUST_CHECK;
+/* The mask of the newest measurement of the instance's study whose report the session may see (lung/lung_mask.h); *mask stays
+ * absent without. What no doctor has agreed to is seen in its own hospital only. */
+bool imaging_mask(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                  const struct archive_instance *instance, struct str *mask, struct error *error) MUST_CHECK;
 
 /* A photo of film becomes a Media of the patient, marked as not for diagnosis; the bytes are kept once by their SHA-256.
  * The session needs "create" on Media and to see the patient. *media has its id. */

@@ -3,6 +3,7 @@
 #define SHANHAI_IMAGING_INTERNAL_H
 
 #include "imaging/imaging.h"
+#include "store/jobs.h"
 #include "store/rows.h"
 #include "store/search.h"
 
@@ -29,6 +30,12 @@ bool imaging_find(struct imaging *imaging, struct arena *arena, const struct ima
                   struct imaging_found *found, struct error *error) MUST_CHECK;
 bool imaging_find_one(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
                       struct json **tree, size_t *count, struct error *error) MUST_CHECK;
+
+/* Whether there is a hit at all, and the first one's id (absent without): nothing of it is read. */
+bool imaging_exists(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
+                    bool *exists, struct error *error) MUST_CHECK;
+bool imaging_find_id(struct imaging *imaging, struct arena *arena, const struct imaging_search *search,
+                     struct str *id, struct error *error) MUST_CHECK;
 
 /* "identifier=urn:dicom:uid|urn:oid:UID", encoded. */
 struct str imaging_study_query(struct arena *arena, struct str study_uid);
@@ -72,6 +79,10 @@ bool imaging_step_take(struct imaging *imaging, const struct imaging_step *step,
 /* The state of a Task, absent when there is none. */
 bool imaging_task_state(struct imaging *imaging, struct arena *arena, struct str task, struct str *state,
                         struct error *error) MUST_CHECK;
+
+/* The jobs of a study's measurements, newest first; none for a study that is nobody's. */
+bool imaging_measurements(struct imaging *imaging, struct arena *arena, struct str study_uid,
+                          struct store_job **jobs, size_t *count, struct error *error) MUST_CHECK;
 
 /* The study ("ImagingStudy/…") grew: what is being measured or waits for its review is superseded; what was reviewed
  * stays. *is_waiting: a measurement has not begun and will take all images, so no new one is needed. */

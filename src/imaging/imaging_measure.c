@@ -240,40 +240,92 @@ static bool run_worker(struct measuring *measuring, struct str sources, struct b
 
 /* ---- results ---- */
 
-static bool mask_path(const struct imaging *imaging, struct str series_uid, char path[MASK_PATH_BYTES])
+/* A mask's file: by the Task of its measurement; older ones by their series. Never a path from a name that is neither. */
+static bool mask_path(const struct imaging *imaging, struct str name, char path[MASK_PATH_BYTES])
 {
-    for (size_t i = 0; i < series_uid.len; i++) {
-        char c = series_uid.at[i];
-        if (!((c >= '0' && c <= '9') || c == '.')) {
-            return false; /* never a path from a UID that is none */
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.at[i];
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-' || (c == '.' && i > 0);
+        if (!is_plain) {
+            return false;
         }
     }
     int length =
-        snprintf(path, MASK_PATH_BYTES, "%s/%.*s.mask", imaging->options.masks_folder, STR_FMT(series_uid));
-    return series_uid.len > 0 && series_uid.len <= 64 && length > 0 && length < MASK_PATH_BYTES;
+        snprintf(path, MASK_PATH_BYTES, "%s/%.*s.mask", imaging->options.masks_folder, STR_FMT(name));
+    return name.len > 0 && name.len <= 64 && length > 0 && length < MASK_PATH_BYTES;
 }
 
-bool imaging_mask(struct imaging *imaging, struct arena *arena, struct str series_uid, struct str *mask,
-                  struct error *error)
+/* *mask stays absent when there is no such file. */
+static bool read_mask(const struct imaging *imaging, struct arena *arena, struct str name, struct str *mask,
+                      struct error *error)
 {
     char path[MASK_PATH_BYTES];
     struct error cause = { 0 };
     *mask = STR_NONE;
-    if (!mask_path(imaging, series_uid, path)) {
-        return FAIL(error, ERROR_INPUT, "not a series UID");
+    if (!mask_path(imaging, name, path)) {
+        return FAIL(error, ERROR_INPUT, "not the name of a measurement's mask");
     }
-    if (file_read_whole(arena, path, MEASURE_OUTPUT_BYTES_MAX, mask, &cause) ||
-        cause.kind == ERROR_NOT_FOUND) {
+    return file_read_whole(arena, path, MEASURE_OUTPUT_BYTES_MAX, mask, &cause) ||
+           cause.kind == ERROR_NOT_FOUND || FAIL(error, cause.kind, "%s", cause.text);
+}
+
+/* Whether the session may see the report of this measurement: in its hospital once it is there, elsewhere when a doctor
+ * has agreed and the consult shares it. */
+static bool may_see_report(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                           struct str task, bool *may, struct error *error)
+{
+    struct json *tree = NULL;
+    size_t count = 0;
+    const struct access_act read = { .interaction = ACCESS_READ, .type = STR("DiagnosticReport") };
+    const struct imaging_search of_task = { .type = STR("Task"), .query = imaging_query(arena, "_id", task) };
+    struct imaging_search of_report = { .type = read.type };
+    *may = false;
+    if (!imaging_find_one(imaging, arena, &of_task, &tree, &count, error)) {
+        return false;
+    }
+    struct str report = JSON_TEXT(arena, JSON_GET(tree, "focus"), "reference");
+    if (!str_starts_with(report, STR("DiagnosticReport/")) || !access_has(session, read)) {
         return true;
     }
-    return FAIL(error, cause.kind, "%s", cause.text);
+    of_report.query = arena_printf(arena, "_id=%.*s&status=preliminary,final,amended,corrected",
+                                   STR_FMT(str_skip(report, strlen("DiagnosticReport/"))));
+    return access_filter(session, read, arena, &of_report.filter, error) &&
+           imaging_exists(imaging, arena, &of_report, may, error);
+}
+
+bool imaging_mask(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                  const struct archive_instance *instance, struct str *mask, struct error *error)
+{
+    struct store_job *jobs = NULL;
+    size_t count = 0;
+    *mask = STR_NONE;
+    if (!imaging_measurements(imaging, arena, str_from_cstr(instance->study), &jobs, &count, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < count && mask->at == NULL; i++) {
+        struct json *input = NULL;
+        bool may = false;
+        if (!json_read(arena, jobs[i].input, &input, error)) {
+            return false;
+        }
+        struct str task = JSON_TEXT(arena, input, "task");
+        if (!may_see_report(imaging, session, arena, task, &may, error)) {
+            return false;
+        }
+        if (may && (!read_mask(imaging, arena, task, mask, error) ||
+                    (mask->at == NULL &&
+                     !read_mask(imaging, arena, str_from_cstr(instance->series), mask, error)))) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool keep_mask(struct measuring *measuring, struct str mask, struct error *error)
 {
     char path[MASK_PATH_BYTES];
-    if (!mask_path(measuring->imaging, measuring->series, path)) {
-        return FAIL(error, ERROR_INTERNAL, "not a series UID");
+    if (!mask_path(measuring->imaging, measuring->task, path)) {
+        return FAIL(error, ERROR_INTERNAL, "the measurement's Task has no plain id");
     }
     return folder_create(measuring->imaging->options.masks_folder, error) &&
            file_write_atomically(path, mask, 0600, error);

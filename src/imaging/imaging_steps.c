@@ -56,8 +56,9 @@ bool imaging_task_state(struct imaging *imaging, struct arena *arena, struct str
 
 /* ---- a study that grew ---- */
 
-static bool earlier_jobs(struct imaging *imaging, struct arena *arena, struct str study,
-                         struct store_job **jobs, size_t *count, struct error *error)
+/* The jobs of a study's measurements, newest first. */
+static bool jobs_of(struct imaging *imaging, struct arena *arena, struct str study, struct store_job **jobs,
+                    size_t *count, struct error *error)
 {
     struct store_reader *reader = NULL;
     const struct store_jobs_query query = { .kind = STR(IMAGING_JOB_KIND),
@@ -69,6 +70,19 @@ static bool earlier_jobs(struct imaging *imaging, struct arena *arena, struct st
     bool ok = store_job_list(reader, arena, &query, jobs, count, error);
     store_reader_end(reader);
     return ok;
+}
+
+bool imaging_measurements(struct imaging *imaging, struct arena *arena, struct str study_uid,
+                          struct store_job **jobs, size_t *count, struct error *error)
+{
+    const struct imaging_search search = { .type = STR("ImagingStudy"),
+                                           .query = imaging_study_query(arena, study_uid) };
+    struct str id = STR_NONE;
+    *count = 0;
+    if (!imaging_find_id(imaging, arena, &search, &id, error) || id.at == NULL) {
+        return id.at == NULL;
+    }
+    return jobs_of(imaging, arena, arena_printf(arena, "ImagingStudy/%.*s", STR_FMT(id)), jobs, count, error);
 }
 
 static bool supersede(struct imaging *imaging, struct arena *arena, struct str organization, struct str task,
@@ -97,7 +111,7 @@ bool imaging_supersede(struct imaging *imaging, struct arena *arena, struct str 
     struct store_job *jobs = NULL;
     size_t count = 0;
     *is_waiting = false;
-    if (!earlier_jobs(imaging, arena, study, &jobs, &count, error)) {
+    if (!jobs_of(imaging, arena, study, &jobs, &count, error)) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {

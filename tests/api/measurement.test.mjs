@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { stateOf } from '../../scenarios/client.mjs';
+import { draftConsult } from '../../scenarios/world.mjs';
 import { makePhantom, startWorld, stow, waitFor } from './support.mjs';
 
 const SLICES = 60;
@@ -39,10 +40,7 @@ async function measured(instances, but = []) {
 }
 
 // The worker says how many slices it measured in the mask it left, from feet to head.
-function slicesOfMask() {
-  const [name] = readdirSync(join(w.data, 'masks')).filter((one) => one.endsWith('.mask'));
-  return readFileSync(join(w.data, 'masks', name)).readUInt16LE(10);
-}
+const slicesOfMask = (task) => readFileSync(join(w.data, 'masks', `${task.id}.mask`)).readUInt16LE(10);
 
 describe('a study in pieces', () => {
   let first;
@@ -52,7 +50,7 @@ describe('a study in pieces', () => {
       assert.equal((await stow(w.doctor, files.slice(i * 13, (i + 1) * 13))).status, 200);
     }
     first = await measured(52);
-    assert.equal(slicesOfMask(), 52);
+    assert.equal(slicesOfMask(first), 52);
     const all = await tasks();
     assert.ok(all.filter((task) => task.id !== first.id).every((task) => stateOf(task) === 'superseded'), all.map(stateOf).join());
     assert.equal((await reportOf(first)).status, 'preliminary');
@@ -77,7 +75,7 @@ describe('a study in pieces', () => {
     await w.doctor.take(first.id, 'agree');
     assert.equal((await stow(w.doctor, files.slice(56))).status, 200);
     const third = await measured(SLICES, [first.id]);
-    assert.equal(slicesOfMask(), SLICES);
+    assert.equal(slicesOfMask(third), SLICES);
     assert.equal(stateOf(await w.doctor.read(`Task/${first.id}`)), 'reviewed');
     assert.equal((await reportOf(first)).status, 'final');
     assert.notEqual(third.focus.reference, first.focus.reference);
@@ -94,5 +92,36 @@ describe('a study in pieces', () => {
     const answer = await w.doctor.takeAnswer(live.id, 'supersede', { reason: [{ valueString: 'mine' }] });
     assert.ok([403, 422].includes(answer.status));
     assert.equal(stateOf(await w.doctor.read(`Task/${live.id}`)), 'done');
+  });
+});
+
+describe('the measured area over the picture', () => {
+  // A slice from the middle, with and without the mask: they differ for who may see the measurement.
+  async function sees(person) {
+    const study = await theStudy();
+    const series = study.series[0];
+    const at = `/dicom-web/studies/${study.identifier[0].value.replace('urn:oid:', '')}/series/${series.uid}/instances/${series.instance[30].uid}/rendered`;
+    const picture = async (query) => {
+      const response = await fetch(`${w.base}${at}?window=lung${query}`, { headers: { Cookie: person.cookie, Accept: 'image/png' } });
+      assert.equal(response.status, 200);
+      return Buffer.from(await response.arrayBuffer());
+    };
+    return !(await picture('')).equals(await picture('&overlay=mask'));
+  }
+
+  test('is seen in its own hospital before the review, by invited people after it', async () => {
+    const live = (await tasks()).find((task) => stateOf(task) === 'done');
+    const reviewed = (await tasks()).find((task) => stateOf(task) === 'reviewed');
+    const study = await theStudy();
+    const consult = await draftConsult(w.doctor, { patient: w.patient.id, invited: w.coordinator.organization, shared: [`ImagingStudy/${study.id}`] });
+    await w.doctor.take(consult.task, 'submit');
+    assert.equal(await sees(w.doctor), true);
+    // The first one was reviewed: that is what the other hospital sees. Without it there is nothing to see there.
+    assert.equal(await sees(w.coordinator), true);
+    rmSync(join(w.data, 'masks', `${reviewed.id}.mask`));
+    assert.equal(await sees(w.coordinator), false);
+    assert.equal(await sees(w.doctor), true);
+    await w.doctor.take(live.id, 'agree');
+    assert.equal(await sees(w.coordinator), true);
   });
 });
