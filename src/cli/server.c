@@ -17,9 +17,12 @@
 #include "imaging/imaging.h"
 #include "store/rows.h"
 #include "store/search.h"
+#include "store/upkeep.h"
 #include "view/view_set.h"
 
 enum {
+    SWEEP_EVERY_MS = 60 * 1000,
+    SWEEP_AFTER_MS = 24 * 3600 * 1000, /* page links live no longer */
     SERVER_ARENA_BYTES = 256 * 1024 * 1024,
     ACCESS_TICK_MS = 60 * 1000,
     FILL_EVERY_MS = 60 * 1000,
@@ -69,7 +72,9 @@ static bool open_store(struct server *server, struct error *error)
                                            .accept_lost = server->options.accept_lost,
                                            .index_rows = index_rows,
                                            .index_rows_data = server };
-    return store_open(&options, &server->store, error);
+    bool needed = false; /* asked here so that a new store learns by what it is indexed */
+    return store_open(&options, &server->store, error) &&
+           store_reindex_needed(server->store, fhir_index_digest(server->index), &needed, error);
 }
 
 static bool open_access(struct server *server, struct error *error)
@@ -184,6 +189,42 @@ static bool chore_access(void *data, bool *again, struct error *error)
     return access_tick(server->access, error);
 }
 
+/* Index rows of versions that were followed a day ago: page links live no longer than that. */
+static bool chore_sweep(void *data, bool *again, struct error *error)
+{
+    struct server *server = data;
+    return store_sweep(server->store, clock_now_ms() - SWEEP_AFTER_MS, again, error);
+}
+
+/* A job, so that everybody sees how far it is; it goes on where it was after a restart. */
+static bool job_reindex(void *data, struct arena *arena, const struct store_job *job, struct str *result,
+                        struct error *error)
+{
+    struct server *server = data;
+    unsigned per_mille = 0;
+    (void)arena;
+    (void)result;
+    while (per_mille < 1000) {
+        if (!store_reindex(server->store, fhir_index_digest(server->index), &per_mille, error) ||
+            (per_mille < 1000 && !store_job_progress(server->store, job->id, per_mille, error))) {
+            return false;
+        }
+        if (feed_is_stopping(server->feed)) {
+            return FAIL(error, ERROR_BUSY, "goes on after the next start");
+        }
+    }
+    return true;
+}
+
+static bool queue_reindex(struct server *server, struct error *error)
+{
+    bool needed = false;
+    struct store_job_new job = { .kind = STR("reindex"), .unique = STR("reindex") };
+    struct store_set set = { .arena = &server->arena, .jobs = &job, .jobs_count = 1 };
+    return store_reindex_needed(server->store, fhir_index_digest(server->index), &needed, error) &&
+           (!needed || store_write_and_wait(server->store, &set, error));
+}
+
 static bool chore_fill(void *data, bool *again, struct error *error)
 {
     struct server *server = data;
@@ -218,8 +259,8 @@ static bool open_work(struct server *server, struct error *error)
                                        .folder = path_in(server, "bulk"),
                                        .offset_minutes = server->options.offset_minutes,
                                        .text = api_text };
-    struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 1 + BULK_JOB_KINDS);
-    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 4);
+    struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 2 + BULK_JOB_KINDS);
+    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 5);
     if (kinds == NULL || chores == NULL) {
         return FAIL(error, ERROR_INTERNAL, "no memory to start");
     }
@@ -230,6 +271,8 @@ static bool open_work(struct server *server, struct error *error)
     }
     kinds[0] = imaging_job_kind(server->imaging);
     bulk_job_kinds(server->bulk, &kinds[1]);
+    kinds[1 + BULK_JOB_KINDS] =
+        (struct job_kind){ .name = "reindex", .data = server, .run = job_reindex, .is_lasting = true };
     chores[0] = (struct feed_chore){
         .name = "sessions", .data = server, .every_ms = ACCESS_TICK_MS, .run = chore_access
     };
@@ -239,13 +282,16 @@ static bool open_work(struct server *server, struct error *error)
         .name = "timers", .data = server, .every_ms = TIMERS_EVERY_MS, .run = chore_timers
     };
     chores[3] = bulk_chore(server->bulk);
+    chores[4] = (struct feed_chore){
+        .name = "sweep", .data = server, .every_ms = SWEEP_EVERY_MS, .run = chore_sweep
+    };
     const struct feed_options feed = { .store = server->store,
                                        .kinds = kinds,
-                                       .kinds_count = 1 + BULK_JOB_KINDS,
+                                       .kinds_count = 2 + BULK_JOB_KINDS,
                                        .chores = chores,
-                                       .chores_count = 4,
+                                       .chores_count = 5,
                                        .workers = 2 };
-    return feed_open(&server->arena, &feed, &server->feed, error);
+    return queue_reindex(server, error) && feed_open(&server->arena, &feed, &server->feed, error);
 }
 
 static void fill_api(struct server *server)

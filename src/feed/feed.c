@@ -190,6 +190,17 @@ bool feed_open(struct arena *arena, const struct feed_options *options, struct f
     return true;
 }
 
+bool feed_is_stopping(struct feed *feed)
+{
+    if (feed == NULL) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&feed->lock);
+    bool stopping = feed->stopping;
+    (void)pthread_mutex_unlock(&feed->lock);
+    return stopping;
+}
+
 void feed_close(struct feed *feed)
 {
     if (feed == NULL) {

@@ -50,6 +50,8 @@ struct feed_options {
 bool feed_open(struct arena *arena, const struct feed_options *options, struct feed **feed,
                struct error *error) MUST_CHECK;
 void feed_close(struct feed *feed); /* NULL is allowed */
+/* For long jobs: the program ends, stop at a good place with ERROR_BUSY. NULL is no. Any thread. */
+bool feed_is_stopping(struct feed *feed);
 
 /* Told of each committed version, in order, on the feed's thread: short work only. `reader` sees a snapshot at or
  * after it. False: the follower is taken off the list (its `left` is called). */

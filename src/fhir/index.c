@@ -60,6 +60,35 @@ fail:
     return FAIL(error, ERROR_INTERNAL, "no memory for the search parameters");
 }
 
+/* To be raised when rows are made otherwise by the same parameters (another form of a value, a further row). */
+enum { INDEX_FORMS_VERSION = 2 };
+
+static uint64_t parameters_digest(struct str type, uint64_t digest)
+{
+    size_t count = 0;
+    const struct model_search_parameter *list = model_search_list(type, &count);
+    for (size_t i = 0; i < count; i++) {
+        digest = hash64_combine(digest, hash64(list[i].code, 1));
+        digest = hash64_combine(digest, hash64(list[i].expression, 2));
+        digest = hash64_combine(digest, list[i].kind);
+        for (size_t c = 0; c < list[i].components_count; c++) {
+            digest = hash64_combine(digest, hash64(list[i].components[c].code, 3));
+            digest = hash64_combine(digest, hash64(list[i].components[c].expression, 4));
+        }
+    }
+    return digest;
+}
+
+uint64_t fhir_index_digest(const struct fhir_index *index)
+{
+    uint64_t digest = INDEX_FORMS_VERSION;
+    digest = parameters_digest(STR("Resource"), parameters_digest(STR("DomainResource"), digest));
+    for (size_t i = 0; i < index->resources_count; i++) {
+        digest = parameters_digest(index->resources[i]->name, digest);
+    }
+    return digest;
+}
+
 void fhir_index_destroy(struct fhir_index *index)
 {
     if (index == NULL) {

@@ -66,6 +66,10 @@ bool fhir_index_create(const struct fhir_index_options *options, struct fhir_ind
                        struct error *error) MUST_CHECK;
 void fhir_index_destroy(struct fhir_index *index); /* NULL is fine */
 
+/* Digest of all that rows are made by: the parameters and the forms of their values. When it is another than the one a
+ * store was indexed by, its resources lack rows (store/upkeep.h). */
+uint64_t fhir_index_digest(const struct fhir_index *index);
+
 /* All rows of a resource. Over LIMIT_STORE_INDEX_ROWS: ERROR_TOO_LARGE. Values that are not what their type says
  * (a date that is none) give no row: the validator's work. */
 bool fhir_index_rows(struct fhir_index *index, struct arena *arena, const struct json *resource,

@@ -94,26 +94,7 @@ bool index_row_exists(struct store_reader *reader, const struct index_row *row, 
     if (statement == NULL) {
         return false;
     }
-    bind_integer(statement, 1, row->parameter);
-    int at = 2;
-    switch (row->kind) {
-    case INDEX_KEY:
-        bind_key(statement, at++, row->key);
-        break;
-    case INDEX_TEXT:
-        bind_text(statement, at++, index_text_cut(row->text));
-        break;
-    case INDEX_DATE:
-        bind_integer(statement, at++, row->from_ms);
-        bind_integer(statement, at++, row->to_ms);
-        break;
-    case INDEX_NUMBER:
-        bind_key(statement, at++, row->key);
-        bind_real(statement, at++, row->low);
-        bind_real(statement, at++, row->high);
-        break;
-    }
-    bind_key(statement, at, seq);
+    bind_index_row(statement, row, seq);
     enum step step = statement_step(statement, error);
     *exists = step == STEP_ROW;
     statement_reset(statement);

@@ -79,17 +79,8 @@ static int compare_entries(const void *left, const void *right)
     return 0;
 }
 
-static bool insert_entry(struct connection *connection, const struct run_entry *entry, struct error *error)
+void bind_index_row(struct statement *statement, const struct index_row *row, uint64_t seq)
 {
-    static const enum sql adding[] = { [INDEX_KEY] = SQL_INDEX_KEY_ADD,
-                                       [INDEX_TEXT] = SQL_INDEX_TEXT_ADD,
-                                       [INDEX_DATE] = SQL_INDEX_DATE_ADD,
-                                       [INDEX_NUMBER] = SQL_INDEX_NUMBER_ADD };
-    const struct index_row *row = entry->row;
-    struct statement *statement = connection_statement(connection, adding[row->kind], error);
-    if (statement == NULL) {
-        return false;
-    }
     int at = 1;
     bind_integer(statement, at++, row->parameter);
     switch (row->kind) {
@@ -109,7 +100,21 @@ static bool insert_entry(struct connection *connection, const struct run_entry *
         bind_real(statement, at++, row->high);
         break;
     }
-    bind_key(statement, at, entry->seq);
+    bind_key(statement, at, seq);
+}
+
+static bool insert_entry(struct connection *connection, const struct run_entry *entry, struct error *error)
+{
+    static const enum sql adding[] = { [INDEX_KEY] = SQL_INDEX_KEY_ADD,
+                                       [INDEX_TEXT] = SQL_INDEX_TEXT_ADD,
+                                       [INDEX_DATE] = SQL_INDEX_DATE_ADD,
+                                       [INDEX_NUMBER] = SQL_INDEX_NUMBER_ADD };
+    const struct index_row *row = entry->row;
+    struct statement *statement = connection_statement(connection, adding[row->kind], error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_index_row(statement, row, entry->seq);
     return statement_run(statement, error);
 }
 
@@ -506,6 +511,16 @@ bool index_start(struct store *store, struct error *error)
     runs_publish(store, writer->runs);
     show_inside(writer);
     return true;
+}
+
+bool index_is_waiting(const struct writer *writer, uint64_t seq)
+{
+    for (size_t i = 0; i < writer->runs_next->count; i++) {
+        if (writer->runs_next->runs[i]->seq_first <= seq) {
+            return true;
+        }
+    }
+    return writer->entries_count > 0;
 }
 
 bool index_waits(const struct store *store)

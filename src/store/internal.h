@@ -94,6 +94,7 @@ struct store_reader {
     struct connection own; /* when not inside the writer */
     struct store_reader *next;
     uint64_t seq;
+    uint64_t swept;    /* versions followed up to here have no index rows */
     struct runs *runs; /* held for the snapshot */
     bool inside_writer;
 };
@@ -283,6 +284,10 @@ bool index_before_commit(struct store *store, size_t rows_more, struct error *er
 void index_after_commit(struct store *store);
 void index_after_rollback(struct store *store);
 /* Reads what waits (at open), and whether anything does. */
+/* Binds a row as INSERT, DELETE and the look-up of one row have it: parameter, values, seq. */
+void bind_index_row(struct statement *statement, const struct index_row *row, uint64_t seq);
+/* Whether rows of the version, or of one before it, may wait still. */
+bool index_is_waiting(const struct writer *writer, uint64_t seq);
 /* Whether an index row is there, in the main index or waiting (check.c). */
 bool index_row_exists(struct store_reader *reader, const struct index_row *row, uint64_t seq, bool *exists,
                       struct error *error) MUST_CHECK;

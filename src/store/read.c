@@ -91,6 +91,7 @@ static bool snapshot_begin(struct store_reader *reader, struct run_mark *mark, s
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
     if (step == STEP_ROW) {
         reader->seq = column_key(statement, 0);
+        reader->swept = column_key(statement, 4);
         *mark =
             (struct run_mark){ column_key(statement, 1), column_key(statement, 2), column_key(statement, 3) };
     }

@@ -70,6 +70,7 @@ static struct run *run_new(size_t rows, size_t texts, uint64_t first, uint64_t l
         return NULL;
     }
     atomic_init(&run->references, 1);
+    run->seq_first = UINT64_MAX;
     run->first = first;
     run->last = last;
     run->rows = memory_new_array(rows + 1, sizeof *run->rows);
@@ -140,6 +141,9 @@ static void run_sort(struct run *run)
         }
     }
     run->count = kept;
+    for (size_t i = 0; i < kept; i++) {
+        run->seq_first = run->rows[i].seq < run->seq_first ? run->rows[i].seq : run->seq_first;
+    }
 }
 
 struct str index_text_cut(struct str text)
@@ -188,6 +192,9 @@ struct run *run_merge(const struct run *older, const struct run *newer)
         run_new(older->count + newer->count, older->texts_len + newer->texts_len, older->first, newer->last);
     size_t i = 0;
     size_t j = 0;
+    if (run != NULL) {
+        run->seq_first = older->seq_first < newer->seq_first ? older->seq_first : newer->seq_first;
+    }
     while (run != NULL && (i < older->count || j < newer->count)) {
         int order = i == older->count   ? 1
                     : j == newer->count ? -1
@@ -292,6 +299,7 @@ static bool row_read(struct str *bytes, struct run *run, uint64_t head)
         break;
     }
     run->count += ok ? 1 : 0;
+    run->seq_first = ok && row->seq < run->seq_first ? row->seq : run->seq_first;
     return ok;
 }
 

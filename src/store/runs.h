@@ -29,7 +29,8 @@ struct run {
     size_t count;
     char *texts;
     size_t texts_len;
-    uint64_t first; /* commits (numbers of index_pending) whose rows are here */
+    uint64_t seq_first; /* the lowest of its rows */
+    uint64_t first;     /* commits (numbers of index_pending) whose rows are here */
     uint64_t last;
 };
 

@@ -130,6 +130,9 @@ static bool cursor_read(struct search_run *run, struct str text, struct error *e
     if (!ok) {
         return FAIL(error, ERROR_INPUT, "this page link does not belong to this search: begin again");
     }
+    if (fields[1] < run->reader->swept) {
+        return FAIL(error, ERROR_INPUT, "this page link is too old: begin again");
+    }
     run->place = (struct search_place){ .mode = (enum search_mode)fields[0],
                                         .as_of_seq = fields[1],
                                         .last_seq = fields[2],

@@ -8,6 +8,9 @@
     "CREATE TABLE index_mark(merged INTEGER NOT NULL, run INTEGER NOT NULL, position INTEGER NOT NULL);"     \
     "INSERT INTO index_mark VALUES(0, 0, 0);"
 
+/* Versions that were followed up to this sequence number have no index rows any more (upkeep.c). */
+#define SCHEMA_SWEPT "ALTER TABLE index_mark ADD COLUMN swept INTEGER NOT NULL DEFAULT 0;"
+
 /* Pieces of text, each once, and what they are found by (words.c). */
 #define SCHEMA_WORDS                                                                                         \
     "CREATE TABLE words(key INTEGER PRIMARY KEY, value TEXT NOT NULL);"                                      \
@@ -48,7 +51,7 @@ static const char schema[] =
     "CREATE TABLE number_of(seq INTEGER, parameter INTEGER, unit INTEGER, low REAL, high REAL,"
     " PRIMARY KEY(seq, parameter, unit, low, high)) WITHOUT ROWID;"
     /* Index rows that wait in memory (store/runs.h), a row a commit, and how far the main index is. */
-    SCHEMA_WAITING SCHEMA_WORDS
+    SCHEMA_WAITING SCHEMA_WORDS SCHEMA_SWEPT
     "CREATE TABLE grants(resource INTEGER, post INTEGER, basis INTEGER, from_ms INTEGER NOT NULL,"
     " until_ms INTEGER NOT NULL, PRIMARY KEY(resource, post, basis)) WITHOUT ROWID;"
     "CREATE INDEX grants_by_basis ON grants(basis);"
@@ -68,6 +71,7 @@ static const char schema[] =
 static const char *const schema_steps[STORE_SCHEMA_VERSION] = {
     [1] = SCHEMA_WAITING,
     [2] = SCHEMA_WORDS,
+    [3] = SCHEMA_SWEPT,
 };
 
 #define VERSION_COLUMNS                                                                                      \
@@ -93,7 +97,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_META_SET] = "INSERT INTO meta VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
     [SQL_SEQ_LAST] = "SELECT seq, updated_ms FROM version ORDER BY seq DESC LIMIT 1",
     [SQL_SNAPSHOT] =
-        "SELECT coalesce((SELECT max(seq) FROM version), 0), merged, run, position FROM index_mark",
+        "SELECT coalesce((SELECT max(seq) FROM version), 0), merged, run, position, swept FROM index_mark",
     [SQL_TYPE_ALL] = "SELECT number, name FROM resource_type ORDER BY number",
     [SQL_TYPE_ADD] = "INSERT INTO resource_type VALUES(?1, ?2)",
     [SQL_DICTIONARY_ALL] = "SELECT id, type, bytes FROM dictionary ORDER BY created_ms, id",
@@ -144,6 +148,20 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_WORDS_ADD] = "INSERT INTO words VALUES(?1, ?2)",
     [SQL_GRAM_ADD] = "INSERT OR IGNORE INTO gram VALUES(?1, ?2)",
     [SQL_REFERENCE_OF_ADD] = "INSERT OR IGNORE INTO reference_of VALUES(?1, ?2, ?3)",
+    [SQL_SWEEP_NEXT] = "SELECT n.seq, h.seq FROM version n JOIN history h"
+                       " ON h.resource = n.resource AND h.version = n.version - 1"
+                       " WHERE n.seq > ?1 AND n.seq <= ?2 AND n.version > 1 ORDER BY n.seq LIMIT ?3",
+    [SQL_SWEEP_KEY] = "DELETE FROM index_key WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
+    [SQL_SWEEP_TEXT] = "DELETE FROM index_text WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
+    [SQL_SWEEP_DATE] =
+        "DELETE FROM index_date WHERE parameter = ?1 AND from_ms = ?2 AND to_ms = ?3 AND seq = ?4",
+    [SQL_SWEEP_NUMBER] = "DELETE FROM index_number WHERE parameter = ?1 AND unit = ?2 AND low = ?3"
+                         " AND high = ?4 AND seq = ?5",
+    [SQL_SWEEP_REFERENCE_OF] = "DELETE FROM reference_of WHERE seq = ?1",
+    [SQL_SWEEP_TEXT_OF] = "DELETE FROM text_of WHERE seq = ?1",
+    [SQL_SWEEP_DATE_OF] = "DELETE FROM date_of WHERE seq = ?1",
+    [SQL_SWEEP_NUMBER_OF] = "DELETE FROM number_of WHERE seq = ?1",
+    [SQL_SWEPT_SET] = "UPDATE index_mark SET swept = ?1",
     [SQL_PENDING_ADD] = "INSERT INTO index_pending VALUES(?1, ?2)",
     [SQL_PENDING_ALL] = "SELECT id, rows FROM index_pending WHERE id > ?1 ORDER BY id",
     [SQL_PENDING_DROP] = "DELETE FROM index_pending WHERE id IN"

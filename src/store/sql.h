@@ -4,7 +4,7 @@
 #ifndef SHANHAI_STORE_SQL_H
 #define SHANHAI_STORE_SQL_H
 
-enum { STORE_SCHEMA_VERSION = 3 };
+enum { STORE_SCHEMA_VERSION = 4 };
 
 enum sql {
     SQL_BEGIN_READ,
@@ -57,11 +57,21 @@ enum sql {
     SQL_DATE_OF_ADD,      /* seq, parameter, from_ms, to_ms */
     SQL_NUMBER_OF_ADD,    /* seq, parameter, unit, low, high */
     SQL_REFERENCES_OF,    /* seq */
-    SQL_PENDING_ADD,      /* id, rows */
-    SQL_PENDING_ALL,      /* after id */
-    SQL_PENDING_DROP,     /* up to id, how many */
-    SQL_MARK_SET,         /* merged, run, position */
-    SQL_SLICE_KEY,        /* what slice_key shows, into the main index */
+    SQL_SWEEP_NEXT,       /* after seq, up to seq, how many: of the follower, of the followed */
+    SQL_SWEEP_KEY,        /* parameter, value, seq */
+    SQL_SWEEP_TEXT,       /* parameter, value, seq */
+    SQL_SWEEP_DATE,       /* parameter, from_ms, to_ms, seq */
+    SQL_SWEEP_NUMBER,     /* parameter, unit, low, high, seq */
+    SQL_SWEEP_REFERENCE_OF, /* seq */
+    SQL_SWEEP_TEXT_OF,      /* seq */
+    SQL_SWEEP_DATE_OF,      /* seq */
+    SQL_SWEEP_NUMBER_OF,    /* seq */
+    SQL_SWEPT_SET,          /* seq */
+    SQL_PENDING_ADD,        /* id, rows */
+    SQL_PENDING_ALL,        /* after id */
+    SQL_PENDING_DROP,       /* up to id, how many */
+    SQL_MARK_SET,           /* merged, run, position */
+    SQL_SLICE_KEY,          /* what slice_key shows, into the main index */
     SQL_SLICE_TEXT,
     SQL_SLICE_DATE,
     SQL_SLICE_NUMBER,

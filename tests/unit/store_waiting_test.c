@@ -6,7 +6,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-enum { PEOPLE = 60, STEPS = 1200, CODES = 5, ALL = 99 };
+enum { PEOPLE = 60, STEPS = 600, CODES = 5, ALL = 99 };
 
 /* What is true: a row of each kind a resource. */
 struct person {
@@ -220,7 +220,7 @@ static void every_write_is_found_at_once(void **state)
         if (step % 4 == 0) {
             look(store);
         }
-        if (step % 300 == 299) {
+        if (step % 200 == 199) {
             store_close(store);
             store = open_store(&options);
             look(store);
@@ -268,7 +268,7 @@ static void a_snapshot_sees_each_once(void **state)
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, search_always, &traffic), 0);
     }
-    for (unsigned i = 0; i < 1500; i++) {
+    for (unsigned i = 0; i < 700; i++) {
         person.number = i % 100;
         assert_true(person_write(traffic.store, &arena, i % PEOPLE, &person, NULL));
         arena_reset(&arena);
