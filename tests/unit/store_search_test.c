@@ -394,15 +394,15 @@ static void chains_and_has(void **state)
     struct store_hits hits = search(&any);
     expect_hits(&hits, "o1 li");
     /* Nested deeper than the limit: refused, not tried. */
-    struct search_criteria deep[LIMIT_SEARCH_CHAIN + 2];
-    struct search_link links[LIMIT_SEARCH_CHAIN + 2];
-    for (size_t i = 0; i < LIMIT_SEARCH_CHAIN + 2; i++) {
+    struct search_criteria deep[3 * LIMIT_SEARCH_CHAIN + 2];
+    struct search_link links[3 * LIMIT_SEARCH_CHAIN + 2];
+    for (size_t i = 0; i < 3 * LIMIT_SEARCH_CHAIN + 2; i++) {
         links[i] = (struct search_link){ STR("Observation"), i == 0 ? NULL : &deep[i - 1] };
         deep[i] = (struct search_criteria){
             .kind = SEARCH_HAS, .parameter = P("Observation", "subject"), .links = &links[i], .links_count = 1
         };
     }
-    struct search_query query = { .type = STR("Patient"), .criteria = &deep[LIMIT_SEARCH_CHAIN + 1] };
+    struct search_query query = { .type = STR("Patient"), .criteria = &deep[3 * LIMIT_SEARCH_CHAIN + 1] };
     assert_int_equal(refused(&query), ERROR_TOO_COSTLY);
 }
 
