@@ -48,7 +48,8 @@ struct api {
 
 /* bulk_options.text: what a read of the version would answer. */
 bool api_text(const struct access_session *session, struct arena *arena, const struct store_version *version,
-              const struct str *elements, size_t elements_count, struct str *text, struct error *error) MUST_CHECK;
+              const struct str *elements, size_t elements_count, struct str *text,
+              struct error *error) MUST_CHECK;
 
 /* All rows, for http_options.routes. */
 const struct http_route *api_routes(size_t *count);

@@ -126,6 +126,7 @@ export interface Consent extends Resource {
   dateTime?: string;
   performer?: Reference[];
   sourceAttachment?: Attachment;
+  provision?: { purpose?: Coding[]; actor?: { reference?: Reference; extension?: Extension[] }[] };
 }
 
 export interface Encounter extends Resource {

@@ -16,7 +16,7 @@ export const STEPS_OF_TABS: Record<string, string> = {
 };
 
 /** Steps that have a button of their own elsewhere in the room, or that the screens take by themselves. */
-const STEPS_ELSEWHERE = new Set(['print', 'open-images']);
+const STEPS_ELSEWHERE = new Set(['print', 'open-images', 'consent-recording', 'agree-recording', 'start-recording', 'stop-recording', 'withdraw-recording']);
 
 /** Steps that end the consult: last in the row and quiet. */
 const FINAL_STEPS = new Set(['cancel', 'refuse']);

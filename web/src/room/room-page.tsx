@@ -27,6 +27,7 @@ import { JointTab } from './joint-tab';
 import { MeasurementTab } from './measurement-tab';
 import { OpinionTab } from './opinion-tab';
 import { useOpenedImages } from './opened-images';
+import { Recording } from './recording';
 import { ReportTab } from './report-tab';
 
 /** Where the person of this role most likely wants to look first. */
@@ -114,6 +115,7 @@ function Room({ consult }: { consult: Consult }) {
           <Button size="small" icon={<PrinterOutlined />} onClick={() => void navigate(`/consults/${consult.task.id ?? ''}/print`)}>{t('room.print')}</Button>
         </div>
       </div>
+      <Recording consult={consult} />
       <div className="room-parts">
         <aside className="room-left panel" aria-label={t('room.history')}>
           <History consult={consult} studyId={study?.id} onStudy={setStudyId} />
