@@ -15,7 +15,7 @@ def array(name, text):
 
 def main():
     folder, output, depfile = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-    files = [p for name in FOLDERS for p in sorted((folder / name).glob('*.json'))] + sorted(folder.glob('*.json')) + sorted(folder.glob('r4/*.json'))
+    files = [p for name in FOLDERS for p in sorted((folder / name).glob('*.json'))] + sorted(folder.glob('*.json')) + [folder / 'r4/profiles.json']
     lines = ['/* Made by tools/embed_definitions.py. */', '#include "cli/definitions.h"', '']
     lines += [array(f'file_{number}', path.read_text()) for number, path in enumerate(files)]
     lines.append('const struct definition_file definition_files[] = {')

@@ -12,6 +12,7 @@ Tab-separated, sorted, one fact a line:
   search.tsv       type, code, kind, targets, expression, components (code=expression; separated by "; ")
   compartments.tsv compartment, type, parameters
   invariants.tsv   type, path, key, severity, human, expression
+terminology.json: CodeSystems that are written out, ValueSets and ConceptMaps, without prose.
 And profiles.json: the profiles and extensions of R4 as StructureDefinitions with a differential, without prose."""
 import json
 import re
@@ -44,6 +45,7 @@ class Definitions:
         self.code_systems = {r['url']: r for r in terms if r['resourceType'] == 'CodeSystem'}
         self.search = load(folder, 'search-parameters.json')
         self.compartments = [r for r in load(folder, 'profiles-resources.json') if r['resourceType'] == 'CompartmentDefinition']
+        self.terms = terms + load(folder, 'conceptmaps.json')
         self.bound = set()
         known = load(folder, 'profiles-others.json') + load(folder, 'extension-definitions.json') + load(folder, 'profiles-types.json')
         self.profiles = [r for r in known if r['resourceType'] == 'StructureDefinition' and r.get('derivation') == 'constraint']
@@ -130,6 +132,44 @@ class Definitions:
             kept = {name: profile[name] for name in ('url', 'type', 'derivation', 'baseDefinition')}
             kept['differential'] = {'element': [self.profile_element(e) for e in profile['differential']['element']]}
             lines.append(json.dumps(kept, ensure_ascii=False, separators=(',', ':')))
+        return '[\n' + ',\n'.join(lines) + '\n]\n'
+
+    # ---- terminology ----
+
+    def kept_concepts(self, listed, with_display):
+        for concept in listed:
+            kept = {'code': concept['code']}
+            if with_display and concept.get('display', kept['code']) != kept['code']:
+                kept['display'] = clean(concept['display'])
+            if concept.get('concept'):
+                kept['concept'] = list(self.kept_concepts(concept['concept'], with_display))
+            yield kept
+
+    def kept_include(self, include):
+        kept = {name: include[name] for name in ('system', 'filter', 'valueSet') if name in include}
+        if 'concept' in include:
+            written = bool(self.code_systems.get(include.get('system'), {}).get('concept'))
+            kept['concept'] = list(self.kept_concepts(include['concept'], not written))
+        return kept
+
+    def kept_term(self, resource):
+        kept = {name: resource[name] for name in ('resourceType', 'url', 'version', 'name', 'caseSensitive', 'content', 'sourceUri',
+                                                  'sourceCanonical', 'targetUri', 'targetCanonical') if name in resource}
+        if resource['resourceType'] == 'CodeSystem':
+            kept['concept'] = list(self.kept_concepts(resource['concept'], True))
+        elif resource['resourceType'] == 'ValueSet':
+            kept['compose'] = {part: [self.kept_include(i) for i in resource['compose'][part]]
+                               for part in ('include', 'exclude') if part in resource['compose']}
+        else:
+            kept['group'] = [{**{name: group[name] for name in ('source', 'target') if name in group},
+                              'element': [{name: e[name] for name in ('code', 'target') if name in e} for e in group['element']]}
+                             for group in resource.get('group', [])]
+        return kept
+
+    def terminology_text(self):
+        terms = [r for r in self.terms if r.get('url') and (r['resourceType'] == 'ConceptMap' or r.get('concept') or r.get('compose'))]
+        lines = [json.dumps(self.kept_term(r), ensure_ascii=False, separators=(',', ':'))
+                 for r in sorted(terms, key=lambda r: (r['resourceType'], r['url']))]
         return '[\n' + ',\n'.join(lines) + '\n]\n'
 
     # ---- value sets ----
@@ -246,6 +286,7 @@ def main():
     definitions = Definitions(folder)
     texts = {name: ''.join('\t'.join(map(str, row)) + '\n' for row in rows) for name, rows in tables(folder, definitions).items()}
     texts['profiles.json'] = definitions.profile_text()
+    texts['terminology.json'] = definitions.terminology_text()
     for name, text in texts.items():
         path = OUT / name
         if '--check' in sys.argv:

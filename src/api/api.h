@@ -23,6 +23,7 @@ struct indicator_set;
 struct profile_source;
 struct store;
 struct signer;
+struct terminology;
 struct validator;
 
 /* Made and filled in main.c (cli/serve.c); constant while the server runs. */
@@ -34,10 +35,11 @@ struct api {
     struct feed *feed;
     struct bulk *bulk;
     struct indicator_set *indicators;
-    struct imaging *imaging;      /* studies, held ones, measurements; NULL: /dicom-web answers 404 */
-    struct archive *archive;      /* imaging's instances */
-    struct decode_pool *decoders; /* of strangers' pixels */
-    const struct signer *signer;  /* verifies documents; NULL: none is genuine */
+    struct imaging *imaging;         /* studies, held ones, measurements; NULL: /dicom-web answers 404 */
+    struct archive *archive;         /* imaging's instances */
+    struct decode_pool *decoders;    /* of strangers' pixels */
+    const struct signer *signer;     /* verifies documents; NULL: none is genuine */
+    struct terminology *terminology; /* R4's code systems */
     const struct validator *validator;
     const struct profile_source *profiles; /* StructureDefinitions for $validate; NULL: none */
     struct str base_url;                   /* "https://host/fhir"; absent: relative links */

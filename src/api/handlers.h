@@ -31,6 +31,14 @@ enum http_verdict fhir_everything(struct http_request *request);
 enum http_verdict fhir_document(struct http_request *request);
 enum http_verdict fhir_lastn(struct http_request *request);
 
+/* fhir_terminology.c (pool) */
+enum http_verdict fhir_expand(struct http_request *request);
+enum http_verdict fhir_validate_code(struct http_request *request);
+enum http_verdict fhir_validate_code_system(struct http_request *request);
+enum http_verdict fhir_lookup(struct http_request *request);
+enum http_verdict fhir_subsumes(struct http_request *request);
+enum http_verdict fhir_translate(struct http_request *request);
+
 /* fhir_validate.c (pool) */
 enum http_verdict fhir_validate(struct http_request *request);
 

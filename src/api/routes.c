@@ -129,6 +129,42 @@ static const struct http_route routes[] = {
       ACT_OPERATION(ACCESS_SEARCH, "$lastn", "Observation-lastn"), .body_bytes_max = SMALL_BODY_BYTES,
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
+/* terminology */
+#define TERMS(method, path, handler, title, definition)                                                      \
+    {                                                                                                        \
+        method, path, handler, HL7_OPERATION(title, definition),                                             \
+            .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin             \
+    }
+    TERMS(HTTP_GET, "/fhir/ValueSet/$expand", fhir_expand, "$expand", "ValueSet-expand"),
+    TERMS(HTTP_GET, "/fhir/ValueSet/{id}/$expand", fhir_expand, "$expand", "ValueSet-expand"),
+    TERMS(HTTP_POST, "/fhir/ValueSet/$expand", fhir_expand, "$expand", "ValueSet-expand"),
+    TERMS(HTTP_POST, "/fhir/ValueSet/{id}/$expand", fhir_expand, "$expand", "ValueSet-expand"),
+    TERMS(HTTP_GET, "/fhir/ValueSet/$validate-code", fhir_validate_code, "$validate-code",
+          "ValueSet-validate-code"),
+    TERMS(HTTP_GET, "/fhir/ValueSet/{id}/$validate-code", fhir_validate_code, "$validate-code",
+          "ValueSet-validate-code"),
+    TERMS(HTTP_POST, "/fhir/ValueSet/$validate-code", fhir_validate_code, "$validate-code",
+          "ValueSet-validate-code"),
+    TERMS(HTTP_POST, "/fhir/ValueSet/{id}/$validate-code", fhir_validate_code, "$validate-code",
+          "ValueSet-validate-code"),
+    TERMS(HTTP_GET, "/fhir/CodeSystem/$validate-code", fhir_validate_code_system, "$validate-code",
+          "CodeSystem-validate-code"),
+    TERMS(HTTP_GET, "/fhir/CodeSystem/{id}/$validate-code", fhir_validate_code_system, "$validate-code",
+          "CodeSystem-validate-code"),
+    TERMS(HTTP_POST, "/fhir/CodeSystem/$validate-code", fhir_validate_code_system, "$validate-code",
+          "CodeSystem-validate-code"),
+    TERMS(HTTP_POST, "/fhir/CodeSystem/{id}/$validate-code", fhir_validate_code_system, "$validate-code",
+          "CodeSystem-validate-code"),
+    TERMS(HTTP_GET, "/fhir/CodeSystem/$lookup", fhir_lookup, "$lookup", "CodeSystem-lookup"),
+    TERMS(HTTP_POST, "/fhir/CodeSystem/$lookup", fhir_lookup, "$lookup", "CodeSystem-lookup"),
+    TERMS(HTTP_GET, "/fhir/CodeSystem/$subsumes", fhir_subsumes, "$subsumes", "CodeSystem-subsumes"),
+    TERMS(HTTP_POST, "/fhir/CodeSystem/$subsumes", fhir_subsumes, "$subsumes", "CodeSystem-subsumes"),
+    TERMS(HTTP_GET, "/fhir/ConceptMap/$translate", fhir_translate, "$translate", "ConceptMap-translate"),
+    TERMS(HTTP_GET, "/fhir/ConceptMap/{id}/$translate", fhir_translate, "$translate", "ConceptMap-translate"),
+    TERMS(HTTP_POST, "/fhir/ConceptMap/$translate", fhir_translate, "$translate", "ConceptMap-translate"),
+    TERMS(HTTP_POST, "/fhir/ConceptMap/{id}/$translate", fhir_translate, "$translate",
+          "ConceptMap-translate"),
+
     /* the workflow of a Task */
     { HTTP_GET, "/fhir/Task/{id}/$transitions", fhir_transitions,
       OPERATION("$transitions", "urn:shanhai:operation:Task-transitions"), .flags = HTTP_ROUTE_POOL,

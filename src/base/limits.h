@@ -24,6 +24,7 @@ enum {
     LIMIT_SEARCH_PARAMETERS = 64,                /* pairs in one query */
     LIMIT_SEARCH_VALUES = 500,                   /* alternatives of one parameter (OR) */
     LIMIT_SEARCH_COUNT = 1000,                   /* _count */
+    LIMIT_TERMINOLOGY_CODES = 20000,             /* codes of one expansion */
     LIMIT_HISTORY_CANDIDATES = 20000,            /* versions one page of a history may look at */
     LIMIT_SEARCH_CANDIDATES = 1000000,           /* rows one search may look at */
     LIMIT_FHIRPATH_BYTES = 16 * 1024,            /* one expression */

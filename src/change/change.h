@@ -22,6 +22,7 @@ struct fhir_index;
 struct outcome;
 struct profile_source;
 struct signer;
+struct terminology;
 struct validator;
 struct view_set;
 struct workflow_set;
@@ -33,6 +34,7 @@ struct change_options {
     const struct view_set *views; /* NULL: none */
     const struct workflow_set *workflows;
     struct signer *signer;             /* NULL: nothing can be signed */
+    struct terminology *terminology;   /* value sets of bindings in profiles; NULL: the model's only */
     const struct validator *validator; /* NULL: structure only */
     bool validate_full; /* invariants for every write, not only where meta.profile claims a profile */
     struct str locks;   /* text of definitions/locks.json; absent: none */

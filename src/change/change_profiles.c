@@ -2,11 +2,12 @@
  * authority: definitions are open to everybody who is signed in (docs/rights.md). */
 #include "change/change_internal.h"
 #include "fhir/search_query.h"
+#include "fhir/terminology.h"
 #include "fhir/validation.h"
 #include "store/search.h"
 
 /* The newest that is not retired; of a version when the canonical URL names one. */
-static bool read_stored(const struct change *change, struct arena *arena, struct str url,
+static bool read_stored(const struct change *change, struct arena *arena, struct str type, struct str url,
                         const struct json **structure, struct error *error)
 {
     size_t bar = str_find_char(url, '|');
@@ -16,7 +17,7 @@ static bool read_stored(const struct change *change, struct arena *arena, struct
         { .name = STR("_sort"), .value = STR("-_lastUpdated") },
         { .name = STR("version"), .value = str_skip(url, bar + 1) },
     };
-    const struct search_options options = { .type = STR("StructureDefinition") };
+    const struct search_options options = { .type = type };
     struct store_search search = { .query = query };
     struct store_hits hits = { 0 };
     struct store_reader *reader = NULL;
@@ -37,19 +38,50 @@ static bool read_stored(const struct change *change, struct arena *arena, struct
     return ok && hits.matches_count == 0;
 }
 
+/* A URL with a comma would be another question. */
+static bool is_plain(struct str url)
+{
+    return url.len > 0 && url.len < 1000 && str_find_char(url, ',') == url.len &&
+           str_find_char(url, '\\') == url.len;
+}
+
+/* terminology_source */
+static bool find_terms(void *data, struct arena *arena, struct str type, struct str url,
+                       const struct json **resource, struct error *error)
+{
+    return !is_plain(url) || read_stored(data, arena, type, url, resource, error);
+}
+
+static bool has_code(void *data, struct arena *arena, struct str value_set, struct str system,
+                     struct str code, bool *known, bool *is_member, struct error *error)
+{
+    struct change *change = data;
+    const struct terminology_source source = { .data = change, .find = find_terms };
+    const struct terminology_run run = { .terminology = change->options.terminology,
+                                         .source = &source,
+                                         .arena = arena };
+    const struct terminology_code asked = { .system = system, .code = code };
+    const struct json *found = NULL;
+    if (change->options.terminology == NULL) {
+        return true;
+    }
+    if (!terminology_find(&run, STR("ValueSet"), value_set, &found, error)) {
+        return false;
+    }
+    return found == NULL || terminology_has(&run, found, &asked, known, is_member, error);
+}
+
 static bool find_profile(void *data, struct arena *arena, struct str url, const struct json **structure,
                          struct error *error)
 {
     const struct change *change = data;
     *structure = profile_set_find(validator_profiles(change->options.validator), url);
-    /* A URL with a comma or a bar too many would be another question. */
-    bool plain = url.len > 0 && url.len < 1000 && str_find_char(url, ',') == url.len &&
-                 str_find_char(url, '\\') == url.len;
-    return *structure != NULL || !plain || read_stored(change, arena, url, structure, error);
+    return *structure != NULL || !is_plain(url) ||
+           read_stored(change, arena, STR("StructureDefinition"), url, structure, error);
 }
 
 const struct profile_source *change_profile_source(struct change *change)
 {
-    change->profiles = (struct profile_source){ .data = change, .find = find_profile };
+    change->profiles = (struct profile_source){ .data = change, .find = find_profile, .member_of = has_code };
     return &change->profiles;
 }

@@ -14,6 +14,10 @@ struct definition_file {
 extern const struct definition_file definition_files[];
 extern const size_t definition_files_count;
 
+/* definitions/r4/terminology.json, in the program as it is (2 MB). */
+extern const char definition_terminology_start[];
+extern const char definition_terminology_end[];
+
 /* All files of a folder ("workflows") by name, those of `override` (may be NULL) instead of or beside the built-in. */
 bool definitions_list(struct arena *arena, const char *override, const char *folder,
                       struct definition_file **files, size_t *count, struct error *error) MUST_CHECK;

@@ -13,6 +13,7 @@
 #include "dicom/worker.h"
 #include "feed/bulk.h"
 #include "fhir/index.h"
+#include "fhir/terminology.h"
 #include "fhir/validation.h"
 #include "imaging/imaging.h"
 #include "store/rows.h"
@@ -174,7 +175,13 @@ static bool open_change(struct server *server, struct error *error)
         !validator_create(profiles, &server->validator, error)) {
         return false;
     }
+    const struct str terms = { definition_terminology_start,
+                               (size_t)(definition_terminology_end - definition_terminology_start) };
+    if (!terminology_create(terms, &server->terminology, error)) {
+        return false;
+    }
     options.validator = server->validator;
+    options.terminology = server->terminology;
     return definitions_read(&server->arena, server->options.definitions_folder, "locks.json", &options.locks,
                             error) &&
            change_open(&server->arena, &options, &server->change, error);
@@ -302,6 +309,7 @@ static void fill_api(struct server *server)
         .audit = server->audit,
         .change = server->change,
         .signer = &server->signer,
+        .terminology = server->terminology,
         .validator = server->validator,
         .profiles = change_profiles(server->change),
         .feed = server->feed,
@@ -342,6 +350,7 @@ void server_close(struct server *server)
     }
     audit_close(server->audit);
     validator_destroy(server->validator);
+    terminology_destroy(server->terminology);
     fhir_index_destroy(server->index);
     arena_deinit(&server->arena);
 }

@@ -14,6 +14,7 @@
 
 struct bulk;
 struct imaging;
+struct terminology;
 struct validator;
 struct view_set;
 
@@ -41,6 +42,7 @@ struct server {
     struct workflow_set workflows;
     struct indicator_set indicators;
     struct validator *validator;
+    struct terminology *terminology;
     struct change *change;
     struct imaging *imaging;
     struct decode_pool *decoders;
