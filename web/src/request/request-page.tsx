@@ -2,7 +2,7 @@
 // what is still missing always in view.
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Alert, App, Button } from 'antd';
-import { useCallback, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams } from 'react-router';
 import { useConsult, type Consult } from '../consult/data';
@@ -17,6 +17,7 @@ import { AskSection } from './ask-section';
 import { Checklist } from './checklist';
 import { ConsentSection } from './consent-section';
 import { ImagesSection } from './images-section';
+import { LeaveGuard } from './leave-guard';
 import { draftOf, emptyDraft, gapsOf, keptShared, returnedGaps, toPatient, toTransaction, verdictsOf, type RequestDraft, type Verdict } from './model';
 import { RecordSection } from './record-section';
 import { wantedTimeFor } from './wanted-time';
@@ -61,6 +62,7 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
   const [draft, setDraft] = useState<RequestDraft>(() => (consult ? draftOf(consult) : emptyDraft(wantedTimeFor('routine'))));
   const change = useCallback((part: Partial<RequestDraft>) => setDraft((before) => ({ ...before, ...part })), []);
   const hasConsent = (consult?.consents ?? []).some((consent) => consent.status === 'active');
+  const { isDirty, markSaved } = useUnsaved(draft);
   const gaps = useMemo(() => gapsOf(draft, hasConsent), [draft, hasConsent]);
 
   /** The patient must be there before images can be tied to one. */
@@ -75,6 +77,7 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
     const now = new Date().toISOString();
     const shared = [...keptShared(consult), ...(await reviewedMeasurements(draft))];
     const answer = await transaction(toTransaction(draft, { postId: post.id, consult, now, shared }));
+    markSaved();
     void client.invalidateQueries({ queryKey: ['list'] });
     void client.invalidateQueries({ queryKey: ['consult'] });
     if (consult?.task.id) return consult.task.id;
@@ -119,6 +122,7 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
   return (
     <Page title={t(consult ? 'request.editTitle' : 'request.title')} note={t('request.note')}
       actions={<Button onClick={() => void navigate('/consults')}>{t('common.back')}</Button>}>
+      <LeaveGuard isDirty={isDirty} />
       {returned.length > 0 ? (
         <Alert type="warning" showIcon className="request-returned" title={t('request.returned')}
           description={<ul className="plain-list">{returned.map((gap) => <li key={gap}>{gap}</li>)}</ul>} />
@@ -135,4 +139,21 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
       </div>
     </Page>
   );
+}
+
+/** What a person writes by hand; choices are made again in a moment. */
+const WRITTEN = ['recordText', 'name', 'summary', 'reason', 'purpose', 'diagnosis'] as const;
+
+/** Whether something written is not on the server yet. */
+function useUnsaved(draft: RequestDraft) {
+  const now = useRef(draft);
+  const saved = useRef(draft);
+  useEffect(() => {
+    now.current = draft;
+  });
+  const isDirty = useCallback(() => WRITTEN.some((field) => now.current[field] !== saved.current[field]), []);
+  const markSaved = useCallback(() => {
+    saved.current = now.current;
+  }, []);
+  return { isDirty, markSaved };
 }

@@ -66,7 +66,11 @@ export function StatNotice() {
     if (!tasks) return;
     // A consult that comes back in another state waits anew.
     const keys = tasks.map((task) => `${task.id ?? ''}/${stateOf(task)}`);
-    const fresh = tasks.filter((_, index) => known.current && !known.current.has(keys[index] ?? ''));
+    const fresh = tasks.filter((task, index) => known.current && !known.current.has(keys[index] ?? '') && !pathname.includes(task.id ?? ''));
+    // What no longer waits, or has gone on, is told no longer.
+    for (const gone of known.current ?? []) {
+      if (!keys.includes(gone)) notification.destroy(`stat-${gone.split('/')[0] ?? ''}`);
+    }
     known.current = new Set(keys);
     for (const task of fresh) {
       const body = t('notice.body', { from: directory.post(task.requester)?.organizationName ?? '', state: t(`state.${stateOf(task)}`) });
@@ -87,7 +91,11 @@ export function StatNotice() {
         }
       }
     }
-  }, [tasks, choice, directory, navigate, notification, t]);
+  }, [tasks, choice, directory, navigate, notification, pathname, t]);
+  const here = tasks?.find((task) => pathname.includes(task.id ?? ''))?.id;
+  useEffect(() => {
+    if (here) notification.destroy(`stat-${here}`);
+  }, [here, notification]);
 
   const decide = async (next: 'on' | 'off') => {
     localStorage.setItem(CHOICE_KEY, next);
