@@ -4,7 +4,8 @@ import { App, Button, Select } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
-import { genderKey, patientName } from '../consult/texts';
+import { machineOf } from '../consult/data';
+import { genderKey, patientName, stepText } from '../consult/texts';
 import { useDirectory } from '../directory';
 import { formatAge, formatShort, formatTime, siteToday } from '../format';
 import { useLanguage } from '../i18n';
@@ -117,7 +118,7 @@ function CaseItem({ changed }: { changed: ChangedCase }) {
       <ol className="changed-steps">
         {steps.map((step) => (
           <li key={`${step.time}${step.name}`}>
-            <time>{formatShort(step.time, language)}</time> {directory.postName(step.who)} {t(`did.${step.name}`, { defaultValue: step.name })}
+            <time>{formatShort(step.time, language)}</time> {directory.postName(step.who)} {stepText(t, machineOf(task), step.name)}
             {step.reason ? t('parcel.reason', { reason: step.reason }) : ''}
           </li>
         ))}
@@ -141,7 +142,7 @@ function useChangesText() {
       for (const { row, steps } of cases) {
         const last = steps.at(-1);
         const name = patientName(row.patient);
-        const what = [directory.post(row.task.requester)?.organizationName, t(`state.${row.state}`), last ? `${formatShort(last.time, language)} ${t(`did.${last.name}`, { defaultValue: last.name })}` : '']
+        const what = [directory.post(row.task.requester)?.organizationName, t(`state.${row.state}`), last ? `${formatShort(last.time, language)} ${stepText(t, machineOf(row.task), last.name)}` : '']
           .filter(Boolean).join(' · ');
         lines.push(t('changes.line', { patient: `${name.slice(0, 1)}${'*'.repeat(Math.max(1, name.length - 1))}`, what }));
       }

@@ -1,8 +1,10 @@
 // Short texts made from records, the same wherever they are shown.
+import type { TFunction } from 'i18next';
 import type { ImagingStudy, Patient } from '../fhir-types';
 import { formatTime, type Language } from '../format';
 import { humanName } from '../directory';
 import { identifierOf } from '../names';
+import type { Machine } from '../states';
 
 export const patientName = (patient: Patient | undefined): string => humanName(patient);
 
@@ -19,6 +21,10 @@ export function studyTitle(study: ImagingStudy, language: Language): string {
   const images = language === 'zh' ? `${count} 幅` : `${count} images`;
   return [modality, study.description, formatTime(study.started, language), images].filter(Boolean).join(' · ');
 }
+
+/** A step in words; some steps of a remote diagnosis have words of their own. */
+export const stepText = (t: TFunction, machine: Machine, step: string): string =>
+  t(`did.${machine === 'remote-diagnosis' ? 'diagnosis-' : ''}${step}`, { defaultValue: t(`did.${step}`, { defaultValue: step }) });
 
 /** Plain text of a narrative. The text is shown as text, never as markup. */
 export function narrativeText(div: string | undefined): string {

@@ -111,6 +111,8 @@ function toParameter(input: TransitionInput, value: string | number | { kind: st
   }
 }
 
+const FORGET_MS = 2_000;
+
 /** Who takes one of these does not see the consult any more. */
 export const LEAVING_STEPS = new Set(['decline']);
 
@@ -124,7 +126,8 @@ export function useTakeTransition(task: Task | undefined) {
     onSettled: (_, error, { transition }) => {
       // A step may touch any record; what is kept for long (the session, slices) it does not.
       const left = !error && LEAVING_STEPS.has(transition.name);
-      if (left) client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] === 'transitions' || queryKey[0] === 'consult' });
+      // Asking again for what is closed to him now would only bring a 404; it is forgotten once its screen is gone.
+      if (left) window.setTimeout(() => client.removeQueries({ queryKey: ['consult', task?.id], type: 'inactive' }), FORGET_MS);
       const touched = left ? ['list', 'indicators'] : ['consult', 'transitions', 'list', 'fhir', 'indicators'];
       void client.invalidateQueries({ predicate: ({ queryKey }) => touched.includes(String(queryKey[0])) });
     },

@@ -50,8 +50,8 @@ export function ViewerPair({ studies, onPlace, ...props }: PairProps) {
       <Viewer {...props} onPlace={placed} onWindow={setWindow} extra={compare} />
       {prior && follow ? (
         <div className="viewer-beside">
-          <p className="viewer-beside-title">{t('viewer.prior')} · {studyTitle(prior, language)}</p>
           <Viewer key={prior.id} study={prior} patient={props.patient} hasOverlay={false} overlay={false} onOverlay={nothing} follow={follow} />
+          <p className="viewer-beside-title">{t('viewer.prior')} · {studyTitle(prior, language)}</p>
         </div>
       ) : null}
     </div>

@@ -4,7 +4,7 @@ import { Button } from 'antd';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { machineOf } from '../consult/data';
-import { genderKey, patientName } from '../consult/texts';
+import { genderKey, patientName, stepText } from '../consult/texts';
 import { useDirectory } from '../directory';
 import { formatAge, formatDuration, formatShort, formatTime } from '../format';
 import { useLanguage } from '../i18n';
@@ -129,7 +129,7 @@ function RowLine({ row, step }: { row: ConsultRow; step: LastStep | undefined })
   const open = isWaiting(row.state) && stationIndex(row.state) < stationIndex('signed');
   return (
     <>
-      {step ? <span className="cell-sub row-line"><time>{formatShort(step.time, language)}</time> {directory.postName(step.who)} {t(`did.${step.name}`, { defaultValue: step.name })}</span> : null}
+      {step ? <span className="cell-sub row-line"><time>{formatShort(step.time, language)}</time> {directory.postName(step.who)} {stepText(t, machineOf(row.task), step.name)}</span> : null}
       {promised && open ? <span className="cell-sub row-line">{t('parcel.promised', { time: formatShort(promised, language) })}</span> : null}
     </>
   );
