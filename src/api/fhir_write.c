@@ -168,7 +168,8 @@ static enum http_verdict submit(struct http_request *request)
     struct change *change = api_of(request)->change;
     struct error error = { 0 };
     bool is_search = call->entry.if_none_exist.at != NULL || call->entry.condition.at != NULL;
-    if (is_search || call->entry.patch != NULL) {
+    bool is_long = call->entry.kind == CHANGE_DELETE && change_checks_references(change);
+    if (is_search || is_long || call->entry.patch != NULL) {
         return http_run_in_pool(request, apply);
     }
     call->asked = call->entry;

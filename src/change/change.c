@@ -37,6 +37,11 @@ bool change_open(struct arena *arena, const struct change_options *options, stru
     return true;
 }
 
+bool change_checks_references(const struct change *change)
+{
+    return change->options.check_references;
+}
+
 const struct profile_source *change_profiles(const struct change *change)
 {
     return &change->profiles;
@@ -78,7 +83,8 @@ struct preparing {
     struct store_condition *conditions;
     size_t conditions_count;
     int64_t now_ms;
-    struct table written; /* "Type/id" of what this set creates or updates */
+    struct table written;                 /* "Type/id" of what this set creates or updates */
+    struct change_references *references; /* NULL: not asked for */
 };
 
 static enum access_interaction interaction_of(enum change_kind kind)
@@ -430,6 +436,9 @@ static bool prepare_entry(struct preparing *at, struct change_entry *entry, stru
     if (!check_workflow(at, entry, tree, error) || !check_rights(at, entry, &previous, tree, error)) {
         return false;
     }
+    if (at->references != NULL && !change_references_check(at->references, at->reader, entry, error)) {
+        return false;
+    }
     *needed = true;
     return fill_write(at, entry, &previous, write, error);
 }
@@ -501,7 +510,15 @@ static bool touches_directory(const struct change_set *set)
 struct change_holder { /* set->stored.data: apply and done need both */
     struct change *change;
     struct change_set *set;
+    struct change_references *references;
 };
+
+/* store_set.decide */
+static bool run_decide(void *data, struct store_reader *inside, struct error *error)
+{
+    struct change_holder *holder = data;
+    return change_references_again(holder->references, inside, error);
+}
 
 static bool run_apply(void *data, struct store_transaction *transaction, struct error *error)
 {
@@ -574,12 +591,26 @@ static bool note_written(struct preparing *at, struct error *error)
     return true;
 }
 
+/* Ids are known by now but those that preparing chooses: nothing can refer to these. */
+static bool begin_references(struct preparing *at, struct error *error)
+{
+    struct change_set *set = at->set;
+    struct change_holder *holder = set->stored.data;
+    if (!at->change->options.check_references || set->by_workflow) {
+        return true;
+    }
+    at->references = change_references_begin(at->change, set, at->read_filter, at->reader);
+    holder->references = at->references;
+    set->stored.decide = run_decide;
+    return at->references != NULL || CHANGE_NO_MEMORY(error);
+}
+
 bool change_prepare(struct change *change, struct change_set *set, struct error *error)
 {
     struct preparing at = { 0 };
     struct error cause = { 0 };
     assert(set->entries_count > 0);
-    bool ok = begin(change, set, &at, &cause) && note_written(&at, &cause);
+    bool ok = begin(change, set, &at, &cause) && note_written(&at, &cause) && begin_references(&at, &cause);
     for (size_t i = 0; ok && i < set->entries_count; i++) {
         bool needed = false;
         ok = prepare_entry(&at, &set->entries[i], &set->stored.writes[set->stored.writes_count], &needed,

@@ -36,9 +36,10 @@ struct change_options {
     struct signer *signer;             /* NULL: nothing can be signed */
     struct terminology *terminology;   /* value sets of bindings in profiles; NULL: the model's only */
     const struct validator *validator; /* NULL: structure only */
-    bool validate_full; /* invariants for every write, not only where meta.profile claims a profile */
-    struct str locks;   /* text of definitions/locks.json; absent: none */
-    int offset_minutes; /* site.timezone */
+    bool check_references; /* what is referred to exists, and what others refer to is not deleted */
+    bool validate_full;    /* invariants for every write, not only where meta.profile claims a profile */
+    struct str locks;      /* text of definitions/locks.json; absent: none */
+    int offset_minutes;    /* site.timezone */
 };
 
 /* Lives in the arena; what the options point to must outlive it. */
@@ -108,6 +109,9 @@ bool change_submit(struct change *change, struct change_set *set, struct error *
  * CHANGE_ATTEMPTS times where the set says so and asks for no version (If-Match). For pool threads and jobs. */
 enum { CHANGE_ATTEMPTS = 4 };
 bool change_apply(struct change *change, struct change_set *set, struct error *error) MUST_CHECK;
+
+/* Whether the setting is on: deletes then look for referrers, which is work for the pool. */
+bool change_checks_references(const struct change *change);
 
 /* Profiles for $validate, for as long as the module is open. */
 const struct profile_source *change_profiles(const struct change *change);

@@ -65,6 +65,18 @@ struct change_condition {
 bool change_find(const struct change *change, struct store_reader *reader, struct arena *arena,
                  struct change_condition *condition, struct error *error) MUST_CHECK;
 
+/* Referential integrity of one set (change_references.c); NULL when memory ran out. */
+struct change_references;
+struct change_references *change_references_begin(const struct change *change, struct change_set *set,
+                                                  const struct store_filter *filter,
+                                                  struct store_reader *reader);
+/* What the entry refers to exists (422); what it deletes is not referred to (409). Issues go to the set's outcome. */
+bool change_references_check(struct change_references *references, struct store_reader *reader,
+                             const struct change_entry *entry, struct error *error) MUST_CHECK;
+/* store_set.decide: the same once more when somebody wrote since. */
+bool change_references_again(struct change_references *references, struct store_reader *inside,
+                             struct error *error) MUST_CHECK;
+
 /* At open. */
 const struct profile_source *change_profile_source(struct change *change);
 

@@ -68,6 +68,8 @@ static bool read_options(struct serve_options *options, int argc, char **argv, b
           "TITLE: our AE title (any called one is fine without)" },
         { "dicom-peer", OPTION_LIST, &options->dicom_peers, 0, 0,
           "AE@ADDRESS=Organization/ID who may send, for whom (repeats)" },
+        { "check-references", OPTION_FLAG, &options->server.check_references, 0, 0,
+          "a reference must lead to a resource, and what others refer to is not deleted" },
         { "validate-full", OPTION_FLAG, &options->server.validate_full, 0, 0,
           "every write is checked against R4's invariants, not only what claims a profile" },
         { "clock-ahead", OPTION_NUMBER, &options->clock_ahead_minutes, 0, CLOCK_AHEAD_MINUTES_MAX,

@@ -168,6 +168,7 @@ static bool open_change(struct server *server, struct error *error)
                                       .views = server->views,
                                       .workflows = &server->workflows,
                                       .signer = &server->signer,
+                                      .check_references = server->options.check_references,
                                       .validate_full = server->options.validate_full,
                                       .offset_minutes = server->options.offset_minutes };
     struct str profiles = STR_NONE;

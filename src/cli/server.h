@@ -24,6 +24,7 @@ struct server_options {
     int offset_minutes;             /* site.timezone; 480 is +08:00 */
     const char *base_url;           /* NULL: relative links */
     bool tls;                       /* a trusted proxy in front speaks TLS */
+    bool check_references;          /* references lead somewhere, and stay so */
     bool validate_full;             /* every write is asked for invariants too */
     bool offline;                   /* a command, not the server: no feed, no jobs, no images */
     bool accept_lost;               /* store_options.accept_lost */

@@ -11,11 +11,11 @@ export const shared = process.env.SHANHAI_SHARED ?? '../shared';
 export const hasShared = existsSync(join(shared, 'suites'));
 
 // {folder, data, base, dicomPort, doctor, …, patient, stop}. `more` are further hospitals: made[key] has their first administrator.
-export async function startWorld({ people = true, more = {}, env = {}, data = undefined, requests = false } = {}) {
+export async function startWorld({ people = true, more = {}, env = {}, data = undefined, requests = false, flags = [] } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'shanhai-test-'));
   data ??= join(folder, 'data');
   const made = initHospitals(program, data, { ...hospitals, ...more });
-  const options = ['--port', '0', '--dicom-port', '0', '--dicom-peer', `*@127.0.0.1=Organization/${made.county.organization}`];
+  const options = ['--port', '0', '--dicom-port', '0', '--dicom-peer', `*@127.0.0.1=Organization/${made.county.organization}`, ...flags];
   const server = await startServer(program, data, options, { env, requests });
   const world = { folder, data, made, server, base: server.base, dicomPort: server.dicomPort, options };
   try {
