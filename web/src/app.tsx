@@ -24,6 +24,7 @@ const ChartPage = lazy(() => import('./break-glass/chart-page'));
 const HoldsPage = lazy(() => import('./holds/holds-page'));
 const CheckPage = lazy(() => import('./print/check-page'));
 const CriticalPage = lazy(() => import('./critical/critical-page'));
+const RoundPage = lazy(() => import('./round/round-page'));
 const TodayPage = lazy(() => import('./today/today-page'));
 const DailyPage = lazy(() => import('./daily/daily-page'));
 const ChangesPage = lazy(() => import('./changes/changes-page'));
@@ -52,6 +53,7 @@ const inShell: RouteObject[] = [
   { path: 'break-glass/:taskId', element: <ChartPage /> },
   { path: 'holds', element: <HoldsPage /> },
   { path: 'critical', element: <CriticalPage /> },
+  { path: 'round', element: <RoundPage /> },
   { path: 'today', element: <TodayPage /> },
   { path: 'daily', element: <DailyPage /> },
   { path: 'changes', element: <ChangesPage /> },

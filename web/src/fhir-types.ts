@@ -41,6 +41,7 @@ export interface Patient extends Resource {
   birthDate?: string;
   telecom?: ContactPoint[];
   address?: { text?: string }[];
+  managingOrganization?: Reference;
   contact?: { name?: HumanName; telecom?: ContactPoint[]; relationship?: CodeableConcept[] }[];
 }
 
@@ -150,6 +151,7 @@ export interface Observation extends Resource {
   resourceType: 'Observation';
   status: string;
   code: CodeableConcept;
+  subject?: Reference;
   focus?: Reference[];
   performer?: Reference[];
   effectiveDateTime?: string;
@@ -243,6 +245,7 @@ export interface Composition extends Resource {
 export interface Condition extends Resource {
   resourceType: 'Condition';
   code?: CodeableConcept;
+  severity?: CodeableConcept;
   subject: Reference;
   recordedDate?: string;
   note?: Annotation[];

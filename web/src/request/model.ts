@@ -24,6 +24,8 @@ export interface RequestDraft {
   idNumber: string;
   phone: string;
   diagnosis: string;
+  /** 病情程度 of the diagnosis: empty, severe or critical. */
+  severity: string;
   summary: string;
   identityConfirmed: boolean;
   urgency: 'routine' | 'urgent' | 'stat';
@@ -43,9 +45,15 @@ export interface RequestDraft {
 }
 
 export const emptyDraft = (wantedTime: string): RequestDraft => ({
-  machine: 'consult', diagnosisKind: 'imaging', verdicts: {}, recordText: '', patientId: undefined, name: '', gender: '', birthDate: '', inpatientNo: '', idNumber: '', phone: '', diagnosis: '',
+  machine: 'consult', diagnosisKind: 'imaging', verdicts: {}, recordText: '', patientId: undefined, name: '', gender: '', birthDate: '', inpatientNo: '', idNumber: '', phone: '', diagnosis: '', severity: '',
   summary: '', identityConfirmed: false, urgency: 'routine', hospital: '', specialty: '', title: 'associate-chief', wantedTime, reason: '', purpose: '',
   studyIds: [], photoIds: [], shareRecord: true, consentKind: 'signed', consentSigner: '', consentFile: undefined, payer: 'waived',
+});
+
+/** Who a known patient is, for a request that begins with the patient. */
+export const identityOf = (patient: Patient): Partial<RequestDraft> => ({
+  patientId: patient.id, name: patient.name?.[0]?.text ?? '', gender: patient.gender ?? '', birthDate: patient.birthDate ?? '',
+  inpatientNo: identifierOf(patient, 'inpatient') ?? '', idNumber: identifierOf(patient, 'national') ?? '', phone: patient.telecom?.[0]?.value ?? '',
 });
 
 export function draftOf(consult: Consult): RequestDraft {
@@ -112,7 +120,7 @@ export function gapsOf(draft: RequestDraft, hasConsent: boolean): string[] {
   return missing.filter(([, gap]) => gap).map(([key]) => key);
 }
 
-export function toPatient(draft: RequestDraft): Patient {
+export function toPatient(draft: RequestDraft, organization: string): Patient {
   const identifier: Identifier[] = [];
   if (draft.inpatientNo) identifier.push({ system: identifierSystem('inpatient'), value: draft.inpatientNo.trim() });
   if (draft.idNumber) identifier.push({ system: identifierSystem('national'), value: draft.idNumber.trim().toUpperCase() });
@@ -122,6 +130,7 @@ export function toPatient(draft: RequestDraft): Patient {
     ...(draft.name ? { name: [{ text: draft.name.trim() }] } : {}),
     ...(draft.gender ? { gender: draft.gender as Patient['gender'] } : {}),
     ...(draft.birthDate ? { birthDate: draft.birthDate } : {}),
+    managingOrganization: { reference: `Organization/${organization}` },
     ...(draft.phone ? { telecom: [{ system: 'phone', value: draft.phone.trim() }] } : {}),
   };
 }
@@ -148,6 +157,7 @@ const SCOPE = { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/consen
 
 export interface SaveOptions {
   postId: string;
+  organizationId: string;
   consult?: Consult;
   now: string;
   /** References that are shared besides the studies and what the form itself makes. */
@@ -170,7 +180,7 @@ export function toTransaction(draft: RequestDraft, options: SaveOptions): Bundle
       request: { method: 'PUT', url: `${resource.resourceType}/${resource.id ?? ''}`, ifMatch: `W/"${resource.meta?.versionId ?? ''}"` },
     });
 
-  const subject = { reference: draft.patientId ? `Patient/${draft.patientId}` : add(toPatient(draft)) };
+  const subject = { reference: draft.patientId ? `Patient/${draft.patientId}` : add(toPatient(draft, options.organizationId)) };
   const shared = [...options.shared, ...draft.studyIds.map((id) => `ImagingStudy/${id}`), ...draft.photoIds.map((id) => `Media/${id}`)];
   if (!consult) shared.push(...newRecords(draft, subject, now).map(add));
 
@@ -198,7 +208,8 @@ export function toTransaction(draft: RequestDraft, options: SaveOptions): Bundle
 function newRecords(draft: RequestDraft, subject: { reference: string }, now: string): Resource[] {
   const records: Resource[] = [];
   if (draft.diagnosis.trim()) {
-    const condition: Condition = { resourceType: 'Condition', code: { text: draft.diagnosis.trim() }, subject, recordedDate: now };
+    const condition: Condition = { resourceType: 'Condition', code: { text: draft.diagnosis.trim() }, subject, recordedDate: now,
+      ...(draft.severity ? { severity: concept('severity', draft.severity) } : {}) };
     records.push(condition);
   }
   if (draft.recordText.trim() && draft.shareRecord) {

@@ -92,6 +92,9 @@ export function RecordSection({ draft, change, fixedPatient }: SectionProps & { 
           <label className="field">
             <span className="field-label">{t('patient.diagnosis')} {found.includes('diagnosis') ? <Found /> : null}</span>
             <Input.TextArea value={draft.diagnosis} autoSize={{ minRows: 2, maxRows: 6 }} disabled={fixedPatient} onChange={(event) => change({ diagnosis: event.target.value })} />
+            <Radio.Group className="severity-choice" size="small" value={draft.severity} disabled={fixedPatient || draft.diagnosis.trim() === ''} optionType="button" aria-label={t('round.severity')}
+              onChange={(event) => change({ severity: event.target.value as string })}
+              options={[{ value: '', label: t('code.severity.none') }, ...['severe', 'critical'].map((value) => ({ value, label: t(`code.severity.${value}`) }))]} />
           </label>
           <label className="field">
             <span className="field-label">{t('consult.summary')} {found.includes('presentIllness') ? <Found /> : null}</span>

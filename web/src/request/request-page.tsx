@@ -4,8 +4,8 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Alert, App, Button } from 'antd';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useNavigate, useParams } from 'react-router';
-import { useConsult, type Consult } from '../consult/data';
+import { useNavigate, useParams, useSearchParams } from 'react-router';
+import { useConsult, usePatient, type Consult } from '../consult/data';
 import { idOf } from '../names';
 import { create, read, resourcesOf, search, takeTransition, transaction } from '../fhir';
 import type { DiagnosticReport, Parameters, Patient, Task } from '../fhir-types';
@@ -18,7 +18,7 @@ import { Checklist } from './checklist';
 import { ConsentSection } from './consent-section';
 import { ImagesSection } from './images-section';
 import { LeaveGuard } from './leave-guard';
-import { draftOf, emptyDraft, gapsOf, keptShared, returnedGaps, toPatient, toTransaction, verdictsOf, type RequestDraft, type Verdict } from './model';
+import { draftOf, emptyDraft, gapsOf, identityOf, keptShared, returnedGaps, toPatient, toTransaction, verdictsOf, type RequestDraft, type Verdict } from './model';
 import { RecordSection } from './record-section';
 import { wantedTimeFor } from './wanted-time';
 
@@ -56,11 +56,16 @@ export interface SectionProps { draft: RequestDraft; change: (change: Partial<Re
 function RequestForm({ consult }: { consult: Consult | undefined }) {
   const { t } = useTranslation();
   const navigate = useNavigate();
+  const [query] = useSearchParams();
   const client = useQueryClient();
   const { message } = App.useApp();
   const { post } = useSession();
   const [draft, setDraft] = useState<RequestDraft>(() => (consult ? draftOf(consult) : emptyDraft(wantedTimeFor('routine'))));
   const change = useCallback((part: Partial<RequestDraft>) => setDraft((before) => ({ ...before, ...part })), []);
+  const { data: named } = usePatient(!consult && query.get('patient') ? `Patient/${query.get('patient') ?? ''}` : undefined);
+  useEffect(() => {
+    if (named) change(identityOf(named));
+  }, [named, change]);
   const hasConsent = (consult?.consents ?? []).some((consent) => consent.status === 'active');
   const { isDirty, markSaved } = useUnsaved(draft);
   const gaps = useMemo(() => gapsOf(draft, hasConsent), [draft, hasConsent]);
@@ -68,7 +73,7 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
   /** The patient must be there before images can be tied to one. */
   const ensurePatient = async (): Promise<string> => {
     if (draft.patientId) return draft.patientId;
-    const patient = await create<Patient>(toPatient(draft));
+    const patient = await create<Patient>(toPatient(draft, post.organization.id));
     change({ patientId: patient.id });
     return patient.id ?? '';
   };
@@ -76,7 +81,7 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
   const save = async (): Promise<string> => {
     const now = new Date().toISOString();
     const shared = [...keptShared(consult), ...(await reviewedMeasurements(draft))];
-    const answer = await transaction(toTransaction(draft, { postId: post.id, consult, now, shared }));
+    const answer = await transaction(toTransaction(draft, { postId: post.id, organizationId: post.organization.id, consult, now, shared }));
     markSaved();
     void client.invalidateQueries({ queryKey: ['list'] });
     void client.invalidateQueries({ queryKey: ['consult'] });
