@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "cli/server.h"
 #include "dicom/archive.h"
+#include "imaging/imaging.h"
 #include "store/store.h"
 
 enum { CHECK_SAMPLE = 1000 };
@@ -63,6 +64,19 @@ static bool check_images(struct server *server, bool forget_lost, uint64_t *find
     return ok;
 }
 
+static bool check_photos(struct server *server, uint64_t *findings, struct error *error)
+{
+    struct imaging_photos_report report = { .finding = print_finding, .data = (char[]){ "photos" } };
+    struct str folder = arena_printf(&server->arena, "%s/photos", server->options.data_folder);
+    if (folder.at == NULL || !imaging_photos_check(folder.at, &report, error)) {
+        return false;
+    }
+    *findings += report.findings_count;
+    (void)printf("photos: %llu, %llu findings\n", (unsigned long long)report.photos_count,
+                 (unsigned long long)report.findings_count);
+    return true;
+}
+
 int cli_check(int argc, char **argv)
 {
     struct server_options options = { .data_folder = "data", .offset_minutes = 480, .offline = true };
@@ -89,7 +103,7 @@ int cli_check(int argc, char **argv)
     bool ok = server != NULL && server_open(&options, server, &error);
     if (ok) {
         ok = check_store(server, &findings, &error) && check_images(server, forget_lost, &findings, &error) &&
-             check_audit(options.data_folder, &findings, &error);
+             check_photos(server, &findings, &error) && check_audit(options.data_folder, &findings, &error);
         server_close(server);
     }
     if (!ok) {

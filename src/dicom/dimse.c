@@ -351,6 +351,9 @@ static void store(struct dimse_association *association, const struct dimse_cont
     } else if (!dicom_uid_is_valid(response->sop)) {
         response->status = DIMSE_CANNOT_UNDERSTAND;
         response->sop = STR_NONE;
+    } else if (association->data_is_lost) {
+        response->status = DIMSE_OUT_OF_RESOURCES;
+        (void)snprintf(comment, sizeof comment, "the instance is too large to be taken now");
     } else {
         response->status = association->host->store(association->host->context, &request, comment);
         association->stored_count += response->status == DIMSE_SUCCESS ? 1 : 0;
@@ -414,6 +417,7 @@ static bool end_of_part(struct dimse_association *association, bool is_command, 
         ok = answer_message(association, &command, answer);
         association->message_context = 0;
         association->command_is_whole = false;
+        association->data_is_lost = false;
         buf_clear(&association->command);
         buf_clear(&association->data);
     }
@@ -436,10 +440,15 @@ static bool take_value(struct dimse_association *association, struct str value, 
         return false;
     }
     association->message_context = id;
-    struct buf *part = is_command ? &association->command : &association->data;
-    buf_add(part, str_skip(value, 2));
-    if (part->failed) {
+    if (is_command || !association->data_is_lost) {
+        buf_add(is_command ? &association->command : &association->data, str_skip(value, 2));
+    }
+    if (association->command.failed) {
         return false;
+    }
+    if (association->data.failed) {
+        association->data_is_lost = true;
+        buf_deinit(&association->data);
     }
     return !is_last || end_of_part(association, is_command, answer);
 }

@@ -81,6 +81,7 @@ struct dimse_association {
     struct buf data;
     unsigned message_context; /* id; 0: no message */
     bool command_is_whole;
+    bool data_is_lost; /* longer than data.bytes_max: dropped to its end, then answered with A700 */
     uint64_t stored_count;
     char calling[DIMSE_AE_BYTES];
     char called[DIMSE_AE_BYTES];

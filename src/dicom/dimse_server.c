@@ -6,12 +6,14 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 
 enum {
     ASSOCIATIONS_MAX = 64,
@@ -21,7 +23,8 @@ enum {
     SEND_TIMEOUT_S = 30,
     GOODBYE_MS = 2000,
     PER_ADDRESS_MIN = 4,
-    DATA_KEPT_BYTES = 8 << 20, /* a larger buffer is given back after its instance */
+    INCOMING_BYTES_MAX = 1 << 30, /* data sets on their way in, of all associations together */
+    DATA_KEPT_BYTES = 8 << 20,    /* a larger buffer is given back after its instance */
     ADDRESS_BYTES = 64
 };
 
@@ -47,6 +50,7 @@ struct dimse_server {
     int wake; /* eventfd: readable when the server stops */
     uint16_t port;
     pthread_t thread;
+    atomic_size_t incoming_bytes; /* what the associations hold of data sets */
     pthread_mutex_t connections_lock;
     struct connection connections[ASSOCIATIONS_MAX];
 };
@@ -271,11 +275,28 @@ static int64_t deadline_of(const struct connection *connection, bool is_open, bo
     return (has_begun ? began_ms : clock_monotonic_us() / 1000) + idle_ms;
 }
 
+/* What an association may take up now: its own buffer and what all together have left. More is A700 for that instance. */
+static void share_memory(struct dimse_server *server, struct dimse_association *association, size_t *held)
+{
+    size_t has = association->data.capacity;
+    if (has >= *held) {
+        (void)atomic_fetch_add(&server->incoming_bytes, has - *held);
+    } else {
+        (void)atomic_fetch_sub(&server->incoming_bytes, *held - has);
+    }
+    *held = has;
+    size_t all = atomic_load(&server->incoming_bytes);
+    size_t left = all < INCOMING_BYTES_MAX ? INCOMING_BYTES_MAX - all : 0;
+    size_t may = has + left;
+    association->data.bytes_max = may < LIMIT_DICOM_INSTANCE_BYTES ? may : LIMIT_DICOM_INSTANCE_BYTES;
+}
+
 static void serve(struct connection *connection, struct dimse_association *association)
 {
     struct buf in = { .bytes_max = READ_BYTES };
     struct buf out = { .bytes_max = (size_t)DIMSE_PDU_BYTES_MAX * 4 };
     int64_t began_ms = 0; /* of the PDU whose bytes are in `in` */
+    size_t held = 0;
     bool goes_on = true;
     while (goes_on) {
         int64_t now_ms = clock_monotonic_us() / 1000;
@@ -285,6 +306,7 @@ static void serve(struct connection *connection, struct dimse_association *assoc
             break;
         }
         size_t came = in.len;
+        share_memory(connection->server, association, &held);
         goes_on = take_pdus(association, &in, &out) && !association->is_over;
         began_ms = had == 0 || in.len < came ? clock_monotonic_us() / 1000 : began_ms;
         if (!send_all(connection, buf_str(&out))) {
@@ -295,6 +317,7 @@ static void serve(struct connection *connection, struct dimse_association *assoc
             buf_deinit(&association->data);
         }
     }
+    (void)atomic_fetch_sub(&connection->server->incoming_bytes, held);
     buf_deinit(&in);
     buf_deinit(&out);
 }

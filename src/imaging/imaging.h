@@ -85,4 +85,14 @@ bool imaging_read_photo(struct imaging *imaging, const struct access_session *se
                         struct str media_id, struct imaging_photo_bytes *photo,
                         struct error *error) MUST_CHECK;
 
+/* Reads every photo and compares it with the hash it is named by; for `shanhai check`, without the rest of this module. */
+struct imaging_photos_report {
+    void (*finding)(void *data, const char *text); /* names a file, never a patient */
+    void *data;
+    uint64_t photos_count;
+    uint64_t findings_count;
+};
+bool imaging_photos_check(const char *folder, struct imaging_photos_report *report,
+                          struct error *error) MUST_CHECK;
+
 #endif

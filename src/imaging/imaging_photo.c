@@ -1,6 +1,8 @@
 /* Photos of film: kept once by their content, told by a Media that says what they are and that nobody may diagnose from
  * them. */
+#include <dirent.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -200,4 +202,53 @@ bool imaging_read_photo(struct imaging *imaging, const struct access_session *se
     }
     *photo = found;
     return true;
+}
+
+/* ---- check ---- */
+
+static bool check_photo(const char *path, const char *name, struct imaging_photos_report *report,
+                        struct error *error)
+{
+    struct arena arena = { .bytes_max = LIMIT_PHOTO_BYTES + (1 << 20) };
+    struct str bytes = STR_NONE;
+    uint8_t digest[SHA256_BYTES];
+    char hex[HASH_HEX_BYTES + 1] = { 0 };
+    struct error unreadable = { 0 };
+    char text[160];
+    bool read = file_read_whole(&arena, path, LIMIT_PHOTO_BYTES, &bytes, &unreadable);
+    bool ok = !read || hash_sha256(bytes, digest, error);
+    if (ok && read) {
+        hash_hex(digest, sizeof digest, hex);
+    }
+    if (ok && strcmp(hex, name) != 0) {
+        (void)snprintf(text, sizeof text, "photo %.64s: %s", name,
+                       read ? "its content has another hash" : "cannot be read");
+        report->findings_count++;
+        report->finding(report->data, text);
+    }
+    report->photos_count++;
+    arena_deinit(&arena);
+    return ok;
+}
+
+bool imaging_photos_check(const char *folder, struct imaging_photos_report *report, struct error *error)
+{
+    bool ok = true;
+    for (unsigned i = 0; ok && i < 256; i++) {
+        char path[PHOTO_PATH_BYTES];
+        int len = snprintf(path, sizeof path, "%s/%02x", folder, i);
+        DIR *directory = len > 0 && (size_t)len < sizeof path ? opendir(path) : NULL;
+        const struct dirent *entry = directory == NULL ? NULL : readdir(directory);
+        while (ok && entry != NULL) {
+            if (strlen(entry->d_name) == HASH_HEX_BYTES) { /* what is being written has a longer name */
+                len = snprintf(path, sizeof path, "%s/%02x/%s", folder, i, entry->d_name);
+                ok = len > 0 && (size_t)len < sizeof path && check_photo(path, entry->d_name, report, error);
+            }
+            entry = readdir(directory);
+        }
+        if (directory != NULL) {
+            (void)closedir(directory);
+        }
+    }
+    return ok;
 }

@@ -1,14 +1,15 @@
 // What people bring: a folder or CD as a ZIP, with its directory, its viewer program and its faults. What can be taken is
 // taken, what cannot is told by its name, nothing harms.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { crc32, deflateRawSync, deflateSync } from 'node:zlib';
-import { draftConsult, patientFacts } from '../../scenarios/world.mjs';
-import { issuesOf, makePhantom, startWorld, stow, waitFor } from './support.mjs';
+import { draftConsult, patientFacts, startServer } from '../../scenarios/world.mjs';
+import { issuesOf, makePhantom, program, startWorld, stow, waitFor } from './support.mjs';
 
 const SLICES = 24;
 let w;
@@ -262,5 +263,26 @@ describe('a photo of film', () => {
     assert.equal((await add(null, film)).status, 401);
     assert.equal((await bytesOf(w.doctor, '..%2F..%2Fetc')).status, 400);
     assert.equal((await bytesOf(w.doctor, 'absent')).status, 404);
+  });
+});
+
+describe('the photos on the disk', () => {
+  test('a changed one is named by the check, a whole folder is clean', async () => {
+    const check = () => {
+      try {
+        return { status: 0, out: execFileSync(program, ['check', '--data', w.data], { encoding: 'utf8' }) };
+      } catch (error) {
+        return { status: error.status, out: error.stdout };
+      }
+    };
+    assert.equal(await w.server.stop(), 0);
+    const whole = check();
+    assert.deepEqual([whole.status, /photos: (\d+), 0 findings/.exec(whole.out)?.[1]], [0, '3']);
+    const [name] = readdirSync(join(w.data, 'photos'), { recursive: true }).filter((one) => /[0-9a-f]{64}$/.test(one));
+    appendFileSync(join(w.data, 'photos', name), 'x');
+    const changed = check();
+    assert.equal(changed.status, 1);
+    assert.match(changed.out, /photos: photo [0-9a-f]{64}: its content has another hash/);
+    w.server = await startServer(program, w.data, w.options);
   });
 });

@@ -228,6 +228,25 @@ static void stores_in_pieces(void **state)
     assert_int_equal(fixture->stores_count, 2);
 }
 
+/* Too large for what is left: dropped to its end and answered; the association goes on. */
+static void a_large_instance_is_out_of_resources(void **state)
+{
+    struct fixture *fixture = *state;
+    associate(fixture, "CT1");
+    fixture->association.data.bytes_max = 6;
+    send_command(fixture, 1, 1, CT_CLASS, "2.25.1");
+    send_value(fixture, 1, 0, STR("abcd"));
+    send_value(fixture, 1, 0, STR("efgh"));
+    send_value(fixture, 1, 2, STR("ij"));
+    assert_int_equal(answered_status(fixture), DIMSE_OUT_OF_RESOURCES);
+    assert_int_equal(fixture->stores_count, 0);
+    assert_int_equal(fixture->association.data.capacity, 0);
+    send_command(fixture, 1, 1, CT_CLASS, "2.25.2");
+    send_value(fixture, 1, 2, STR("abcd"));
+    assert_int_equal(answered_status(fixture), DIMSE_SUCCESS);
+    assert_int_equal(fixture->stored_bytes, 4);
+}
+
 static void nonsense_is_aborted(void **state)
 {
     struct fixture *fixture = *state;
@@ -612,6 +631,7 @@ int main(void)
         TEST(attack_association_flood),
         TEST(attack_slow_peer),
         TEST(non_images_are_stored),
+        TEST(a_large_instance_is_out_of_resources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
