@@ -23,6 +23,7 @@
 
 enum {
     SWEEP_EVERY_MS = 60 * 1000,
+    TRAIN_EVERY_MS = 10 * 60 * 1000,
     SWEEP_AFTER_MS = 24 * 3600 * 1000, /* page links live no longer */
     SERVER_ARENA_BYTES = 256 * 1024 * 1024,
     ACCESS_TICK_MS = 60 * 1000,
@@ -204,6 +205,12 @@ static bool chore_sweep(void *data, bool *again, struct error *error)
     return store_sweep(server->store, clock_now_ms() - SWEEP_AFTER_MS, again, error);
 }
 
+static bool chore_train(void *data, bool *again, struct error *error)
+{
+    struct server *server = data;
+    return store_train(server->store, again, error);
+}
+
 /* A job, so that everybody sees how far it is; it goes on where it was after a restart. */
 static bool job_reindex(void *data, struct arena *arena, const struct store_job *job, struct str *result,
                         struct error *error)
@@ -268,7 +275,7 @@ static bool open_work(struct server *server, struct error *error)
                                        .offset_minutes = server->options.offset_minutes,
                                        .text = api_text };
     struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 2 + BULK_JOB_KINDS);
-    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 5);
+    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 6);
     if (kinds == NULL || chores == NULL) {
         return FAIL(error, ERROR_INTERNAL, "no memory to start");
     }
@@ -293,11 +300,14 @@ static bool open_work(struct server *server, struct error *error)
     chores[4] = (struct feed_chore){
         .name = "sweep", .data = server, .every_ms = SWEEP_EVERY_MS, .run = chore_sweep
     };
+    chores[5] = (struct feed_chore){
+        .name = "dictionaries", .data = server, .every_ms = TRAIN_EVERY_MS, .run = chore_train
+    };
     const struct feed_options feed = { .store = server->store,
                                        .kinds = kinds,
                                        .kinds_count = 2 + BULK_JOB_KINDS,
                                        .chores = chores,
-                                       .chores_count = 5,
+                                       .chores_count = 6,
                                        .workers = 2 };
     return queue_reindex(server, error) && feed_open(&server->arena, &feed, &server->feed, error);
 }

@@ -1,11 +1,13 @@
 /* codec.c — compressed bodies. A frame names the dictionary it needs, so old rows stay readable whatever new
  * dictionaries come; none is ever deleted. A dictionary trained on patients' records holds their text: it lies in
  * the database and is guarded as they are. */
+#include <zdict.h>
 #include <zstd.h>
 
 #include "base/memory.h"
 #include "store/internal.h"
 
+enum { TRAINED_BYTES = 32 * 1024, TRAINED_SAMPLES_BYTES = 8 * 1024 * 1024 };
 enum { LEVEL = 3 }; /* limits.md section 4: 1 equals 3, 9 is useless */
 
 struct codec_dictionary {
@@ -212,5 +214,90 @@ bool codec_unpack(struct codec *codec, struct arena *arena, struct str packed, s
         return FAIL(error, ERROR_INTERNAL, "a stored body is damaged: run `shanhai check`");
     }
     *body = (struct str){ out, len };
+    return true;
+}
+
+/* ---- training ---- */
+
+uint32_t codec_next_id(struct codec *codec)
+{
+    uint32_t highest = 0;
+    (void)pthread_mutex_lock(&codec->contexts_lock);
+    for (const struct codec_dictionary *d = codec->dictionaries; d != NULL; d = d->next) {
+        highest = d->id > highest ? d->id : highest;
+    }
+    (void)pthread_mutex_unlock(&codec->contexts_lock);
+    return highest + 1;
+}
+
+/* What every fourth sample takes with a dictionary given by its bytes. SIZE_MAX when it cannot be used. */
+static size_t packed_with(struct str dictionary, const struct str *samples, size_t count, char *out,
+                          size_t room)
+{
+    ZSTD_CDict *pack = ZSTD_createCDict(dictionary.at, dictionary.len, LEVEL);
+    ZSTD_CCtx *context = ZSTD_createCCtx();
+    size_t sum = pack == NULL || context == NULL ? SIZE_MAX : 0;
+    for (size_t i = 0; sum != SIZE_MAX && i < count; i += 4) {
+        size_t len = ZSTD_compress_usingCDict(context, out, room, samples[i].at, samples[i].len, pack);
+        sum = ZSTD_isError(len) != 0 ? SIZE_MAX : sum + len;
+    }
+    (void)ZSTD_freeCCtx(context);
+    (void)ZSTD_freeCDict(pack);
+    return sum;
+}
+
+static bool packed_now(struct codec *codec, struct arena *arena, struct str type, const struct str *samples,
+                       size_t count, size_t *sum, struct error *error)
+{
+    *sum = 0;
+    for (size_t i = 0; i < count; i += 4) {
+        struct str packed = STR_NONE;
+        if (!codec_pack(codec, arena, type, samples[i], &packed, error)) {
+            return false;
+        }
+        *sum += packed.len;
+    }
+    return true;
+}
+
+bool codec_train(struct codec *codec, struct arena *arena, uint32_t id, struct str type,
+                 const struct str *samples, size_t samples_count, struct str *bytes, struct error *error)
+{
+    char *all = arena_alloc(arena, TRAINED_SAMPLES_BYTES);
+    char *trained = arena_alloc(arena, TRAINED_BYTES);
+    char *made = arena_alloc(arena, TRAINED_BYTES);
+    size_t *sizes = ARENA_ARRAY(arena, size_t, samples_count + 1);
+    size_t count = 0;
+    size_t len = 0;
+    size_t now = 0;
+    if (all == NULL || trained == NULL || made == NULL || sizes == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    for (size_t i = 0; i < samples_count; i++) {
+        if (i % 4 != 0 && samples[i].len <= TRAINED_SAMPLES_BYTES - len) {
+            memcpy(all + len, samples[i].at, samples[i].len);
+            len += samples[i].len;
+            sizes[count] = samples[i].len;
+            count++;
+        }
+    }
+    *bytes = STR_NONE;
+    size_t raw = ZDICT_trainFromBuffer(trained, TRAINED_BYTES, all, sizes, (unsigned)count);
+    if (ZDICT_isError(raw) != 0) {
+        return true; /* too few, or too much alike: the present one stays */
+    }
+    /* The same content under the number that frames will name. */
+    const ZDICT_params_t parameters = { .compressionLevel = LEVEL, .dictID = id };
+    size_t final =
+        ZDICT_finalizeDictionary(made, TRAINED_BYTES, trained, raw, all, sizes, (unsigned)count, parameters);
+    if (ZDICT_isError(final) != 0 || !packed_now(codec, arena, type, samples, samples_count, &now, error)) {
+        return ZDICT_isError(final) != 0;
+    }
+    /* `all` has room for the largest sample packed: it held more than that. */
+    size_t then =
+        packed_with((struct str){ made, final }, samples, samples_count, all, TRAINED_SAMPLES_BYTES);
+    if (then != SIZE_MAX && then < now - now / 10) {
+        *bytes = (struct str){ made, final };
+    }
     return true;
 }

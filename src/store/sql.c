@@ -100,6 +100,7 @@ static const char *const texts[SQL_COUNT] = {
         "SELECT coalesce((SELECT max(seq) FROM version), 0), merged, run, position, swept FROM index_mark",
     [SQL_TYPE_ALL] = "SELECT number, name FROM resource_type ORDER BY number",
     [SQL_TYPE_ADD] = "INSERT INTO resource_type VALUES(?1, ?2)",
+    [SQL_TYPE_COUNT_UP_TO] = "SELECT count(*) FROM (SELECT 1 FROM version WHERE type = ?1 LIMIT ?2)",
     [SQL_DICTIONARY_ALL] = "SELECT id, type, bytes FROM dictionary ORDER BY created_ms, id",
     [SQL_DICTIONARY_ADD] = "INSERT INTO dictionary VALUES(?1, ?2, ?3, ?4) ON CONFLICT(id) DO NOTHING",
     [SQL_RESOURCE_SEQ] = "SELECT seq FROM resource WHERE key = ?1",

@@ -19,7 +19,8 @@ enum sql {
     SQL_SEQ_LAST,
     SQL_SNAPSHOT,
     SQL_TYPE_ALL,
-    SQL_TYPE_ADD, /* number, name */
+    SQL_TYPE_ADD,         /* number, name */
+    SQL_TYPE_COUNT_UP_TO, /* type, most */
     SQL_DICTIONARY_ALL,
     SQL_DICTIONARY_ADD,   /* id, type, created_ms, bytes */
     SQL_RESOURCE_SEQ,     /* key */

@@ -8,6 +8,13 @@
 #include "store/read.h"
 
 enum { SWEEP_COUNT = 200, REINDEX_COUNT = 200 };
+enum {
+    TRAIN_FROM =
+        2000, /* bodies of a type, before a dictionary is tried; again when there are so many times more: */
+    TRAIN_AGAIN = 16,
+    TRAIN_SAMPLES = 2000,
+    TRAIN_PAGE = 200,
+};
 
 #define AREA STR("index")
 
@@ -244,6 +251,112 @@ bool store_reindex(struct store *store, uint64_t digest, unsigned *per_mille, st
     } else if (ok) {
         ok = number_set(store, &arena, STR("digest"), digest, error);
         *per_mille = 1000;
+    }
+    arena_deinit(&arena);
+    return ok;
+}
+
+/* ---- dictionaries ---- */
+
+/* Versions of a type, counted up to `most`. */
+static bool type_count(struct store_reader *reader, uint32_t type, uint64_t most, uint64_t *count,
+                       struct error *error)
+{
+    struct statement *statement = connection_statement(reader->connection, SQL_TYPE_COUNT_UP_TO, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_integer(statement, 1, type);
+    bind_key(statement, 2, most);
+    enum step step = statement_step(statement, error);
+    *count = step == STEP_ROW ? column_key(statement, 0) : 0;
+    statement_reset(statement);
+    return step == STEP_ROW;
+}
+
+/* A type for which it is time; absent when there is none. */
+static bool type_due(struct store *store, struct arena *arena, struct str *due, uint64_t *count,
+                     struct error *error)
+{
+    struct store_reader *reader = NULL;
+    bool ok = store_reader_begin(store, &reader, error);
+    size_t types = atomic_load_explicit(&store->types_count, memory_order_acquire);
+    for (uint32_t number = 1; ok && due->at == NULL && number <= types; number++) {
+        struct str type = store_type_name(store, number);
+        struct str name = arena_concat(arena, STR("trained_"), type);
+        uint64_t tried = 0;
+        bool found = false;
+        ok = number_get(store, arena, name, &tried, &found, error);
+        uint64_t from = found ? tried * TRAIN_AGAIN : TRAIN_FROM;
+        ok = ok && type_count(reader, number, from, count, error);
+        *due = ok && *count >= from ? type : STR_NONE;
+    }
+    store_reader_end(reader);
+    return ok;
+}
+
+static bool samples_read(struct store *store, struct arena *arena, struct str type, struct str *samples,
+                         size_t *count, struct error *error)
+{
+    struct store_history history = { .type = type, .count = TRAIN_PAGE };
+    struct store_page page = { .more = true };
+    struct store_reader *reader = NULL;
+    bool ok = store_reader_begin(store, &reader, error);
+    while (ok && page.more && *count + TRAIN_PAGE <= TRAIN_SAMPLES) {
+        ok = store_read_history(reader, arena, &history, &page, error);
+        for (size_t i = 0; ok && i < page.count; i++) {
+            samples[*count] = page.versions[i].body;
+            *count += page.versions[i].body.at != NULL ? 1 : 0;
+        }
+        history.before_seq = page.next_seq;
+    }
+    store_reader_end(reader);
+    return ok;
+}
+
+struct trained {
+    uint32_t id;
+    struct str type;
+    struct str bytes;
+    int64_t now_ms;
+};
+
+static bool dictionary_apply(void *data, struct store_transaction *transaction, struct error *error)
+{
+    const struct trained *trained = data;
+    struct statement *statement =
+        connection_statement(transaction->reader.connection, SQL_DICTIONARY_ADD, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_integer(statement, 1, trained->id);
+    bind_text(statement, 2, trained->type);
+    bind_integer(statement, 3, trained->now_ms);
+    bind_bytes(statement, 4, trained->bytes);
+    return statement_run(statement, error);
+}
+
+bool store_train(struct store *store, bool *more, struct error *error)
+{
+    struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
+    struct trained trained = { .id = codec_next_id(&store->codec), .now_ms = store->now_ms() };
+    struct str *samples = ARENA_ARRAY(&arena, struct str, TRAIN_SAMPLES);
+    size_t samples_count = 0;
+    uint64_t count = 0;
+    bool ok = samples != NULL || FAIL(error, ERROR_BUSY, "out of memory; try again");
+    ok = ok && type_due(store, &arena, &trained.type, &count, error);
+    *more = ok && trained.type.at != NULL;
+    if (*more) {
+        ok = samples_read(store, &arena, trained.type, samples, &samples_count, error) &&
+             codec_train(&store->codec, &arena, trained.id, trained.type, samples, samples_count,
+                         &trained.bytes, error);
+        /* Kept before it is used: no frame names a dictionary that could be lost. */
+        if (ok && trained.bytes.at != NULL) {
+            ok = store_apply_and_wait(store, dictionary_apply, &trained, STR_NONE, error) &&
+                 codec_add_dictionary(&store->codec, trained.id, trained.type, trained.bytes, error);
+        }
+        ok = ok &&
+             number_set(store, &arena, arena_concat(&arena, STR("trained_"), trained.type), count, error);
     }
     arena_deinit(&arena);
     return ok;

@@ -1,5 +1,6 @@
 /* upkeep.h — what a store does to itself over the years, in small steps beside everything else: sweeping index rows of
- * versions long followed, and indexing again after the definitions of search parameters changed. Each step is one
+ * versions long followed, indexing again after the definitions of search parameters changed, and training compression
+ * dictionaries on what is stored. Each step is one
  * transaction of its own and knows where the last one ended, so that a crash costs nothing. One thread at a time. */
 #ifndef SHANHAI_STORE_UPKEEP_H
 #define SHANHAI_STORE_UPKEEP_H
@@ -18,5 +19,10 @@ bool store_reindex_needed(struct store *store, uint64_t digest, bool *needed, st
  * is; 1000 when all is done, and the digest is the store's then. Rows of parameters that are no more stay and are not
  * asked for. */
 bool store_reindex(struct store *store, uint64_t digest, unsigned *per_mille, struct error *error) MUST_CHECK;
+
+/* Trains a compression dictionary on the newest bodies of one type that has enough of them, and has later bodies use it
+ * when it saves a tenth or more of what the present one leaves. *more: another type may be due. Some tenths of a second
+ * a call. A dictionary holds pieces of records: it lies in the store and is guarded as they are. */
+bool store_train(struct store *store, bool *more, struct error *error) MUST_CHECK;
 
 #endif

@@ -216,12 +216,64 @@ static void a_new_parameter_is_indexed_for_what_was_there(void **state)
     *state = store;
 }
 
+static int64_t body_bytes(const char *id)
+{
+    return rows_count(str_equal(str_from_cstr(id), STR("after"))
+                          ? "SELECT length(body) FROM version WHERE id = 'after'"
+                          : "SELECT length(body) FROM version WHERE id = 'w3'");
+}
+
+/* What a ward writes all day, in words that the program's own dictionary does not have. */
+static const char *ward_body(unsigned i)
+{
+    return arena_printf(&arena,
+                        "},\"dressing\":{\"material\":\"hydrocolloid-%u\",\"appearance\":\"granulating\","
+                        "\"exudate\":\"serous moderate\",\"edges\":\"attached, epithelialising\","
+                        "\"surroundings\":\"macerated at 5 o'clock\",\"odour\":\"none %u\"}}",
+                        i % 7, i * 7919 % 1000)
+        .at;
+}
+
+static void a_dictionary_is_trained_on_what_is_stored(void **state)
+{
+    struct store *store = *state;
+    bool more = true;
+    enum { MANY = 2100, A_SET = 700 };
+    assert_true(store_train(store, &more, NULL)); /* nothing to train on */
+    assert_false(more);
+    for (unsigned from = 0; from < MANY; from += A_SET) {
+        struct store_write writes[A_SET];
+        for (unsigned i = 0; i < A_SET; i++) {
+            writes[i] =
+                write_of(arena_printf(&arena, "w%u", from + i).at, STORE_METHOD_CREATED, ward_body(from + i));
+        }
+        struct store_set set = { .arena = &arena, .writes = writes, .writes_count = A_SET };
+        assert_true(store_write_and_wait(store, &set, NULL));
+    }
+    more = false;
+    assert_true(store_train(store, &more, NULL));
+    assert_true(more);
+    assert_true(store_train(store, &more, NULL)); /* once, until there are many more */
+    assert_false(more);
+    (void)put(store, "after", ward_body(3));
+    expect_body(store, "w3", ward_body(3));
+    expect_body(store, "after", ward_body(3));
+    store_close(store);
+    assert_int_equal(rows_count("SELECT count(*) FROM dictionary WHERE type = 'Patient'"), 1);
+    assert_true(body_bytes("after") * 10 < body_bytes("w3") * 6);
+    *state = open_store(NULL); /* the frame names its dictionary */
+    expect_body(*state, "w3", ward_body(3));
+    expect_body(*state, "after", ward_body(3));
+    expect_clean(*state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_STORE(rows_of_versions_long_followed_go),
         IN_STORE(waiting_rows_are_not_swept),
         IN_STORE(a_new_parameter_is_indexed_for_what_was_there),
+        IN_STORE(a_dictionary_is_trained_on_what_is_stored),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     arena_deinit(&arena);
