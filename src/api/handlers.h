@@ -43,6 +43,8 @@ enum http_verdict fhir_translate(struct http_request *request);
 enum http_verdict fhir_validate(struct http_request *request);
 
 /* fhir_search.c (pool) */
+/* view_run.c */
+enum http_verdict view_run(struct http_request *request);
 enum http_verdict fhir_search(struct http_request *request);
 
 /* fhir_history.c (pool) */

@@ -86,6 +86,9 @@ static const struct http_route routes[] = {
     { HTTP_GET, "/fhir/metadata", fhir_metadata, PUBLIC, .flags = HTTP_ROUTE_POOL,
       .begin = api_begin_public },
 
+    { HTTP_POST, "/fhir/ViewDefinition/$run", view_run, ROW(.need = API_SESSION, .any_format = true),
+      .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+
     /* operations on any type */
     { HTTP_POST, "/fhir/{type}/$validate", fhir_validate, HL7_OPERATION("$validate", "Resource-validate"),
       .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },

@@ -67,10 +67,10 @@ bool unit_cache_scale(struct unit_cache *cache, struct arena *arena, struct str 
 struct pinyin *pinyin_create(struct arena *arena);
 void pinyin_destroy(struct pinyin *pinyin); /* NULL is fine */
 
-enum { PINYIN_READINGS_MAX = 3 };
+enum { PINYIN_READINGS_MAX = 4 };
 
-/* Readings of a text that is all Han: letters without tones and the initials, for example "zhangsan" and "zs". The
- * first character is also read as a surname where that differs (单: shan). Returns their number, 0 for other text. */
+/* Readings of a text that is all Han: letters without tones and the initials, for example "zhangsan" and "zs". A
+ * surname has all its readings (单: dan and shan; 尉迟: yuchi). Returns their number, 0 for other text. */
 struct pinyin_reading {
     struct str letters;
     struct str initials;

@@ -5,6 +5,7 @@
 #include <unicode/ustring.h>
 
 #include "fhir/index_internal.h"
+#include "fhir/pinyin_surnames.h"
 
 enum {
     HAN_FIRST = 0x4E00,
@@ -18,44 +19,6 @@ struct pinyin {
     UTransliterator *transliterator;
     bool tried;
     char syllables[HAN_COUNT][SYLLABLE_BYTES]; /* "" = not asked for yet; "?" = has none */
-};
-
-/* Surnames that are read otherwise than the character elsewhere, and a second common reading. */
-static const struct {
-    uint32_t character;
-    const char *reading;
-} surnames[] = {
-    { 0x5355, "shan" },  /* 单 */
-    { 0x66FE, "zeng" },  /* 曾 */
-    { 0x4EC7, "qiu" },   /* 仇 */
-    { 0x533A, "ou" },    /* 区 */
-    { 0x89E3, "xie" },   /* 解 */
-    { 0x67E5, "zha" },   /* 查 */
-    { 0x4EFB, "ren" },   /* 任 */
-    { 0x6734, "piao" },  /* 朴 */
-    { 0x76D6, "ge" },    /* 盖 */
-    { 0x7F2A, "miao" },  /* 缪 */
-    { 0x7FDF, "zhai" },  /* 翟 */
-    { 0x5C09, "yu" },    /* 尉(迟) */
-    { 0x4E07, "mo" },    /* 万(俟) */
-    { 0x957F, "zhang" }, /* 长(孙) */
-    { 0x4E50, "yue" },   /* 乐 */
-    { 0x79CD, "chong" }, /* 种 */
-    { 0x79D8, "bi" },    /* 秘 */
-    { 0x51BC, "xian" },  /* 冼 */
-    { 0x5458, "yun" },   /* 员 */
-    { 0x8D32, "ben" },   /* 贲 */
-    { 0x6298, "she" },   /* 折 */
-    { 0x9ED1, "he" },    /* 黑 */
-    { 0x8983, "qin" },   /* 覃: also tan */
-    { 0x5BB3, "hai" },   /* 害 */
-    { 0x90AA, "ya" },    /* 邪 */
-    { 0x7E41, "po" },    /* 繁 */
-    { 0x5B93, "fu" },    /* 宓 */
-    { 0x5E96, "bao" },   /* 庖 */
-    { 0x64A9, "liao" },  /* 撩 */
-    { 0x6C88, "shen" },  /* 沈 */
-    { 0x5415, "lv" },    /* 吕: people type lv and lu */
 };
 
 struct pinyin *pinyin_create(struct arena *arena)
@@ -170,10 +133,22 @@ size_t pinyin_read(struct pinyin *pinyin, struct arena *arena, struct str text,
     }
     size_t made = 0;
     readings[made++] = reading_of(arena, syllables, count);
-    for (size_t i = 0; i < sizeof surnames / sizeof surnames[0] && made < PINYIN_READINGS_MAX; i++) {
-        if (surnames[i].character == characters[0] && strcmp(surnames[i].reading, syllables[0]) != 0) {
-            syllables[0] = surnames[i].reading;
-            readings[made++] = reading_of(arena, syllables, count);
+    const char *const second = syllables[1];
+    for (size_t i = 0; i < pinyin_surnames_count && made < PINYIN_READINGS_MAX; i++) {
+        const struct pinyin_surname *surname = &pinyin_surnames[i];
+        bool two = surname->second != 0;
+        if (surname->first != characters[0] || (two && (count < 2 || surname->second != characters[1]))) {
+            continue;
+        }
+        syllables[0] = surname->syllables[0];
+        syllables[1] = two ? surname->syllables[1] : second;
+        struct pinyin_reading reading = reading_of(arena, syllables, count);
+        bool known_already = false;
+        for (size_t k = 0; k < made; k++) {
+            known_already = known_already || str_equal(readings[k].letters, reading.letters);
+        }
+        if (!known_already) {
+            readings[made++] = reading;
         }
     }
     return made;

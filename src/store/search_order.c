@@ -473,12 +473,20 @@ static bool filter_count(struct search_run *run, uint64_t most, uint64_t *count,
     return step == STEP_ROW;
 }
 
+/* Whether the rows of one index stand in the asked order. */
+static bool has_one_index(const struct search_query *query)
+{
+    return query->sorts_count == 1 && query->sorts->by == SEARCH_SORT_ROWS && query->sorts->rows != INDEX_KEY;
+}
+
 bool search_driver_choose(struct search_run *run, struct error *error)
 {
     const struct search_query *query = run->query;
     const struct store_filter *filter = run->search->filter;
     uint64_t as_of_seq = run->place.as_of_seq;
-    uint64_t most = query->sorts_count > 0 ? SORT_MEMORY_MAX + 1 : DRIVER_COUNT_MAX;
+    uint64_t most = query->sorts_count == 0 ? DRIVER_COUNT_MAX
+                    : has_one_index(query)  ? SORT_STREAM_FROM + 1
+                                            : SORT_MEMORY_MAX + 1;
     if (!criterion_choose(run->reader, run->arena, filter, as_of_seq, query->criteria, DRIVER_COUNT_MAX,
                           &run->driver, &run->driver_count, error)) {
         return false;
@@ -536,13 +544,10 @@ bool search_mode_choose(struct search_run *run, struct error *error)
     if (run->driver == NULL && !run->by_filter && !type_count(run, &count, error)) {
         return false;
     }
-    if (count <= SORT_MEMORY_MAX) {
-        run->place.mode = MODE_MEMORY;
-        return true;
-    }
-    if (query->sorts_count > 1 || query->sorts->by != SEARCH_SORT_ROWS || query->sorts->rows == INDEX_KEY) {
+    bool streamed = has_one_index(query) && count > SORT_STREAM_FROM;
+    if (!streamed && count > SORT_MEMORY_MAX) {
         return too_many(error);
     }
-    run->place.mode = MODE_SORTED;
+    run->place.mode = streamed ? MODE_SORTED : MODE_MEMORY;
     return true;
 }

@@ -12,7 +12,13 @@ enum search_mode {
     MODE_REST = 4,     /* after those: resources without a value for it */
 };
 
-enum { DRIVER_COUNT_MAX = 2000, SORT_MEMORY_MAX = 20000, SORT_BODIES_MAX = 2000, SORTS_MAX = 4 };
+enum {
+    DRIVER_COUNT_MAX = 2000,
+    SORT_STREAM_FROM = 20000, /* candidates: from here on along the index, where one index has the order */
+    SORT_MEMORY_MAX = 200000, /* candidates sorted in memory where none has: several keys */
+    SORT_BODIES_MAX = 10000,  /* by codes or references, whose text only the body has */
+    SORTS_MAX = 4,
+};
 
 struct search_place { /* where the next page begins */
     enum search_mode mode;

@@ -137,6 +137,42 @@ describe('pages while data changes', () => {
   });
 });
 
+describe('$run of a ViewDefinition', () => {
+  const view = (resource, column, more = {}) => ({ resourceType: 'ViewDefinition', resource, name: 'v', status: 'active', select: [{ column }], ...more });
+  const run = (person, parameter, query = '') => person.request('POST', `/fhir/ViewDefinition/$run${query}`, { resourceType: 'Parameters', parameter });
+  const columns = [{ name: 'id', path: 'getResourceKey()' }, { name: 'who', path: "subject.getReferenceKey(Patient)" }, { name: 'text', path: 'code.text' }];
+
+  test('over resources sent along: JSON, NDJSON, CSV', async () => {
+    const parameters = [{ name: 'viewResource', resource: view('Patient', [{ name: 'id', path: 'id' }, { name: 'name', path: 'name.text' }, { name: 'n', path: 'multipleBirth.ofType(integer)' }]) },
+      { name: 'resource', resource: { resourceType: 'Patient', id: 'a', name: [{ text: '张"三",x' }], multipleBirthInteger: 2 } },
+      { name: 'resource', resource: { resourceType: 'Basic', id: 'b' } }, { name: 'resource', resource: { resourceType: 'Patient', id: 'c' } }];
+    assert.deepEqual((await run(d, parameters)).json, [{ id: 'a', name: '张"三",x', n: 2 }, { id: 'c', name: null, n: null }]);
+    assert.equal((await run(d, parameters, '?_format=csv')).text, 'id,name,n\r\na,"张""三"",x",2\r\nc,,\r\n');
+    assert.equal((await run(d, [...parameters, { name: 'header', valueBoolean: false }, { name: '_format', valueCode: 'text/csv' }, { name: '_limit', valueInteger: 1 }])).text, 'a,"张""三"",x",2\r\n');
+    assert.equal((await run(d, parameters, '?_format=ndjson')).text.trim().split('\n').length, 2);
+  });
+
+  test('over what one may see, not more; what is wrong is told', async () => {
+    const patient = await create({ resourceType: 'Patient', name: [{ text: '视图' }] });
+    const one = await create(observation(patient));
+    const parameters = [{ name: 'viewResource', resource: view('Observation', columns) }, { name: 'patient', valueString: `Patient/${patient.id}` }];
+    assert.deepEqual((await run(d, parameters)).json, [{ id: one.id, who: patient.id, text: '体温' }]);
+    const all = await run(d, [parameters[0]]);
+    assert.ok(all.json.some((row) => row.id === one.id));
+    const stranger = await run(w.expert, [parameters[0]]);
+    assert.ok([200, 403].includes(stranger.status));
+    if (stranger.status === 200) assert.ok(!stranger.text.includes(one.id));
+    assert.equal((await run(w.commander, [{ name: 'viewResource', resource: view('Patient', [{ name: 'name', path: 'name.text' }]) }])).status, 403);
+    assert.equal((await run(w.admins.county, [parameters[0]])).status, 403);
+    assert.equal((await run(d, [{ name: 'viewResource', resource: view('Patient', [{ name: 'x', path: 'name..x' }]) }])).status, 400);
+    assert.equal((await run(d, [])).status, 400);
+    assert.equal((await run(d, [...parameters, { name: 'group', valueString: 'Group/1' }])).status, 400);
+    assert.equal((await run(d, parameters, '?_format=parquet')).status, 406);
+    assert.equal((await run(d, [{ name: 'viewResource', resource: view('Patient', [{ name: 'x', path: 'id' }], { select: [{ repeat: ['$this', '$this'], column: [{ name: 'x', path: 'id' }] }] }) },
+      { name: 'resource', resource: { resourceType: 'Patient', id: 'a' } }])).status, 422);
+  });
+});
+
 describe('what costs too much', () => {
   const refused = async (path, statuses, body) => {
     const started = Date.now();

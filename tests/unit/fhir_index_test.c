@@ -198,6 +198,43 @@ static void strings_ignore_case_and_accents_and_names_have_pinyin(void **state)
     assert_true(finds("{\"resourceType\":\"Patient\",\"name\":[{\"family\":\"仇\"}]}", "Patient?family=qiu"));
 }
 
+/* definitions/surnames.tsv: every reading, surnames of two characters, and what they are not read as. */
+static void surnames_have_all_their_readings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *found; /* blank-separated */
+        const char *missed;
+    } cases[] = { { "单雄信", "dan shan sxx dxx danxiongxin", "chan" },
+                  { "曾国藩", "zeng zgf zengguofan", "zheng" },
+                  { "覃塞", "qin tan qs", "jin" },
+                  { "解缙", "xie xj jie", "hai" },
+                  { "朴槿惠", "piao pu pjh", "bao" },
+                  { "吕布", "lv lu lb lvbu lubu", "liu" },
+                  { "尉迟恭", "yuchi yuchigong ycg wei", "yc2" },
+                  { "万俟卨", "moqi mq wan", "muqi" },
+                  { "单于", "chanyu dan shan", "shanyi" },
+                  { "长孙无忌", "zhangsun zhangsunwuji zswj", "zhongsun" },
+                  { "欧阳修", "ouyang ouyangxiu oyx", "quyang" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256];
+        char query[64];
+        struct str words = str_from_cstr(cases[i].found);
+        struct str word = STR_NONE;
+        (void)snprintf(text, sizeof text, "{\"resourceType\":\"Patient\",\"name\":[{\"text\":\"%s\"}]}",
+                       cases[i].name);
+        while (str_split_next(&words, ' ', &word)) {
+            (void)snprintf(query, sizeof query, "Patient?name=%.*s", STR_FMT(word));
+            if (!finds(text, query)) {
+                fail_msg("%s is not found by %s", cases[i].name, query);
+            }
+        }
+        (void)snprintf(query, sizeof query, "Patient?name=%s", cases[i].missed);
+        assert_false(finds(text, query));
+    }
+}
+
 static void long_strings_are_exact_too(void **state)
 {
     (void)state;
@@ -395,6 +432,7 @@ int main(void)
         cmocka_unit_test(the_official_examples_have_rows),
         cmocka_unit_test(tokens_are_found_four_ways),
         cmocka_unit_test(strings_ignore_case_and_accents_and_names_have_pinyin),
+        cmocka_unit_test(surnames_have_all_their_readings),
         cmocka_unit_test(long_strings_are_exact_too),
         cmocka_unit_test(references_are_keys),
         cmocka_unit_test(dates_are_spans),

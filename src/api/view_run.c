@@ -1,0 +1,268 @@
+/* POST /fhir/ViewDefinition/$run (SQL on FHIR v2): the rows that a ViewDefinition makes of the resources sent along, or of
+ * all resources of its type that the session may see, as JSON, NDJSON or CSV. Nothing is kept. In the pool. */
+#include "api/call.h"
+#include "api/handlers.h"
+#include "api/operation.h"
+#include "base/limits.h"
+#include "base/parse.h"
+#include "store/body.h"
+#include "view/view.h"
+
+enum { PAGE_RESOURCES = 500, RESOURCES_MAX = 50000, ROWS_MAX = 100000 };
+
+enum run_format { RUN_JSON, RUN_NDJSON, RUN_CSV };
+
+struct view_job {
+    struct http_request *request;
+    struct json *body;
+    struct view *view;
+    enum run_format format;
+    bool header;
+    uint64_t limit;
+    uint64_t rows;
+    struct buf out;
+};
+
+/* ---- the request ---- */
+
+static const struct json *parameter_resource(const struct json *body, const char *name)
+{
+    JSON_EACH(parameter, JSON_GET(body, "parameter")) {
+        if (json_equals_text(JSON_GET(parameter, "name"), str_from_cstr(name))) {
+            return JSON_GET(parameter, "resource");
+        }
+    }
+    return NULL;
+}
+
+static bool is_known(struct str name)
+{
+    static const struct str names[] = { { "viewResource", 12 }, { "resource", 8 }, { "_format", 7 },
+                                        { "header", 6 },        { "_limit", 6 },   { "patient", 7 },
+                                        { "_since", 6 } };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (str_equal(names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_format(struct view_job *job, struct error *error)
+{
+    struct str format = operation_parameter(job->request, job->body, STR("_format"));
+    struct str header = operation_parameter(job->request, job->body, STR("header"));
+    struct str limit = operation_parameter(job->request, job->body, STR("_limit"));
+    job->header = !str_equal(header, STR("false"));
+    job->limit = ROWS_MAX;
+    if (limit.at != NULL && !parse_uint64(limit, ROWS_MAX, &job->limit)) {
+        return FAIL(error, ERROR_INPUT, "_limit is a whole number up to %d", ROWS_MAX);
+    }
+    if (format.at == NULL || str_equal(format, STR("json")) || str_equal(format, STR("application/json"))) {
+        job->format = RUN_JSON;
+    } else if (str_equal(format, STR("ndjson")) || str_equal(format, STR("application/x-ndjson"))) {
+        job->format = RUN_NDJSON;
+    } else if (str_equal(format, STR("csv")) || str_equal(format, STR("text/csv"))) {
+        job->format = RUN_CSV;
+    } else {
+        return FAIL(error, ERROR_NOT_ACCEPTABLE, "_format is json, ndjson or csv");
+    }
+    return true;
+}
+
+static bool read_view(struct view_job *job, struct error *error)
+{
+    JSON_EACH(parameter, JSON_GET(job->body, "parameter")) {
+        struct str name = JSON_TEXT(&job->request->arena, parameter, "name");
+        if (!is_known(name)) {
+            return FAIL(error, ERROR_UNSUPPORTED, "$run has no parameter '%.*s' here",
+                        STR_FMT(str_slice(name, 0, 40)));
+        }
+    }
+    const struct json *definition = parameter_resource(job->body, "viewResource");
+    if (definition == NULL) {
+        return FAIL(error, ERROR_INPUT, "$run wants Parameters with a ViewDefinition as viewResource");
+    }
+    return view_compile(&job->request->arena, definition, &job->view, error);
+}
+
+/* ---- rows ---- */
+
+static void add_cell(struct buf *out, const struct json *value)
+{
+    struct buf text = { .bytes_max = LIMIT_RESOURCE_BYTES };
+    if (value == NULL || value->kind == JSON_NULL) {
+        return;
+    }
+    if (value->kind != JSON_STRING) {
+        json_write(&text, value);
+    } else {
+        struct arena arena = { .bytes_max = LIMIT_RESOURCE_BYTES };
+        buf_add(&text, json_text(&arena, value));
+        arena_deinit(&arena);
+    }
+    struct str plain = buf_str(&text);
+    bool quoted = false;
+    for (size_t i = 0; i < plain.len; i++) {
+        quoted = quoted || strchr(",\"\r\n", plain.at[i]) != NULL;
+    }
+    buf_add(out, quoted ? STR("\"") : STR(""));
+    for (size_t i = 0; i < plain.len; i++) {
+        buf_add(out, plain.at[i] == '"' ? STR("\"\"") : str_slice(plain, i, i + 1));
+    }
+    buf_add(out, quoted ? STR("\"") : STR(""));
+    buf_deinit(&text);
+}
+
+static void add_header(struct view_job *job)
+{
+    size_t count = 0;
+    const struct view_column *columns = view_columns(job->view, &count);
+    for (size_t i = 0; i < count; i++) {
+        buf_add(&job->out, i == 0 ? STR("") : STR(","));
+        buf_add(&job->out, columns[i].name);
+    }
+    buf_add(&job->out, STR("\r\n"));
+}
+
+static void add_row(struct view_job *job, const struct json *row)
+{
+    size_t at = 0;
+    if (job->format == RUN_CSV) {
+        JSON_EACH(cell, row) {
+            buf_add(&job->out, at++ == 0 ? STR("") : STR(","));
+            add_cell(&job->out, cell);
+        }
+        buf_add(&job->out, STR("\r\n"));
+        return;
+    }
+    buf_add(&job->out, job->format == RUN_JSON && job->rows > 0 ? STR(",") : STR(""));
+    json_write(&job->out, row);
+    buf_add(&job->out, job->format == RUN_NDJSON ? STR("\n") : STR(""));
+}
+
+static bool add_rows(struct view_job *job, struct arena *arena, const struct json *resource,
+                     struct error *error)
+{
+    struct view_rows rows = { 0 };
+    const struct view_input input = { .resource = resource,
+                                      .offset_minutes = api_of(job->request)->offset_minutes };
+    if (!view_evaluate(job->view, arena, &input, &rows, error)) {
+        return false;
+    }
+    for (const struct view_row *row = rows.first; row != NULL && job->rows < job->limit; row = row->next) {
+        const struct json *object = view_row_json(job->view, arena, row);
+        if (object == NULL) {
+            return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+        }
+        add_row(job, object);
+        job->rows++;
+    }
+    return !job->out.failed ||
+           FAIL(error, ERROR_TOO_LARGE, "the rows are too many for one answer: set _limit");
+}
+
+/* Whether resources came along; then the store is not looked at. */
+static bool rows_of_sent(struct view_job *job, bool *any, struct error *error)
+{
+    JSON_EACH(parameter, JSON_GET(job->body, "parameter")) {
+        const struct json *resource = JSON_GET(parameter, "resource");
+        if (resource == NULL || !json_equals_text(JSON_GET(parameter, "name"), STR("resource"))) {
+            continue;
+        }
+        *any = true;
+        if (!add_rows(job, &job->request->arena, resource, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool rows_of_page(struct view_job *job, const struct store_hits *hits, struct error *error)
+{
+    struct arena arena = { .bytes_max = LIMIT_BUNDLE_BYTES };
+    bool ok = true;
+    for (size_t i = 0; ok && i < hits->matches_count && job->rows < job->limit; i++) {
+        struct str text = STR_NONE;
+        struct json *resource = NULL;
+        ok = store_body_text(&arena, &hits->hits[i].version, &text, error) &&
+             json_read(&arena, text, &resource, error) && add_rows(job, &arena, resource, error);
+        arena_reset(&arena);
+    }
+    arena_deinit(&arena);
+    return ok;
+}
+
+static bool rows_of_store(struct view_job *job, struct error *error)
+{
+    struct http_request *request = job->request;
+    struct search_pair pairs[2];
+    struct operation_search search = { .request = request,
+                                       .options = { .type = view_resource(job->view) },
+                                       .pairs = pairs,
+                                       .count = PAGE_RESOURCES };
+    struct str patient = operation_parameter(request, job->body, STR("patient"));
+    struct str since = operation_parameter(request, job->body, STR("_since"));
+    size_t resources = 0;
+    if (patient.len > 0) {
+        pairs[search.pairs_count++] = (struct search_pair){ STR("patient"), patient };
+    }
+    if (since.len > 0) {
+        pairs[search.pairs_count++] =
+            (struct search_pair){ STR("_lastUpdated"),
+                                  arena_printf(&request->arena, "ge%.*s", STR_FMT(since)) };
+    }
+    if (access_masks_type(&call_of(request)->session, view_resource(job->view))) {
+        return FAIL(error, ERROR_FORBIDDEN, "a view would reveal what is masked for this role");
+    }
+    do {
+        search.hits = (struct store_hits){ 0 };
+        if (!operation_search(&search, error) || !rows_of_page(job, &search.hits, error)) {
+            return false;
+        }
+        resources += search.hits.matches_count;
+        search.cursor = search.hits.next_cursor;
+    } while (search.cursor.at != NULL && job->rows < job->limit && resources < RESOURCES_MAX);
+    bool whole = search.cursor.at == NULL || job->rows >= job->limit;
+    return whole || FAIL(error, ERROR_TOO_COSTLY, "more than %d resources: ask for less by patient or _since",
+                         RESOURCES_MAX);
+}
+
+/* ---- the answer ---- */
+
+static bool respond(struct view_job *job, struct error *error)
+{
+    static const char *const types[] = { [RUN_JSON] = "application/json; charset=utf-8",
+                                         [RUN_NDJSON] = "application/x-ndjson; charset=utf-8",
+                                         [RUN_CSV] = "text/csv; charset=utf-8" };
+    struct str text = job->out.failed ? STR_NONE : arena_dup(&job->request->arena, buf_str(&job->out));
+    if (text.at == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "the rows are too many for one answer: set _limit");
+    }
+    http_respond(job->request, 200, str_from_cstr(types[job->format]), text);
+    return true;
+}
+
+enum http_verdict view_run(struct http_request *request)
+{
+    struct error error = { 0 };
+    struct view_job job = { .request = request, .out = { .bytes_max = LIMIT_BUNDLE_BYTES } };
+    bool sent = false;
+    bool ok =
+        operation_body(request, &job.body, &error) && read_view(&job, &error) && read_format(&job, &error);
+    if (ok && job.format == RUN_CSV && job.header) {
+        add_header(&job);
+    }
+    buf_add(&job.out, ok && job.format == RUN_JSON ? STR("[") : STR(""));
+    ok = ok && rows_of_sent(&job, &sent, &error) && (sent || rows_of_store(&job, &error));
+    buf_add(&job.out, ok && job.format == RUN_JSON ? STR("]\n") : STR(""));
+    if (ok && !sent) {
+        const struct api_read read = { .act = { .interaction = ACCESS_SEARCH,
+                                                .type = view_resource(job.view) },
+                                       .type = view_resource(job.view) };
+        ok = api_audit_read(request, &call_of(request)->session, &read, &error);
+    }
+    ok = ok && respond(&job, &error);
+    buf_deinit(&job.out);
+    return ok ? HTTP_DONE : api_fail(request, &error);
+}
