@@ -88,6 +88,10 @@ struct str api_url(struct http_request *request, const char *format, ...)
 /* The patient that a stored text is about: the id of the first reference to a Patient, or absent. */
 struct str api_patient_of(struct str type, struct str id, struct str body);
 
+/* R4's code systems and value sets, and those uploaded that the session sees, for searches; NULL without. */
+struct terminology_run;
+const struct terminology_run *api_terminology(struct http_request *request);
+
 /* ---- fhir_search.c, fhir_read.c: also for the GETs of a bundle ---- */
 
 /* "Patient/1", "Patient/1/_history/2", "Patient?name=x": the resource or searchset as a tree. */

@@ -230,6 +230,7 @@ static bool read_options(struct http_request *request, struct search_options *op
         .base_url = api->base_url,
         .offset_minutes = api->offset_minutes,
         .now_ms = clock_now_ms(),
+        .terms = api_terminology(request),
         .lenient = call_of(request)->lenient,
         .compartment_type = http_parameter(request, STR("compartment")),
         .compartment_id = http_parameter(request, STR("id")),

@@ -69,6 +69,21 @@ static bool begin(struct http_request *request, struct terms *terms, struct erro
     return operation_body(request, &terms->body, error);
 }
 
+const struct terminology_run *api_terminology(struct http_request *request)
+{
+    struct terms *terms = ARENA_NEW(&request->arena, struct terms);
+    if (terms == NULL || api_of(request)->terminology == NULL) {
+        return NULL;
+    }
+    terms->request = request;
+    terms->arena = &request->arena;
+    terms->source = (struct terminology_source){ .data = terms, .find = find_uploaded };
+    terms->run = (struct terminology_run){ .terminology = api_of(request)->terminology,
+                                           .source = &terms->source,
+                                           .arena = &request->arena };
+    return &terms->run;
+}
+
 static struct str asked(const struct terms *terms, const char *name)
 {
     return operation_parameter(terms->request, terms->body, str_from_cstr(name));

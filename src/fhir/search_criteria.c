@@ -64,8 +64,7 @@ static bool check_modifier(struct search_parse *parse, const struct search_targe
         offered = known = parse->inside_filter ? "missing exact contains whole" : "missing exact contains";
         break;
     case MODEL_SEARCH_TOKEN:
-        offered = "missing not in not-in of-type text";
-        known = "missing not in not-in of-type text above below";
+        offered = known = "missing not in not-in of-type text above below";
         break;
     case MODEL_SEARCH_REFERENCE:
         offered = "missing identifier";

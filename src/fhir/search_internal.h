@@ -63,6 +63,17 @@ bool search_composite_parse(struct search_parse *parse, const struct search_targ
 bool search_filter_parse(struct search_parse *parse, struct str type, struct str text, size_t depth,
                          struct search_criteria *criteria, struct error *error) MUST_CHECK;
 
+/* ---- search_terms.c ---- */
+
+/* The codes of an uploaded or R4's own value set; *found false: there is none of that URL. */
+bool search_set_codes(struct search_parse *parse, const struct search_target *target, struct str url,
+                      bool with_system, uint32_t parameter, struct search_values *list, bool *found,
+                      struct error *error) MUST_CHECK;
+/* The codes below or above (by the modifier) a code, and itself. */
+bool search_code_side(struct search_parse *parse, const struct search_target *target, struct str system,
+                      struct str code, bool with_system, struct search_values *list,
+                      struct error *error) MUST_CHECK;
+
 /* ---- search_words.c ---- */
 
 /* _text and _content, whose name the pair has. */

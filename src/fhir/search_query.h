@@ -157,12 +157,16 @@ struct search_query {
     size_t pairs_count;
 };
 
+struct terminology_run;
+
 struct search_options {
     struct str type;     /* resource type, absent for a search over all */
     struct str base_url; /* as in fhir_index_options */
     int offset_minutes;
     int64_t now_ms; /* for ap; 0 = the clock */
     bool lenient;   /* Prefer: handling=lenient */
+    const struct terminology_run
+        *terms; /* :below, :above, :in of uploaded sets; NULL: R4's written-out sets only */
     /* Compartment search, "Patient/123/Observation": only what belongs to it. Absent: none. */
     struct str compartment_type;
     struct str compartment_id;

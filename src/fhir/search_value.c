@@ -277,12 +277,37 @@ static bool in_value(struct search_parse *parse, const struct search_target *tar
 {
     struct str url = search_unescape(parse->arena, text);
     const struct model_value_set *set = model_value_set_find(str_slice(url, 0, str_find_char(url, '|')));
-    if (set == NULL || set->systems_count == 0) {
-        return FAIL(error, ERROR_UNSUPPORTED, "the value set of '%.*s' is not known here",
-                    STR_FMT(target->name));
-    }
     bool with_system = primitive_element(target) == NULL;
-    return add_codes(parse, set, STR_NONE, with_system, number_of(target), list, error);
+    bool found = false;
+    if (set != NULL && set->systems_count > 0) {
+        return add_codes(parse, set, STR_NONE, with_system, number_of(target), list, error);
+    }
+    if (!search_set_codes(parse, target, url, with_system, number_of(target), list, &found, error)) {
+        return false;
+    }
+    return found ||
+           FAIL(error, ERROR_UNSUPPORTED, "the value set of '%.*s' is not known here", STR_FMT(target->name));
+}
+
+/* system|code; of a code element the system of its definition may be left out. */
+static bool side_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                       struct search_values *list, struct error *error)
+{
+    struct str rest = text;
+    struct str system = STR_NONE;
+    struct str code = STR_NONE;
+    const struct model_element *element = primitive_element(target);
+    (void)search_split(&rest, '|', &system);
+    if (!search_split(&rest, '|', &code)) {
+        code = system;
+        system = STR_NONE;
+    }
+    if (system.len == 0 && element != NULL && element->value_set != NULL &&
+        element->value_set->systems_count == 1) {
+        system = element->value_set->systems[0].system;
+    }
+    return search_code_side(parse, target, search_unescape(parse->arena, system),
+                            search_unescape(parse->arena, code), element == NULL, list, error);
 }
 
 static bool any_token_value(struct search_parse *parse, const struct search_target *target, struct str text,
@@ -294,6 +319,9 @@ static bool any_token_value(struct search_parse *parse, const struct search_targ
     }
     if (str_equal(modifier, STR("text"))) {
         return search_code_words(parse, target, text, list, error);
+    }
+    if (str_equal(modifier, STR("below")) || str_equal(modifier, STR("above"))) {
+        return side_value(parse, target, text, list, error);
     }
     if (str_equal(modifier, STR("in")) || str_equal(modifier, STR("not-in"))) {
         return in_value(parse, target, text, list, error);

@@ -63,8 +63,27 @@ describe('what is asked', () => {
     assert.equal((await d.request('GET', `/fhir/Encounter/${encounter.id}/Organization`)).status, 404);
   });
 
+  test('codes below and above another, and in an uploaded value set', async () => {
+    const act = 'http://terminology.hl7.org/CodeSystem/v3-ActCode';
+    const visits = ['IMP', 'ACUTE', 'NONAC', 'AMB'];
+    const made = {};
+    for (const code of visits) {
+      made[code] = (await create({ resourceType: 'Encounter', status: 'planned', class: { system: act, code }, subject: { reference: `Patient/${patient.id}` }, meta: { tag: [{ system: 'urn:run', code: `${RUN}-class` }] } })).id;
+    }
+    const found = async (query) => idsOf(await search(d, `/fhir/Encounter?_tag=urn:run|${RUN}-class&${query}`)).map((id) => visits.find((code) => made[code] === id)).sort();
+    assert.deepEqual(await found(`class:below=${act}|IMP`), ['ACUTE', 'IMP', 'NONAC']);
+    assert.deepEqual(await found(`class:above=${act}|ACUTE`), ['ACUTE', 'IMP']);
+    assert.deepEqual(await found(`class:below=${act}|AMB`), ['AMB']);
+    assert.equal((await d.request('GET', '/fhir/Encounter?class:below=urn:nowhere|IMP')).status, 400);
+    assert.equal((await d.request('GET', '/fhir/Encounter?class:in=urn:absent')).status, 400);
+    const set = await w.admins.county.request('POST', '/fhir/ValueSet', { resourceType: 'ValueSet', status: 'active', url: `urn:set:${RUN}`, compose: { include: [{ system: act, concept: [{ code: 'AMB' }, { code: 'NONAC' }] }] } });
+    assert.equal(set.status, 201, set.text.slice(0, 300));
+    assert.deepEqual(await found(`class:in=urn:set:${RUN}`), ['AMB', 'NONAC']);
+    assert.deepEqual(await found(`class:not-in=urn:set:${RUN}`), ['ACUTE', 'IMP']);
+  });
+
   test('several types at once, and a total three ways', async () => {
-    const answer = await search(d, `/fhir?_type=Encounter,Observation&patient=Patient/${patient.id}&_total=accurate`);
+    const answer = await search(d, `/fhir?_type=Encounter,Observation&_tag=urn:run|${RUN}&patient=Patient/${patient.id}&_total=accurate`);
     assert.deepEqual(idsOf(answer).sort(), [encounter.id, notes.id].sort());
     assert.equal(answer.json.total, 2);
     assert.equal((await search(d, `/fhir/Observation?_tag=urn:run|${RUN}&_total=estimate&_count=0`)).json.total, 1);
