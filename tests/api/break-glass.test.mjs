@@ -138,6 +138,16 @@ test('the review: each hospital once; an objection ends it at once; then all way
   assert.ok([403, 422].includes(put.status), String(put.status));
 });
 
+test('counted in the figures of both hospitals, traced to the Task', async () => {
+  const date = new Date(Date.now() + 8 * 3600e3).toISOString().slice(0, 10);
+  for (const head of [w.duty, w.helperDuty, w.affairs]) {
+    const figure = (await head.must('GET', `/indicators?date=${date}`)).indicators.find((one) => one.code === 'break-glass-opened');
+    assert.equal(figure.value, 1, head.name);
+    const drill = await head.must('GET', figure.drill);
+    assert.equal(drill.resources[0].reference, `Task/${task.id}`);
+  }
+});
+
 test('who opened it ends it himself; it is reviewed afterwards', async () => {
   const again = (await glass(w.lead)).json;
   assert.ok((await ways(w.lead)).length > 0);

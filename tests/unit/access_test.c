@@ -408,6 +408,10 @@ static void grantees_are_posts_or_roles_of_an_organisation(void **state)
     assert_int_equal(access_grantee_key(STR("Organization/x|")), 0);
     assert_int_equal(access_grantee_key(STR("Practitioner/x")), 0);
     assert_int_equal(access_grantee_key(STR("PractitionerRole/")), 0);
+    /* A grant of a kind of its own is not one of the ordinary grants of the same post. */
+    assert_int_not_equal(access_grantee_key(STR("PractitionerRole/x|break-glass")),
+                         access_grantee_key(STR("PractitionerRole/x")));
+    assert_int_not_equal(access_grantee_key(STR("PractitionerRole/x|break-glass")), 0);
 }
 
 /* ---- policies ---- */
@@ -453,6 +457,9 @@ static void policies_that_are_not_understood_are_refused(void **state)
         { RULE("\"types\":[\"Observation\"],\"interactions\":[\"read\"],\"custodian\":\"own\",\"granted\":"
                "\"yes\""),
           "granted" },
+        { RULE("\"types\":[\"Observation\"],\"interactions\":[\"read\"],\"custodian\":\"own\",\"grantedAs\":"
+               "\"break-glass\""),
+          "needs granted" },
         { ROLE("\"includes\":[\"nothing\"],\"rules\":[]"), "no set of rules 'nothing'" },
         { ROLE("\"rules\":[],\"masked\":[{\"type\":\"Patient\",\"elements\":{\"name\":\"blur\"}}]"),
           "a mask is" },
