@@ -106,3 +106,108 @@ test('garbage on the wire', async () => {
   })));
   assert.equal((await d.request('GET', '/health')).status, 200);
 });
+
+// The named cases, each with what exactly is answered. A full disk: disk-full.test.mjs; a gigabyte: load.test.mjs; images:
+// image-attacks.test.mjs and lung_test.
+describe('by name', () => {
+  const FHIR = { 'Content-Type': 'application/fhir+json' };
+  const post = (body, type = 'Patient') => d.request('POST', `/fhir/${type}`, body, FHIR);
+  const told = (answer) => JSON.stringify(answer.json?.issue ?? answer.text);
+  const countOf = async (text) => (await d.search('Patient', { 'name:exact': text })).length;
+
+  test('JSON that is cut, nested without end, of wrong types, with unknown elements', async () => {
+    for (const [body, pattern] of [
+      ['{"resourceType":"Patient","name":[{"text":"坏"}', /./],
+      ['{"resourceType":"Patient","extension":' + '[{"url":"u","extension":'.repeat(500) + '[]' + '}]'.repeat(500) + '}', /deep|层|嵌套/i],
+      ['['.repeat(100000), /./],
+      ['{"resourceType":"Patient","active":"yes","name":[{"text":"坏"}]}', /Patient\.active/],
+      ['{"resourceType":"Patient","birthDate":19800101,"name":[{"text":"坏"}]}', /Patient\.birthDate/],
+      ['{"resourceType":"Patient","name":{"text":"坏"}}', /Patient\.name/],
+      ['{"resourceType":"Patient","nickname":"x","name":[{"text":"坏"}]}', /nickname/],
+      ['{"resourceType":"Patient","gender":"male","gender":"female","name":[{"text":"坏"}]}', /gender|twice|重复/],
+      ['{"resourceType":"Observation"}', /./],
+    ]) {
+      const answer = await post(body);
+      assert.ok([400, 413, 422].includes(answer.status), `${answer.status} ${body.slice(0, 80)}`);
+      assert.match(told(answer), pattern, body.slice(0, 80));
+    }
+    assert.equal(await countOf('坏'), 0, 'nothing of them is stored');
+  });
+
+  test('bytes that are no UTF-8', async () => {
+    const body = Buffer.concat([Buffer.from('{"resourceType":"Patient","name":[{"text":"'), Buffer.from([0xc3, 0x28, 0xed, 0xa0, 0x80]), Buffer.from('"}]}')]);
+    const answer = await post(body);
+    assert.equal(answer.status, 400);
+    assert.match(told(answer), /UTF-8/i);
+  });
+
+  test('a decimal of 30 digits comes back with all of them; one that no decimal is does not go in', async () => {
+    const decimal = '0.123456789012345678901234567890';
+    const body = (value) => `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/${w.patient.id}"},"valueQuantity":{"value":${value}}}`;
+    const made = await post(body(decimal), 'Observation');
+    assert.equal(made.status, 201, made.text);
+    const read = await d.request('GET', `/fhir/Observation/${made.json.id}`);
+    assert.ok(read.text.includes(`"value":${decimal}`), read.text);
+    for (const value of ['1.', '.5', '+1', '01', '1e', 'NaN', 'Infinity', '0x10', '"1"']) assert.equal((await post(body(value), 'Observation')).status, 400, value);
+  });
+
+  test('an id with a slash, a dot path, too long', async () => {
+    for (const id of ['a%2Fb', '..%2F..%2Fetc', 'a b', 'x'.repeat(65), '%E5%B1%B1']) {
+      const answer = await d.request('PUT', `/fhir/Patient/${id}`, { resourceType: 'Patient', id: decodeURIComponent(id) });
+      assert.ok([400, 404, 405].includes(answer.status), `${id}: ${answer.status}`);
+    }
+    assert.equal((await d.request('PUT', '/fhir/Patient/abc', { resourceType: 'Patient', id: 'def' })).status, 400);
+  });
+
+  test('If-Match of another version changes nothing', async () => {
+    const made = await d.create({ resourceType: 'Patient', name: [{ text: '前' }] });
+    const answer = await d.request('PUT', `/fhir/Patient/${made.id}`, { ...made, name: [{ text: '后' }] }, { 'If-Match': 'W/"7"' });
+    assert.equal(answer.status, 412, answer.text);
+    assert.deepEqual(await d.read(`Patient/${made.id}`), made);
+  });
+
+  test('a transaction with one bad entry stores nothing', async () => {
+    const name = `事务${Date.now()}`;
+    const fine = () => ({ resource: { resourceType: 'Patient', name: [{ text: name }] }, request: { method: 'POST', url: 'Patient' } });
+    for (const bad of [{ resource: { resourceType: 'Patient', gender: 'x' }, request: { method: 'POST', url: 'Patient' } },
+      { request: { method: 'DELETE', url: 'Nothing/1' } }, { resource: { resourceType: 'Patient', id: 'zz' }, request: { method: 'PUT', url: 'Patient/zz', ifMatch: 'W/"9"' } }]) {
+      const answer = await d.request('POST', '/fhir', { resourceType: 'Bundle', type: 'transaction', entry: [fine(), bad, fine()] });
+      assert.ok(answer.status >= 400 && answer.status < 500, answer.text);
+      assert.ok(answer.json.issue.length > 0, answer.text);
+      assert.equal(await countOf(name), 0, answer.text);
+    }
+  });
+
+  test('an unknown search parameter is named', async () => {
+    const answer = await d.request('GET', '/fhir/Patient?shoe-size=44');
+    assert.equal(answer.status, 400);
+    assert.match(told(answer), /shoe-size/);
+  });
+
+  test("another hospital's patient, and a signature of somebody who was not invited", async () => {
+    const { draftConsult, PASSWORD } = await import('../../scenarios/world.mjs');
+    assert.equal((await w.expert.request('GET', `/fhir/Patient/${w.patient.id}`)).status, 404);
+    assert.equal((await w.expert.request('GET', `/fhir/Observation?patient=${w.patient.id}`)).json.entry ?? 0, 0);
+    const consult = await draftConsult(d, { patient: w.patient.id, invited: w.coordinator.organization });
+    await d.take(consult.task, 'submit');
+    await w.coordinator.take(consult.task, 'allocate');
+    await w.coordinator.take(consult.task, 'offer', { lead: { valueReference: { reference: w.lead.post } } });
+    for (const step of ['accept', 'sign-opinion', 'sign']) {
+      const answer = await w.expert.takeAnswer(consult.task, step, { password: { valueString: PASSWORD } });
+      assert.ok([403, 404, 409, 422].includes(answer.status), `${step}: ${answer.status}`);
+    }
+    assert.equal((await w.lead.takeAnswer(consult.task, 'accept')).status, 200);
+  });
+
+  test('a session that has expired', async () => {
+    const { restart } = await import('./play.mjs');
+    const { cookie } = d;
+    await restart(w, { aheadMinutes: 13 * 60 });
+    d.base = w.base;
+    const answer = await d.request('GET', `/fhir/Patient/${w.patient.id}`);
+    assert.equal(answer.status, 401, answer.text);
+    assert.match(told(answer), /登录/);
+    d.cookie = cookie;
+    assert.equal((await d.request('POST', '/fhir/Patient', { resourceType: 'Patient' })).status, 401);
+  });
+});
