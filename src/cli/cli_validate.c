@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/table.h"
 #include "cli/definitions.h"
+#include "fhir/terminology.h"
 #include "fhir/validation.h"
 
 enum { EXIT_VALID = 0, EXIT_INVALID = 1, EXIT_USAGE = 2 };
@@ -24,7 +25,8 @@ struct asked {
     struct arena *arena; /* of the definitions */
     struct validator *validator;
     struct profile_source source;
-    struct table own; /* url → StructureDefinition of --definitions */
+    struct terminology *terminology;
+    struct table own; /* "type url" → resource of --definitions */
     struct validation_options options;
     enum outcome_language language;
 };
@@ -71,13 +73,38 @@ static int validate_file(const struct asked *asked, const char *path)
 
 /* ---- definitions ---- */
 
+/* terminology_source */
+static bool find_own(void *data, struct arena *arena, struct str type, struct str url,
+                     const struct json **resource, struct error *error)
+{
+    const struct asked *asked = data;
+    struct str key =
+        arena_printf(arena, "%.*s %.*s", STR_FMT(type), STR_FMT(str_slice(url, 0, str_find_char(url, '|'))));
+    *resource = table_get(&asked->own, key);
+    return key.at != NULL || FAIL(error, ERROR_TOO_LARGE, "no memory for the definitions");
+}
+
+static bool has_code(void *data, struct arena *arena, struct str value_set, struct str system,
+                     struct str code, bool *known, bool *is_member, struct error *error)
+{
+    struct asked *asked = data;
+    const struct terminology_source source = { .data = asked, .find = find_own };
+    const struct terminology_run run = { .terminology = asked->terminology,
+                                         .source = &source,
+                                         .arena = arena };
+    const struct terminology_code wanted = { .system = system, .code = code };
+    const struct json *found = NULL;
+    return terminology_find(&run, STR("ValueSet"), value_set, &found, error) &&
+           (found == NULL || terminology_has(&run, found, &wanted, known, is_member, error));
+}
+
 static bool find_profile(void *data, struct arena *arena, struct str url, const struct json **structure,
                          struct error *error)
 {
     const struct asked *asked = data;
-    (void)arena;
-    (void)error;
-    *structure = table_get(&asked->own, str_slice(url, 0, str_find_char(url, '|')));
+    if (!find_own(data, arena, STR("StructureDefinition"), url, structure, error)) {
+        return false;
+    }
     *structure =
         *structure != NULL ? *structure : profile_set_find(validator_profiles(asked->validator), url);
     return true;
@@ -97,8 +124,8 @@ static bool add_definition(struct asked *asked, struct json *resource, struct er
         }
         return true;
     }
-    bool wanted = str_equal(type, STR("StructureDefinition")) && url.len > 0;
-    return !wanted || table_set(&asked->own, url, resource) ||
+    struct str key = arena_printf(asked->arena, "%.*s %.*s", STR_FMT(type), STR_FMT(url));
+    return url.len == 0 || (key.at != NULL && table_set(&asked->own, key, resource)) ||
            FAIL(error, ERROR_TOO_LARGE, "no memory for the definitions");
 }
 
@@ -128,10 +155,13 @@ static bool read_definitions(struct asked *asked, const char *path, struct error
 static bool prepare(struct asked *asked, struct error *error)
 {
     struct str profiles = STR_NONE;
-    asked->source = (struct profile_source){ .data = asked, .find = find_profile };
+    const struct str terms = { definition_terminology_start,
+                               (size_t)(definition_terminology_end - definition_terminology_start) };
+    asked->source = (struct profile_source){ .data = asked, .find = find_profile, .member_of = has_code };
     asked->options.source = &asked->source;
     return definitions_read(asked->arena, NULL, "r4/profiles.json", &profiles, error) &&
-           validator_create(profiles, &asked->validator, error);
+           validator_create(profiles, &asked->validator, error) &&
+           terminology_create(terms, &asked->terminology, error);
 }
 
 /* Options stand before the files. The number of arguments read, or -1. */
@@ -184,6 +214,7 @@ int cli_validate(int argc, char **argv)
         code = worst > code ? worst : code;
     }
 done:
+    terminology_destroy(asked.terminology);
     validator_destroy(asked.validator);
     arena_deinit(&arena);
     return code;

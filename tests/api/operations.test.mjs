@@ -110,6 +110,53 @@ describe('$lastn', () => {
   });
 });
 
+describe('strange input', () => {
+  test('never ends in a 5xx', async () => {
+    const id = w.patient.id;
+    const p = (...parameter) => ({ resourceType: 'Parameters', parameter });
+    const paths = [`Patient/${id}/$meta-add`, `Patient/${id}/$meta-delete`, `Patient/${id}/$everything`, 'Observation/$lastn', 'ValueSet/$expand', 'ValueSet/$validate-code',
+      'CodeSystem/$validate-code', 'CodeSystem/$lookup', 'CodeSystem/$subsumes', 'ConceptMap/$translate', 'Patient/$validate', `Patient/${id}/$validate`, 'Composition/none/$document'];
+    const deep = { resourceType: 'ValueSet', compose: { include: [{ valueSet: Array(200).fill('http://hl7.org/fhir/ValueSet/administrative-gender') }], exclude: [{ valueSet: [1, null, {}] }] } };
+    const bodies = ['', '[]', '{}', 'null', p(), p(null), p({ name: 'meta', valueMeta: [] }), p({ name: 'meta', valueMeta: { tag: 'x', profile: { a: 1 }, security: [1, null, {}] } }),
+      p({ name: 'url', valueUri: 'x'.repeat(5000) }), p({ name: 'url', valueUri: 'a,b|c|d\\' }), p({ name: 'code', valueCode: 1 }, { name: 'system', valueUri: {} }),
+      p({ name: 'coding', valueCoding: [] }, { name: 'url', valueUri: 'http://hl7.org/fhir/ValueSet/administrative-gender' }),
+      p({ name: 'codeableConcept', valueCodeableConcept: { coding: [1, 'x', null, {}] } }, { name: 'url', valueUri: 'http://hl7.org/fhir/administrative-gender' }),
+      p({ name: 'valueSet', resource: deep }), p({ name: 'valueSet', resource: { compose: { include: 'x', exclude: { a: 1 } } } }), p({ name: 'valueSet', resource: [] }),
+      p({ name: 'conceptMap', resource: { group: [{ element: [{ code: 'a', target: [{ code: 'a', equivalence: 1 }] }] }] } }, { name: 'code', valueCode: 'a' }),
+      p({ name: 'codeSystem', resource: { url: 1, concept: [{ code: 1, concept: 'x' }, null] } }, { name: 'code', valueCode: 'a' }),
+      p({ name: 'resource', resource: { resourceType: 'Patient', meta: { profile: [1, null, 'x|y|z', '\u0000', 'http://hl7.org/fhir/StructureDefinition/bp'] }, extension: [[], { url: 'http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName', valueString: 1 }] } }),
+      p({ name: 'max', valueInteger: -1 }, { name: 'patient', valueString: id }, { name: 'category', valueString: '' }), p({ name: '_count', valueInteger: 1e99 })];
+    let asked = 0;
+    const bad = [];
+    for (const path of paths) {
+      for (const body of bodies) {
+        const answer = await d.request('POST', `/fhir/${path}`, typeof body === 'string' ? body : JSON.stringify(body), { 'Content-Type': 'application/fhir+json' });
+        if (answer.status >= 500) bad.push(`${path} ${answer.status} ${JSON.stringify(body).slice(0, 80)}`);
+        asked += 1;
+      }
+      for (const query of ['url=%00', 'url=a&code=%F0%9F%8D%8E&system=', '_count=x&max=x&offset=-1&count=1e9', `code=${'a'.repeat(3000)}&codeA=x&codeB=x&system=http://hl7.org/fhir/administrative-gender`]) {
+        const answer = await d.request('GET', `/fhir/${path}?${query}`);
+        if (answer.status >= 500) bad.push(`GET ${path} ${answer.status} ${query.slice(0, 80)}`);
+        asked += 1;
+      }
+    }
+    assert.deepEqual(bad, []);
+    assert.ok(asked > 300);
+  });
+
+  test('a profile that asks too much ends in the limit', async () => {
+    const element = [{ path: 'Patient' }];
+    for (let i = 0; i < 200; i++) element.push({ path: 'Patient.extension', sliceName: `s${i}`, type: [{ code: 'Extension', profile: ['urn:test:bomb', 'urn:test:bomb2'] }] });
+    await w.admins.county.create({ resourceType: 'StructureDefinition', url: 'urn:test:bomb', name: 'B', status: 'active', kind: 'complex-type', abstract: false, type: 'Extension',
+      baseDefinition: 'http://hl7.org/fhir/StructureDefinition/Extension', derivation: 'constraint',
+      differential: { element: element.map((e) => ({ ...e, path: e.path.replace('Patient', 'Extension') })) } });
+    const nested = (levels) => ({ url: 'urn:test:bomb', ...(levels ? { extension: [nested(levels - 1), nested(levels - 1)] } : { valueString: 'x' }) });
+    const answer = await d.request('POST', '/fhir/Patient/$validate', { resourceType: 'Patient', name: [{ family: 'x' }], extension: [nested(6)] });
+    assert.equal(answer.status, 200);
+    assert.ok(answer.json.issue.some((i) => i.severity === 'error'));
+  });
+});
+
 describe('$document', () => {
   test('the composition and what it names, or a refusal', async () => {
     const composition = await w.lead.request('POST', '/fhir/Composition', { resourceType: 'Composition', status: 'preliminary', title: '意见', date: '2026-01-01',

@@ -108,10 +108,11 @@ describe('profiles', () => {
     delete broken.subject;
     const paths = told(validate(file('bp2.json', broken)).outcomes[0]);
     for (const wanted of [/^Observation.valueQuantity allows at most 0/, /^Observation.component needs at least 2/, /valueQuantity.code must be exactly "mm\[Hg\]"/,
-      /^Observation.component slice 'DiastolicBP' needs/, /^Observation.category slice 'VSCat'/, /^Observation.subject needs/, /effectiveDateTime vs-1/]) {
+      /^Observation.component slice 'DiastolicBP' needs/, /^Observation.category slice 'VSCat'/, /^Observation.subject needs/, /effectiveDateTime vs-1/,
+      /valueQuantity no code of the required value set/]) {
       assert.ok(paths.some((p) => wanted.test(p)), `${wanted} in ${paths.join('; ')}`);
     }
-    assert.equal(paths.length, 7);
+    assert.equal(paths.length, 8);
   });
 
   test('own: cardinality, types, fixed and pattern, slices, targets, lengths, rules', () => {
@@ -129,6 +130,21 @@ describe('profiles', () => {
     assert.match(told(validate(...args, file('poor.json', poor)).outcomes[0]).join(), /^Patient t-1: a birth date or an estimate/);
     assert.match(told(validate('--profile', 'urn:none', file('fits.json', fits)).outcomes[0])[0], /upload its StructureDefinition/);
     assert.equal(validate('--definitions', join(folder, 'nowhere'), file('fits.json', fits)).status, 2);
+  });
+
+  test('a binding to a value set that comes with the profile, or is R4\'s', () => {
+    const bundle = { resourceType: 'Bundle', type: 'collection', entry: [
+      { ...profile, url: 'urn:test:profile:bound', differential: { element: [
+        { path: 'Patient.maritalStatus', binding: { strength: 'required', valueSet: 'urn:test:set' } },
+        { path: 'Patient.identifier.type', binding: { strength: 'required', valueSet: 'http://terminology.hl7.org/ValueSet/v2-0203' } }] } },
+      { resourceType: 'ValueSet', url: 'urn:test:set', compose: { include: [{ system: 'urn:c', filter: [{ property: 'concept', op: 'is-a', value: 'a' }] }] } },
+      { resourceType: 'CodeSystem', url: 'urn:c', content: 'complete', concept: [{ code: 'a', concept: [{ code: 'b' }] }, { code: 'c' }] }].map((resource) => ({ resource })) };
+    const args = ['--definitions', file('bundle.json', bundle), '--profile', 'urn:test:profile:bound'];
+    const patient = (marital, type) => file(`${marital}-${type}.json`, { ...good, maritalStatus: { coding: [{ system: 'urn:c', code: marital }] },
+      identifier: [{ value: '1', type: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v2-0203', code: type }] } }] });
+    assert.deepEqual(told(validate(...args, patient('b', 'MR')).outcomes[0]), []);
+    const paths = told(validate(...args, patient('c', 'nonsense')).outcomes[0]).map((t) => t.split(' ')[0]).sort();
+    assert.deepEqual(paths, ['Patient.identifier[0].type', 'Patient.maritalStatus']);
   });
 
   test('uploaded: for $validate and for every write that claims it', async () => {
