@@ -10,6 +10,7 @@
 #include "fhir/search_query.h"
 #include "store/body.h"
 #include "store/search.h"
+#include "store/views.h"
 #include "workflow/workflow.h"
 
 enum { TRANSITION_ATTEMPTS = 4, CONTEXT_HITS_MAX = 1000 };
@@ -126,6 +127,37 @@ static bool host_principals(void *data, struct arena *arena, struct str referenc
         (*list)[(*count)++] = key_text(arena, grants[i].post);
     }
     return true;
+}
+
+static bool host_suggest(void *data, struct arena *arena, struct str sql, struct str focus_id,
+                         struct json **rows, struct error *error)
+{
+    struct transition_run *run = data;
+    const struct store_sql_parameter parameters[] = {
+        { "focus", store_text(focus_id) },
+        { "now", store_integer(clock_now_ms()) },
+    };
+    const struct store_sql statement = { .text = sql,
+                                         .parameters = parameters,
+                                         .parameters_count = sizeof parameters / sizeof *parameters };
+    struct store_sql_result result = { 0 };
+    if (!store_sql_run(run->change->options.store, arena, &statement, &result, error)) {
+        return false;
+    }
+    *rows = json_new(arena, JSON_ARRAY);
+    for (size_t i = 0; i < result.rows_count; i++) {
+        struct json *row = json_append(*rows, json_new(arena, JSON_OBJECT));
+        for (size_t k = 0; k < result.columns_count; k++) {
+            const struct store_value *value = &result.values[i * result.columns_count + k];
+            struct str name = str_from_cstr(result.columns[k]);
+            if (value->kind == STORE_VALUE_TEXT) {
+                (void)json_add_text(arena, row, name, value->text);
+            } else if (value->kind == STORE_VALUE_INTEGER) {
+                (void)json_add(row, name, json_new_integer(arena, value->integer));
+            }
+        }
+    }
+    return *rows != NULL || CHANGE_NO_MEMORY(error);
 }
 
 static bool host_confirm(void *data, struct str password, struct error *error)
@@ -350,6 +382,7 @@ static bool begin_transition(struct transition_run *run, struct transition_conte
                                             .read = host_read,
                                             .search = host_search,
                                             .principals = host_principals,
+                                            .suggest = host_suggest,
                                             .confirm = host_confirm,
                                             .sign = host_sign };
     context->request = (struct workflow_request){

@@ -54,7 +54,42 @@ static struct json *add_group(struct workflow_run *run, struct json *list, struc
     return json_add(group, STR("part"), json_new(run->arena, JSON_ARRAY));
 }
 
-static void add_input(struct workflow_run *run, struct json *parts, const struct json *declared)
+/* Whom the rules suggest for an input, best first, each with the reasons: one part a column of its statement. */
+static bool add_suggestions(struct workflow_run *run, struct json *input, const struct json *declared,
+                            struct error *error)
+{
+    const struct workflow_host *host = run->request->host;
+    const struct json *lines = JSON_GET(declared, "suggest");
+    struct str focus = JSON_TEXT(run->arena, JSON_GET(run->request->task, "focus"), "reference");
+    struct str sql = STR("");
+    struct json *rows = NULL;
+    if (lines == NULL || host->suggest == NULL) {
+        return true;
+    }
+    JSON_EACH(line, lines) {
+        sql = arena_printf(run->arena, "%.*s %.*s", STR_FMT(sql), STR_FMT(json_text(run->arena, line)));
+    }
+    if (sql.at == NULL) {
+        return WORKFLOW_NO_MEMORY(error);
+    }
+    if (!host->suggest(host->data, run->arena, sql, str_skip(focus, str_find_char(focus, '/') + 1), &rows,
+                       error)) {
+        return false;
+    }
+    JSON_EACH(row, rows) {
+        struct json *suggestion = add_group(run, input, STR("suggestion"));
+        JSON_EACH(column, row) {
+            struct json *value = json_copy(run->arena, column, false);
+            bool is_text = column->kind == JSON_STRING;
+            (void)add_part(run, suggestion, column->name, is_text ? STR("valueString") : STR("valueInteger"),
+                           value);
+        }
+    }
+    return true;
+}
+
+static bool add_input(struct workflow_run *run, struct json *parts, const struct json *declared, bool may,
+                      struct error *error)
 {
     struct json *input = add_group(run, parts, STR("input"));
     struct workflow_text title = workflow_text_of(run->arena, JSON_GET(declared, "title"));
@@ -75,6 +110,7 @@ static void add_input(struct workflow_run *run, struct json *parts, const struct
         (void)json_add_text(run->arena, coding, STR("version"), option_title.en);
         (void)add_part(run, input, STR("option"), STR("valueCoding"), coding);
     }
+    return !may || add_suggestions(run, input, declared, error);
 }
 
 /* Guards that speak of what the person will fill in cannot be judged before. */
@@ -141,7 +177,9 @@ static bool list_transition(struct workflow_run *run, const struct json *transit
         add_text_part(run, parts, STR("reasonEn"), message->en);
     }
     JSON_EACH(input, JSON_GET(transition, "inputs")) {
-        add_input(run, parts, input);
+        if (!add_input(run, parts, input, may, error)) {
+            return false;
+        }
     }
     return true;
 }

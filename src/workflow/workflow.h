@@ -67,6 +67,10 @@ struct workflow_host {
                        size_t *count, struct error *error);
     /* Checks the actor's password, once before anything is signed. */
     bool (*confirm)(void *data, struct str password, struct error *error);
+    /* Rows of a statement over views, as a JSON array of objects; the statement may name :focus (its id) and
+     * :now. NULL: nothing is suggested. */
+    bool (*suggest)(void *data, struct arena *arena, struct str sql, struct str focus_id, struct json **rows,
+                    struct error *error);
     bool (*sign)(void *data, struct arena *arena, struct str canonical, struct workflow_signature *signature,
                  struct error *error);
 };

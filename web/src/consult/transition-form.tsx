@@ -2,14 +2,16 @@
 // own draft to sign, the studies of the consult, the experts of the invited hospital) is filled in or offered.
 import { Checkbox, DatePicker, Form, Input, InputNumber, Radio, Select } from 'antd';
 import type { Dayjs } from 'dayjs';
+import type { TFunction } from 'i18next';
+import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useDirectory, type DirectoryPost } from '../directory';
 import { siteInstant, siteWallClock } from '../format';
-import { codeOf, extensionOf, idOf } from '../names';
+import { codeOf, idOf } from '../names';
 import { useSession } from '../session';
 import type { Consult } from './data';
 import { studyTitle } from './texts';
-import type { InputValue, Transition, TransitionInput } from './transitions';
+import type { InputValue, Suggestion, Transition, TransitionInput } from './transitions';
 
 const IDENTITY_KINDS = ['name', 'inpatient-no', 'birth-date', 'id-number'];
 const IDENTITIES_NEEDED = 2;
@@ -66,11 +68,12 @@ interface FieldsProps { transition: Transition; consult: Consult; preset?: Recor
 export function TransitionFields({ transition, consult, preset }: FieldsProps) {
   const { post } = useSession();
   const known = { ...knownValues(transition, consult, post.id), ...preset };
+  const suggestions = transition.inputs.flatMap((input) => input.suggestions);
   return (
     <>
       {transition.inputs
         .filter((input) => known[input.name] === undefined)
-        .map((input) => <InputField key={input.name} input={input} consult={consult} />)}
+        .map((input) => <InputField key={input.name} input={targetOf(input) === 'PractitionerRole' ? { ...input, suggestions } : input} consult={consult} />)}
     </>
   );
 }
@@ -141,26 +144,44 @@ function ReferenceControl({ input, consult, field }: { input: TransitionInput; c
   const imaging = codeOf(consult.request?.category, 'diagnosis-kind') === 'imaging';
   const roles = consult.machine === 'consult' ? ['expert'] : imaging ? ['radiologist'] : ['radiologist', 'expert'];
   const invited = idOf(consult.request?.performer?.[0]?.reference);
-  const wanted = { specialty: consult.request?.performerType?.text ?? '', title: extensionOf(consult.request, 'wanted-title')?.valueCode ?? '' };
+  const rank = (post: DirectoryPost) => input.suggestions.findIndex((one) => one.post === post.id);
   const options = directory.posts
     .filter((post) => roles.includes(post.role) && post.active && post.organizationId === invited)
-    .map((post) => ({ post, fit: fitOf(post, wanted) }))
-    .sort((a, b) => b.fit - a.fit)
-    .map(({ post, fit }) => ({
-      value: `PractitionerRole/${post.id}`,
-      label: `${post.name} · ${post.specialty || '—'} · ${post.title ? t(`title.${post.title}`) : '—'}${fit === 2 ? ` · ${t('transition.fits')}` : ''}`,
-    }));
+    .filter((post) => input.suggestions.length === 0 || rank(post) >= 0)
+    .sort((a, b) => rank(a) - rank(b))
+    .map((post) => {
+      const reasons = reasonsOf(input.suggestions[rank(post)], t);
+      const name = `${post.name} · ${post.specialty || '—'} · ${post.title ? t(`title.${post.title}`) : '—'}`;
+      return { value: `PractitionerRole/${post.id}`, label: name, reasons };
+    });
   return (
     <Select {...field} options={options} mode={input.repeats ? 'multiple' : undefined} showSearch optionFilterProp="label"
+      optionRender={(option) => <SuggestedPost name={option.label} reasons={(option.data as { reasons: Reason[] }).reasons} />}
       placeholder={t('transition.chooseExpert')} notFoundContent={t('transition.noExpert')} />
   );
 }
 
-const TITLES = ['resident', 'attending', 'associate-chief', 'chief'];
+interface Reason { text: string; good: boolean }
 
-function fitOf(post: DirectoryPost, wanted: { specialty: string; title: string }): number {
-  const specialty = wanted.specialty !== '' && (post.specialty.includes(wanted.specialty) || wanted.specialty.includes(post.specialty || '—'));
-  return Number(specialty) + Number(TITLES.indexOf(post.title) >= TITLES.indexOf(wanted.title));
+/** Why the server puts a person where he stands in the list. */
+function reasonsOf(suggestion: Suggestion | undefined, t: TFunction): Reason[] {
+  if (!suggestion) return [];
+  return [
+    ...(suggestion.asked ? [{ text: t('suggest.asked'), good: false }] : []),
+    { text: t(suggestion.specialty ? 'suggest.specialty' : 'suggest.otherSpecialty'), good: suggestion.specialty === 1 },
+    { text: t(suggestion.title ? 'suggest.title' : 'suggest.lowTitle'), good: suggestion.title === 1 },
+    { text: t(suggestion.duty ? 'suggest.duty' : 'suggest.offDuty'), good: suggestion.duty === 1 },
+    { text: t('suggest.running', { n: suggestion.running }), good: suggestion.running === 0 },
+  ];
+}
+
+function SuggestedPost({ name, reasons }: { name: ReactNode; reasons: Reason[] }) {
+  return (
+    <div className="suggested">
+      <div>{name}</div>
+      {reasons.length > 0 ? <div className="suggested-why">{reasons.map((one) => <span key={one.text} className={`badge ${one.good ? 'badge-done' : 'badge-off'}`}>{one.text}</span>)}</div> : null}
+    </div>
+  );
 }
 
 function IdentityFields({ input }: { input: TransitionInput }) {

@@ -6,6 +6,9 @@ import type { Language } from '../format';
 
 export type InputType = 'string' | 'code' | 'dateTime' | 'integer' | 'Reference' | 'identity' | 'password';
 
+/** Whom the server suggests, with its reasons: fits 1 or 0, and what is in hand. */
+export interface Suggestion { post: string; specialty: number; title: number; duty: number; running: number; asked: number }
+
 export interface TransitionInput {
   name: string;
   type: InputType;
@@ -14,6 +17,7 @@ export interface TransitionInput {
   title: string;
   options: Coding[];
   target: string | undefined;
+  suggestions: Suggestion[];
 }
 
 export interface Transition {
@@ -47,6 +51,10 @@ function readInput(parameter: Parameter, language: Language): TransitionInput {
     title: titleOf(parameter, language, name),
     options: parts(parameter, 'option').flatMap((part) => (part.valueCoding ? [part.valueCoding] : [])),
     target: textPart(parameter, 'target'),
+    suggestions: parts(parameter, 'suggestion').map((one) => {
+      const number = (name: string) => parts(one, name)[0]?.valueInteger ?? 0;
+      return { post: textPart(one, 'post') ?? '', specialty: number('specialty'), title: number('title'), duty: number('duty'), running: number('running'), asked: number('asked') };
+    }),
   };
 }
 
