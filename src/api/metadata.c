@@ -120,7 +120,7 @@ static void add_parameters(struct arena *arena, struct json *list, struct str ty
     }
 }
 
-static void add_resource(struct arena *arena, struct json *list, struct str type)
+static void add_resource(struct arena *arena, struct json *list, struct str type, bool enforced)
 {
     struct json *resource = json_append(list, json_new(arena, JSON_OBJECT));
     (void)json_add_text(arena, resource, STR("type"), type);
@@ -132,6 +132,12 @@ static void add_resource(struct arena *arena, struct json *list, struct str type
     (void)json_add_text(arena, resource, STR("conditionalRead"), STR("full-support"));
     (void)json_add(resource, STR("conditionalUpdate"), json_new_bool(arena, true));
     (void)json_add_text(arena, resource, STR("conditionalDelete"), STR("single"));
+    struct json *policy = add_array(arena, resource, STR("referencePolicy"));
+    (void)json_append(policy, json_new_string(arena, STR("literal")));
+    (void)json_append(policy, json_new_string(arena, STR("logical")));
+    if (enforced) {
+        (void)json_append(policy, json_new_string(arena, STR("enforced")));
+    }
     struct json *parameters = add_array(arena, resource, STR("searchParam"));
     add_parameters(arena, parameters, STR("Resource"));
     add_parameters(arena, parameters, STR("DomainResource"));
@@ -181,7 +187,7 @@ enum http_verdict fhir_metadata(struct http_request *request)
     size_t count = 0;
     const struct model_type *const *types = model_resources(&count);
     for (size_t i = 0; i < count; i++) {
-        add_resource(arena, resources, types[i]->name);
+        add_resource(arena, resources, types[i]->name, change_checks_references(api->change));
     }
     add_interactions(arena, rest, false);
     http_add_header(request, STR("Cache-Control"), STR("no-cache"));

@@ -22,6 +22,8 @@ describe('serve --check-references', () => {
     assert.equal(answer.status, 422, answer.text);
     assert.deepEqual([answer.json.issue[0].code, answer.json.issue[0].expression[0]], ['not-found', 'Location.partOf']);
     assert.match(issuesOf(answer)[0], /Location that does not exist/);
+    const statement = await admin.must('GET', '/fhir/metadata');
+    assert.deepEqual(statement.rest[0].resource[0].referencePolicy, ['literal', 'logical', 'enforced']);
     const whole = await admin.create(place());
     assert.equal((await admin.request('POST', '/fhir/Location', within(whole.id))).status, 201);
     assert.equal((await admin.request('POST', '/fhir/Location', within(`${whole.id}/_history/1`))).status, 201);
