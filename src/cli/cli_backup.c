@@ -1,5 +1,5 @@
 /* `shanhai backup`: the folder of data as one encrypted file, while the server runs or not. The store is copied first, then the
- * images' index, then what both name: pack files, audit log, masks, blobs, public keys. Whatever comes later belongs to the
+ * images' index, then what both name: pack files, audit log, masks, photos, blobs, public keys. Whatever comes later belongs to the
  * next backup. */
 #include <dirent.h>
 #include <errno.h>
@@ -228,7 +228,8 @@ static bool write_all(struct backup *backup, struct error *error)
     return folder_create(backup->copies, error) && copy_store(backup, &group, error) &&
            add_images(backup, error) && add_audit(backup, group, error) &&
            add_folder(backup, "keys", 0, error) && add_folder(backup, "blobs", 0, error) &&
-           add_folder(backup, "masks", 0, error) && backup_stream_finish(backup->stream, error);
+           add_folder(backup, "masks", 0, error) && add_folder(backup, "photos", 0, error) &&
+           backup_stream_finish(backup->stream, error);
 }
 
 static bool run_backup(struct backup *backup, const char *to, struct str passphrase, struct error *error)

@@ -70,6 +70,13 @@ test('under load, restored elsewhere', { timeout: 300e3 }, async (t) => {
   for (let i = 0; i < 20; i++) before.images.push(await storeSlice(i));
   await waitFor('the study is joined to its patient', async () => (await w.doctor.search('ImagingStudy', { subject: `Patient/${w.patient.id}` })).length > 0);
 
+  // A photo of film, as far as its head goes.
+  const photo = Buffer.concat([Buffer.from('89504e470d0a1a0a0000000d49484452000000200000002008000000000000000', 'hex'), Buffer.alloc(64, 7)]);
+  const headers = { 'Content-Type': 'image/png', Accept: 'application/json', Cookie: w.doctor.cookie, Origin: w.base, 'X-CSRF-Token': w.doctor.csrf };
+  const filed = await fetch(`${w.base}/photos?patient=Patient/${w.patient.id}`, { method: 'POST', body: photo, headers });
+  assert.equal(filed.status, 201);
+  const media = (await filed.json()).id;
+
   let running = true;
   let written = 0;
   const writers = Array.from({ length: 6 }, async (_, k) => {
@@ -126,6 +133,9 @@ test('under load, restored elsewhere', { timeout: 300e3 }, async (t) => {
     }
     assert.ok(same > 100, `${same} versions compared`);
     for (const [i, path] of before.images.entries()) assert.ok((await instanceOf(there.base, w.doctor, path)).equals(images[i]), path);
+
+    const kept = await fetch(`${there.base}/photos/${media}`, { headers: { Cookie: w.doctor.cookie } });
+    assert.ok(Buffer.from(await kept.arrayBuffer()).equals(photo), 'the photo of film');
 
     // The private keys stayed at home: whoever signs now gets a new one.
     const document = await w.lead.read(consult.document);
