@@ -164,3 +164,50 @@ export async function chineseWords(person) {
       .filter((text) => /[\u4e00-\u9fff]/.test(text) && text !== '中文');
   });
 }
+
+/** The list by keys, by typing, by a saved view, as a file. */
+export async function workList(coordinator, name) {
+  const { page } = coordinator;
+  await coordinator.go('/consults?tab=today');
+  await page.locator('tbody tr').filter({ hasText: name }).waitFor();
+  await page.keyboard.press('?');
+  await coordinator.sees('肺窗、纵隔窗');
+  await coordinator.keep('32-keys');
+  await page.keyboard.press('Escape');
+  await page.locator('.ant-modal:visible').waitFor({ state: 'hidden' });
+  await page.keyboard.press('j');
+  assert.equal(await page.locator('tr.row-active').count(), 1);
+  await page.keyboard.press('Enter');
+  await page.locator('.ant-drawer-body .patient-line').waitFor();
+  await page.keyboard.press('Escape');
+  await page.waitForURL((url) => !url.searchParams.has('open'));
+  const field = page.locator('.worklist-filters input[type=search]');
+  await field.fill('没有此人');
+  await coordinator.sees('清除筛选条件后再看');
+  await field.fill(name.slice(0, 2));
+  await page.locator('tbody tr').filter({ hasText: name }).waitFor();
+  await field.fill('');
+  await page.waitForURL((url) => !url.searchParams.has('text'));
+  const [file] = await Promise.all([page.waitForEvent('download'), coordinator.press('CSV', '.worklist-filters')]);
+  assert.match(file.suggestedFilename(), /^会诊工作台-今日-[-\d]+\.csv$/);
+  await page.locator('[data-action=views]').click();
+  await page.locator('.ant-dropdown:visible').getByText('保存当前视图').click();
+  await page.fill('[data-field=view-name]', '今天的');
+  await coordinator.confirm();
+  await coordinator.open('/consults?tab=archived');
+  await page.locator('[data-action=views]').filter({ hasText: '1' }).click();
+  await page.locator('.ant-dropdown:visible').getByText('今天的', { exact: true }).first().click();
+  await page.waitForURL(/tab=today/);
+}
+
+/** What moved since the last visit; the mark is there after the page is loaded anew. */
+export async function changes(coordinator, name) {
+  const { page } = coordinator;
+  await coordinator.go('/changes');
+  await page.locator('.changed').filter({ hasText: name }).filter({ hasText: '签署联合意见' }).waitFor();
+  await coordinator.keep('33-changes');
+  await page.locator('[data-action=mark-seen]').click();
+  await coordinator.sees('已标记');
+  await coordinator.open('/changes');
+  await coordinator.sees('这段时间没有变化');
+}

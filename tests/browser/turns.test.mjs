@@ -98,10 +98,15 @@ describe('turns off the path through the screens', { skip: why, timeout: 900_000
     await at.doctor.page.getByRole('button', { name: '新建会诊' }).waitFor();
   });
 
+  step('the coordinator goes through the list by keys, typing and saved views, and sees what has changed', async () => {
+    await turn.workList(at.coordinator, PATIENT.name);
+    await turn.changes(at.coordinator, PATIENT.name);
+  });
+
   step('every screen speaks English too', async () => {
     await at.coordinator.go('/consults');
     await at.coordinator.press('English');
-    for (const address of ['/consults', '/consults?tab=archived', `/consults/${task}`, '/images', '/today', '/daily']) {
+    for (const address of ['/consults', '/changes', '/consults?tab=archived', `/consults/${task}`, '/images', '/today', '/daily']) {
       await at.coordinator.go(address);
       await at.coordinator.page.locator('.loading').first().waitFor({ state: 'detached' });
       assert.deepEqual(await turn.chineseWords(at.coordinator), [], `Chinese words at ${address}`);

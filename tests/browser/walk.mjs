@@ -134,6 +134,7 @@ export async function signJoint(lead, taskId, password, text) {
   await page.locator('.document').filter({ hasText: text }).waitFor();
   await lead.keep('08-joint-opinion');
   await lead.take('deliver');
+  await lead.confirm();
   await lead.hasState('已送达');
 }
 

@@ -18,6 +18,9 @@ export const STEPS_OF_TABS: Record<string, string> = {
 /** Steps that have a button of their own elsewhere in the room, or that the screens take by themselves. */
 const STEPS_ELSEWHERE = new Set(['print', 'open-images', 'consent-recording', 'agree-recording', 'start-recording', 'stop-recording', 'withdraw-recording']);
 
+/** Steps without inputs that cannot be taken back: asked about, with the patient's name. */
+const CONFIRMED_STEPS = new Set(['submit', 'deliver']);
+
 /** Steps that end the consult: last in the row and quiet. */
 const FINAL_STEPS = new Set(['cancel', 'refuse']);
 
@@ -42,7 +45,7 @@ export function TransitionButtons({ consult, onTab, size = 'middle' }: ButtonsPr
     const tab = written ? 'report' : STEPS_OF_TABS[transition.name];
     if (tab && onTab) return onTab(tab);
     if (tab) return void navigate(`/consults/${consult.task.id ?? ''}?tab=${tab}`);
-    if (transition.inputs.length > 0 || transition.name === 'submit') return setOpen(transition);
+    if (transition.inputs.length > 0 || CONFIRMED_STEPS.has(transition.name)) return setOpen(transition);
     take.mutate({ transition, values: {} }, {
       onSuccess: () => void message.success(t('transition.done', { what: transition.title })),
       onError: (failure) => {

@@ -10,7 +10,7 @@ import { PatientLine } from './patient-line';
 import { formToValues, knownValues, TransitionFields } from './transition-form';
 import { LEAVING_STEPS, useTakeTransition, type InputValue, type Transition } from './transitions';
 
-const FINAL = new Set(['sign-opinion', 'sign', 'decide', 'dissent', 'addendum', 'cancel', 'refuse', 'feedback', 'feedback-30', 'submit', 'submit-report', 'record-verbal', 'write-up-verbal']);
+const FINAL = new Set(['deliver', 'sign-opinion', 'sign', 'decide', 'dissent', 'addendum', 'cancel', 'refuse', 'feedback', 'feedback-30', 'submit', 'submit-report', 'record-verbal', 'write-up-verbal']);
 
 interface DialogProps {
   transition: Transition | undefined;
