@@ -134,7 +134,9 @@ export function useTakeTransition(task: Task | undefined) {
     onSettled: (_, error, { transition }) => {
       // A step may touch any record; what is kept for long (the session, slices) it does not.
       const left = !error && LEAVING_STEPS.has(transition.name);
-      // Asking again for what is closed to him now would only bring a 404; it is forgotten once its screen is gone.
+      // Asking again for what is closed to him now would only bring a 404; it is stale at once, and forgotten once its
+      // screen is gone.
+      if (left) void client.invalidateQueries({ queryKey: ['consult', task?.id], refetchType: 'none' });
       if (left) window.setTimeout(() => client.removeQueries({ queryKey: ['consult', task?.id], type: 'inactive' }), FORGET_MS);
       const touched = left ? ['list', 'indicators'] : ['consult', 'transitions', 'list', 'fhir', 'indicators'];
       void client.invalidateQueries({ predicate: ({ queryKey }) => touched.includes(String(queryKey[0])) });

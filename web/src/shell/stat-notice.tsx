@@ -56,7 +56,8 @@ export function StatNotice() {
   const { t } = useTranslation();
   const { notification } = App.useApp();
   const navigate = useNavigate();
-  const { pathname } = useLocation();
+  const { pathname, search: query } = useLocation();
+  const address = pathname + query;
   const directory = useDirectory();
   const tasks = useStatTasks();
   const known = useRef<Set<string>>(undefined);
@@ -66,7 +67,7 @@ export function StatNotice() {
     if (!tasks) return;
     // A consult that comes back in another state waits anew.
     const keys = tasks.map((task) => `${task.id ?? ''}/${stateOf(task)}`);
-    const fresh = tasks.filter((task, index) => known.current && !known.current.has(keys[index] ?? '') && !pathname.includes(task.id ?? ''));
+    const fresh = tasks.filter((task, index) => known.current && !known.current.has(keys[index] ?? '') && !address.includes(task.id ?? ''));
     // What no longer waits, or has gone on, is told no longer.
     for (const gone of known.current ?? []) {
       if (!keys.includes(gone)) notification.destroy(`stat-${gone.split('/')[0] ?? ''}`);
@@ -91,8 +92,8 @@ export function StatNotice() {
         }
       }
     }
-  }, [tasks, choice, directory, navigate, notification, pathname, t]);
-  const here = tasks?.find((task) => pathname.includes(task.id ?? ''))?.id;
+  }, [tasks, choice, directory, navigate, notification, address, t]);
+  const here = tasks?.find((task) => address.includes(task.id ?? ''))?.id;
   useEffect(() => {
     if (here) notification.destroy(`stat-${here}`);
   }, [here, notification]);
