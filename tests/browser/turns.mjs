@@ -160,7 +160,7 @@ export async function chineseWords(person) {
     const own = '.nav-link,h1,.page-note,.tab-label,[role=tab],th,.ant-btn,.badge,.figure-name,.figure-parts,.hint,.empty,.station-name,label,dt,.keys-note';
     return [...document.querySelectorAll(own)]
       .filter((element) => element.checkVisibility() && !element.closest('.person, .banner'))
-      .map((element) => element.textContent.trim())
+      .map((element) => element.textContent.replace(/[\u4e00-\u9fff]+示例医院/g, '').trim())
       .filter((text) => /[\u4e00-\u9fff]/.test(text) && text !== '中文');
   });
 }
