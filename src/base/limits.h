@@ -23,11 +23,12 @@ enum {
     LIMIT_HTTP_LINGERING = 64,                   /* connections being so drained */
     LIMIT_SEARCH_PARAMETERS = 64,                /* pairs in one query */
     LIMIT_SEARCH_VALUES = 500,                   /* alternatives of one parameter (OR) */
-    LIMIT_SEARCH_COUNT = 1000,                   /* _count */
-    LIMIT_TERMINOLOGY_CODES = 20000,             /* codes of one expansion */
-    LIMIT_HISTORY_CANDIDATES = 20000,            /* versions one page of a history may look at */
-    LIMIT_SEARCH_CANDIDATES = 1000000,           /* rows one search may look at */
-    LIMIT_FHIRPATH_BYTES = 16 * 1024,            /* one expression */
+    LIMIT_SEARCH_CRITERIA = 5000,      /* conditions that one query comes to, over all types it reaches */
+    LIMIT_SEARCH_COUNT = 1000,         /* _count */
+    LIMIT_TERMINOLOGY_CODES = 20000,   /* codes of one expansion */
+    LIMIT_HISTORY_CANDIDATES = 20000,  /* versions one page of a history may look at */
+    LIMIT_SEARCH_CANDIDATES = 1000000, /* rows one search may look at */
+    LIMIT_FHIRPATH_BYTES = 16 * 1024,  /* one expression */
     LIMIT_FHIRPATH_DEPTH = 128,
     LIMIT_FHIRPATH_STEPS = 2000000,      /* items visited by one evaluation */
     LIMIT_VIEW_ROWS = 10000,             /* rows of one view for one resource */

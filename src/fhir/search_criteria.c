@@ -422,6 +422,10 @@ bool search_criteria_parse(struct search_parse *parse, struct str type, const st
     if (made == NULL) {
         return search_no_memory(error);
     }
+    if (++parse->criteria_count > LIMIT_SEARCH_CRITERIA) {
+        return FAIL(error, ERROR_TOO_COSTLY,
+                    "the search reaches too many types: name them, as in subject:Patient.name");
+    }
     if (depth > LIMIT_SEARCH_CHAIN) {
         return FAIL(error, ERROR_TOO_COSTLY, "a chain has more than %d links", LIMIT_SEARCH_CHAIN);
     }

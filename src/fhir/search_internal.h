@@ -13,7 +13,8 @@ struct search_parse {
     /* Set with an error that Prefer: handling=lenient forgives: something is unknown or not offered. A bad value
      * is never forgiven, since the answer would hold what nobody asked for. */
     bool forgivable;
-    bool inside_filter; /* where strings may be asked for as a whole */
+    size_t criteria_count; /* made so far: chains over any type multiply */
+    bool inside_filter;    /* where strings may be asked for as a whole */
 };
 
 /* A growing list of alternatives. */

@@ -208,6 +208,9 @@ describe('what costs too much', () => {
     const has = (depth) => `${'_has:Organization:partof:'.repeat(depth)}name`;
     await refused(`/fhir/Organization?${has(9)}=x`, [200]);
     await refused(`/fhir/Organization?${has(12)}=x`, [422]);
+    const wide = (depth) => `${'target._has:Provenance:target:'.repeat(depth)}target._id`;
+    await refused(`/fhir/Provenance?${wide(1)}=x`, [200, 403, 422]);
+    await refused(`/fhir/Provenance?${wide(4)}=x`, [403, 422]);
     await refused('/fhir/Observation/_search', [422], `code=${Array.from({ length: 10000 }, (_, i) => `c${i}`).join(',')}`);
     await refused('/fhir/Observation/_search', [200], `code=${Array.from({ length: 400 }, (_, i) => `c${i}`).join(',')}`);
     await refused('/fhir/Organization?_count=1000000000', [200]);

@@ -850,7 +850,7 @@ static void random_searches_find_what_the_oracle_finds(void **state)
     const char *seed = getenv("SHANHAI_SEED");
     const char *queries = getenv("SHANHAI_QUERIES");
     random_state = seed == NULL ? 20200211 : strtoull(seed, NULL, 10);
-    size_t rounds = queries == NULL ? 4000 : strtoul(queries, NULL, 10);
+    size_t rounds = queries == NULL ? 2000 : strtoul(queries, NULL, 10);
     if (shared == NULL || !load_folder(shared, "synthea", load_bundle) ||
         !load_folder(shared, "examples", load_example)) {
         print_message("left out: random searches (SHANHAI_SHARED is not there)\n");

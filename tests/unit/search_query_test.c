@@ -176,6 +176,9 @@ static void what_is_wrong_is_named_and_never_repeated(void **state)
         (void)snprintf(text, sizeof text, "_filter=%s", filters[i]);
         refuse(&patient_options, text, ERROR_INPUT, "");
     }
+    const struct search_options provenances = { .type = STR("Provenance") };
+    refuse(&provenances, "target._has:Provenance:target:target._has:Provenance:target:target._id=x",
+           ERROR_TOO_COSTLY, "too many types");
     const struct search_options places = { .type = STR("Location") };
     static const char *const nears[] = { "29",           "91|0|1|km",  "0|181|1|km", "0|0|-1|km",
                                          "0|0|1|parsec", "0|0|1|km|x", "a|b" };
