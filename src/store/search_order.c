@@ -521,7 +521,7 @@ static bool type_count(struct search_run *run, uint64_t *count, struct error *er
     add_sql(&b, "SELECT count(*) FROM (SELECT 1 FROM version WHERE type = ");
     add_integer(&b, store_type_number(run->reader->store, run->query->type));
     add_sql(&b, " LIMIT ");
-    add_integer(&b, SORT_MEMORY_MAX + 1);
+    add_integer(&b, has_one_index(run->query) ? SORT_STREAM_FROM + 1 : SORT_MEMORY_MAX + 1);
     add_sql(&b, ")");
     struct statement *statement = builder_statement(&b, error);
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
