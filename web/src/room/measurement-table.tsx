@@ -4,7 +4,7 @@ import { AimOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
 import { useTranslation } from 'react-i18next';
 import type { CodeableConcept, Observation, ObservationComponent } from '../fhir-types';
-import { formatNumber } from '../format';
+import { formatFixed, formatNumber } from '../format';
 import { textOf } from '../names';
 
 interface Figure { value: number; unit: string }
@@ -80,7 +80,7 @@ function Grid({ caption, measures, regions }: { caption: string; measures: Measu
           {shown.map((measure) => (
             <tr key={measure.code}>
               <th scope="row">{t(`measure.${measure.code}`, { defaultValue: measure.label })}{measure.unit ? <span className="unit"> {measure.unit}</span> : null}</th>
-              {regions.map((region) => <td key={region}>{formatNumber(measure.at.get(region)?.value)}</td>)}
+              {regions.map((region) => <td key={region}>{formatFixed(measure.at.get(region)?.value, measure.unit ? 1 : 0)}</td>)}
             </tr>
           ))}
         </tbody>
