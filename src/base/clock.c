@@ -33,6 +33,13 @@ int64_t clock_monotonic_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+int64_t clock_thread_us(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* Years are counted from March, so that the leap day is the last of its year; 400 years are one era. */
 int64_t days_from_civil(int64_t year, unsigned month, unsigned day)
 {

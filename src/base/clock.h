@@ -14,6 +14,9 @@
 int64_t clock_now_ms(void);
 int64_t clock_monotonic_us(void);
 
+/* Processor time of the calling thread: a budget of work that a busy machine does not use up. */
+int64_t clock_thread_us(void);
+
 /* Trial runs: from now on clock_now_ms is this much ahead of the machine's clock (`serve --clock-ahead`). */
 void clock_set_ahead(int64_t ahead_ms);
 

@@ -12,7 +12,7 @@ enum { BYTE_PAIRS_A_STEP = 1024 }; /* of a search that looks at every place */
 
 static bool spend_time(struct call *call, int64_t began_us, struct error *error)
 {
-    int64_t spent_us = clock_monotonic_us() - began_us;
+    int64_t spent_us = clock_thread_us() - began_us;
     return run_spend(call->run, spent_us <= 0 ? 1 : (size_t)spent_us * REGEX_STEPS_A_MICROSECOND, error);
 }
 
@@ -224,7 +224,7 @@ static bool matches(struct call *call, bool whole, struct error *error)
     if (!given) {
         return true;
     }
-    int64_t began_us = clock_monotonic_us();
+    int64_t began_us = clock_thread_us();
     return regex_matches(&call->run->regex, call->run->arena, &question, &found, error) &&
            spend_time(call, began_us, error) && list_add_boolean(call->run, call->out, found, error);
 }
@@ -255,7 +255,7 @@ bool function_replace_matches(struct call *call, struct error *error)
     if (question.pattern.len == 0) {
         return list_add_string(call->run, call->out, question.text, error);
     }
-    int64_t began_us = clock_monotonic_us();
+    int64_t began_us = clock_thread_us();
     return regex_replace(&call->run->regex, call->run->arena, &question, &out, error) &&
            spend_time(call, began_us, error) && list_add_string(call->run, call->out, out, error);
 }
