@@ -186,7 +186,7 @@ def main():
         if asan:
             node_tests('api asan', 'tests/api/*.test.mjs', {**program, 'SHANHAI_PROGRAM': str(asan / 'src/shanhai')}, concurrency='2')
     if 'browser' in wanted:
-        node_tests('browser', 'tests/browser/*.test.mjs', program)
+        node_tests('browser', 'tests/browser/*.test.mjs', program, concurrency='2')
     if options.long:
         tsan = build('tsan', '-Dbuildtype=debugoptimized', '-Db_sanitize=thread', '-Db_lundef=false')
         if tsan:
