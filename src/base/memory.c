@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 void *memory_new(size_t size)
@@ -20,4 +21,9 @@ void *memory_resize(void *memory, size_t size)
 void memory_free(void *memory)
 {
     free(memory);
+}
+
+void memory_give_back(void)
+{
+    (void)malloc_trim(0);
 }

@@ -466,6 +466,11 @@ void database_set_steps(struct database *database, uint64_t steps)
     database->steps_left = steps;
 }
 
+void database_release(struct database *database)
+{
+    (void)sqlite3_db_release_memory(database->engine);
+}
+
 void database_fold_log(struct database *database, enum fold_mode mode)
 {
     int how = mode == FOLD_ALL ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;

@@ -68,6 +68,9 @@ uint64_t database_changes(struct database *database);
 void database_set_deadline(struct database *database, int64_t deadline_us);
 void database_set_steps(struct database *database, uint64_t steps);
 
+/* Lets go of cached pages that nobody needs just now. */
+void database_release(struct database *database);
+
 /* What run_key, run_text, run_date and run_number show (store/database_runs.h); to be filled while no statement runs.
  * slice_key and so on, on the writer's connection, show what goes into the main index next. */
 struct run_view *database_runs(struct database *database);

@@ -421,6 +421,13 @@ static bool merge_some(struct store *store)
     return false;
 }
 
+/* After a burst the pages and rows of it would stay with the program for good. */
+static void rest(struct store *store)
+{
+    database_release(store->writer.connection.database);
+    memory_give_back();
+}
+
 static void *writer_run(void *data)
 {
     struct store *store = data;
@@ -435,6 +442,9 @@ static void *writer_run(void *data)
             break; /* and the queue is empty */
         } else {
             idle = merge_some(store);
+            if (!index_waits(store)) {
+                rest(store);
+            }
         }
     }
     /* So that the next start has nothing to read; what is left after some time stays where it is. */
