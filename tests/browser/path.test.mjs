@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { stepsOf } from './house.mjs';
 import { hospitals, initHospitals, PASSWORD, people, peopleOf, startServer } from '../../scenarios/world.mjs';
 import { Person, root, startBrowser } from './people.mjs';
 import * as walk from './walk.mjs';
@@ -24,20 +25,7 @@ describe('the path through the screens', { skip: why, timeout: 900_000 }, () => 
   let world;
   let task;
   const at = {};
-  let broken = false;
-
-  /** A step goes on from the one before: after a failure the rest is left out, and the screens of all are kept. */
-  const step = (name, run) =>
-    it(name, async (test) => {
-      if (broken) return test.skip('a step before has failed');
-      try {
-        await run();
-      } catch (error) {
-        broken = true;
-        for (const [key, person] of Object.entries(at)) await person.photograph(`failed-${key}`);
-        throw error;
-      }
-    });
+  const step = stepsOf(it, at);
 
   const signIn = async (key, options = {}) => {
     const account = named(key)?.account ?? hospitals[key].admin;
