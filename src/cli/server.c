@@ -28,7 +28,8 @@ enum {
     SERVER_ARENA_BYTES = 256 * 1024 * 1024,
     ACCESS_TICK_MS = 60 * 1000,
     FILL_EVERY_MS = 60 * 1000,
-    TIMERS_EVERY_MS = 10 * 1000
+    TIMERS_EVERY_MS = 10 * 1000,
+    REST_EVERY_MS = 10 * 1000
 };
 
 static const char *path_in(struct server *server, const char *name)
@@ -211,6 +212,15 @@ static bool chore_train(void *data, bool *again, struct error *error)
     return store_train(server->store, again, error);
 }
 
+static bool chore_rest(void *data, bool *again, struct error *error)
+{
+    struct server *server = data;
+    (void)error;
+    *again = false;
+    store_rest(server->store);
+    return true;
+}
+
 /* A job, so that everybody sees how far it is; it goes on where it was after a restart. */
 static bool job_reindex(void *data, struct arena *arena, const struct store_job *job, struct str *result,
                         struct error *error)
@@ -275,7 +285,7 @@ static bool open_work(struct server *server, struct error *error)
                                        .offset_minutes = server->options.offset_minutes,
                                        .text = api_text };
     struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 2 + BULK_JOB_KINDS);
-    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 6);
+    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 7);
     if (kinds == NULL || chores == NULL) {
         return FAIL(error, ERROR_INTERNAL, "no memory to start");
     }
@@ -303,11 +313,13 @@ static bool open_work(struct server *server, struct error *error)
     chores[5] = (struct feed_chore){
         .name = "dictionaries", .data = server, .every_ms = TRAIN_EVERY_MS, .run = chore_train
     };
+    chores[6] =
+        (struct feed_chore){ .name = "rest", .data = server, .every_ms = REST_EVERY_MS, .run = chore_rest };
     const struct feed_options feed = { .store = server->store,
                                        .kinds = kinds,
                                        .kinds_count = 2 + BULK_JOB_KINDS,
                                        .chores = chores,
-                                       .chores_count = 6,
+                                       .chores_count = 7,
                                        .workers = 2 };
     return queue_reindex(server, error) && feed_open(&server->arena, &feed, &server->feed, error);
 }

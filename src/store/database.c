@@ -21,6 +21,8 @@ enum {
     HIDDEN_BYTES_MAX = 64 * 1024,
 };
 
+#define MAPPED_BYTES "2147418112"
+
 struct database {
     sqlite3 *engine;
     int64_t deadline_us;
@@ -28,6 +30,7 @@ struct database {
     bool steps_bound;
     unsigned log_pages; /* length of the write-ahead log after the last commit */
     struct database_functions functions;
+    bool mapped; /* reads through a mapping of the file */
     struct run_view runs;
     struct run_view slice;
     struct buf hidden; /* DATABASE_VIEWS: "\nname\nname\n" of the tables that no SQL may name */
@@ -193,6 +196,7 @@ bool database_open(const char *path, enum database_mode mode, struct database **
     (void)sqlite3_db_config(database->engine, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     (void)sqlite3_db_config(database->engine, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     bool ok = false;
+    database->mapped = mode != DATABASE_WRITE;
     switch (mode) {
     case DATABASE_WRITE:
         ok = database_run(database,
@@ -204,14 +208,14 @@ bool database_open(const char *path, enum database_mode mode, struct database **
         break;
     case DATABASE_READ:
         ok = database_run(database,
-                          "PRAGMA query_only=ON; PRAGMA mmap_size=2147418112; PRAGMA cache_size=-2048;"
-                          "PRAGMA temp_store=MEMORY;",
+                          "PRAGMA query_only=ON; PRAGMA mmap_size=" MAPPED_BYTES
+                          "; PRAGMA cache_size=-2048; PRAGMA temp_store=MEMORY;",
                           error);
         break;
     case DATABASE_VIEWS: /* makes temporary SQL views, so query_only cannot be on; the authorizer guards it */
-        ok = database_run(database,
-                          "PRAGMA mmap_size=2147418112; PRAGMA cache_size=-2048; PRAGMA temp_store=MEMORY;",
-                          error);
+        ok = database_run(
+            database, "PRAGMA mmap_size=" MAPPED_BYTES "; PRAGMA cache_size=-2048; PRAGMA temp_store=MEMORY;",
+            error);
         break;
     }
     ok = ok && (mode != DATABASE_VIEWS || views_setup(database, error)) && runs_setup(database, mode, error);
@@ -469,6 +473,10 @@ void database_set_steps(struct database *database, uint64_t steps)
 void database_release(struct database *database)
 {
     (void)sqlite3_db_release_memory(database->engine);
+    if (database->mapped) { /* what was read stays mapped otherwise, once for each reader */
+        (void)sqlite3_exec(database->engine, "PRAGMA mmap_size=0; PRAGMA mmap_size=" MAPPED_BYTES, NULL, NULL,
+                           NULL);
+    }
 }
 
 void database_fold_log(struct database *database, enum fold_mode mode)

@@ -68,7 +68,7 @@ uint64_t database_changes(struct database *database);
 void database_set_deadline(struct database *database, int64_t deadline_us);
 void database_set_steps(struct database *database, uint64_t steps);
 
-/* Lets go of cached pages that nobody needs just now. */
+/* Lets go of cached and mapped pages that nobody needs just now. Not while a statement runs. */
 void database_release(struct database *database);
 
 /* What run_key, run_text, run_date and run_number show (store/database_runs.h); to be filled while no statement runs.

@@ -189,11 +189,13 @@ struct store {
     struct store_type types[STORE_TYPES_MAX]; /* number = index + 1 */
     _Atomic size_t types_count;
 
-    pthread_mutex_t readers_lock; /* guards the next four */
+    pthread_mutex_t readers_lock; /* guards the next six */
     pthread_cond_t readers_free;
     struct store_reader *readers;
     size_t readers_made;
     size_t readers_out;
+    uint64_t snapshots;        /* begun since the start */
+    uint64_t snapshots_rested; /* of them when store_rest was called last */
 
     struct sql_place sql_places[2]; /* indicator SQL: now, and as of a sequence number */
 

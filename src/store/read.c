@@ -7,8 +7,13 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "store/internal.h"
+#include "store/upkeep.h"
 
-enum { READER_WAIT_MS = 2000, SNAPSHOT_TRIES = 20 };
+enum {
+    READER_WAIT_MS = 2000,
+    SNAPSHOT_TRIES = 20,
+    REST_SNAPSHOTS = 200, /* between two calls of store_rest: hardly anybody reads */
+};
 
 /* ---- readers ---- */
 
@@ -40,6 +45,7 @@ static struct store_reader *reader_take(struct store *store, bool *make)
         waited = pthread_cond_timedwait(&store->readers_free, &store->readers_lock, &until);
     }
     struct store_reader *reader = store->readers;
+    store->snapshots++;
     *make = false;
     if (reader != NULL) {
         store->readers = reader->next;
@@ -65,6 +71,23 @@ static void reader_give(struct store *store, struct store_reader *reader)
     store->readers_out--;
     (void)pthread_cond_signal(&store->readers_free);
     (void)pthread_mutex_unlock(&store->readers_lock);
+}
+
+void store_rest(struct store *store)
+{
+    (void)pthread_mutex_lock(
+        &store->readers_lock); /* held: whoever comes now waits rather than makes a reader */
+    bool idle = store->snapshots - store->snapshots_rested <= REST_SNAPSHOTS;
+    if (idle) {
+        for (struct store_reader *reader = store->readers; reader != NULL; reader = reader->next) {
+            database_release(reader->connection->database);
+        }
+    }
+    store->snapshots_rested = store->snapshots;
+    (void)pthread_mutex_unlock(&store->readers_lock);
+    if (idle) {
+        memory_give_back();
+    }
 }
 
 static void snapshot_end(struct store_reader *reader)

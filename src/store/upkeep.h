@@ -20,6 +20,10 @@ bool store_reindex_needed(struct store *store, uint64_t digest, bool *needed, st
  * asked for. */
 bool store_reindex(struct store *store, uint64_t digest, unsigned *per_mille, struct error *error) MUST_CHECK;
 
+/* To be called every few seconds: when hardly anybody has read since the last call, the free readers let go of the
+ * pages of the database that they hold, and the program of freed memory. */
+void store_rest(struct store *store);
+
 /* Trains a compression dictionary on the newest bodies of one type that has enough of them, and has later bodies use it
  * when it saves a tenth or more of what the present one leaves. *more: another type may be due. Some tenths of a second
  * a call. A dictionary holds pieces of records: it lies in the store and is guarded as they are. */

@@ -2,8 +2,12 @@
  * made from the released schema (store_released.h) and rows of its tables. */
 #include "store_fixture.h"
 
+#include <signal.h>
+#include <time.h>
+
 #include <sqlite3.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "store_released.h"
 
@@ -158,9 +162,92 @@ static void a_damaged_folder_stays_as_it_is(void **state)
     assert_int_equal(sqlite3_close(database), SQLITE_OK);
 }
 
+enum { UPGRADE_PATIENTS = 600, UPGRADE_KILLS = 20, UPGRADE_KILLS_LONG = 1000 };
+
+/* The released store once more in the place of whatever the last round left. */
+static void put_back(const char *kept)
+{
+    static const char *const left[] = { "store.db-wal", "store.db-shm", "store-version-1.db",
+                                        "store-version-1.db-journal" };
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+        (void)unlink(path_of(left[i]));
+    }
+    struct str bytes = STR_NONE;
+    struct error error = { 0 };
+    struct arena whole = { .bytes_max = 64u << 20 };
+    assert_true(file_read_whole(&whole, kept, 32u << 20, &bytes, &error));
+    FILE *file = fopen(path_of("store.db"), "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes.at, 1, bytes.len, file), bytes.len);
+    assert_int_equal(fclose(file), 0);
+    arena_deinit(&whole);
+}
+
+/* Opens the store in a child, which is killed after `us`; 0 lets it end. Says whether it had ended. */
+static bool upgrade_in_child(int64_t us)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct store_options options = { .folder = folder, .index_rows = rows_of };
+        struct store *store = NULL;
+        bool ok = store_open(&options, &store, NULL);
+        _exit(ok ? 0 : 1); /* without a clean close: that too is a kill */
+    }
+    if (us > 0) {
+        struct timespec span = { us / 1000000, us % 1000000 * 1000 };
+        (void)nanosleep(&span, NULL);
+        (void)kill(child, SIGKILL);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status)) {
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
+    return WIFEXITED(status);
+}
+
+/* Killed at any moment of being brought forward, a folder opens next time as if nothing had been: each record once, the
+ * whole index as computed again. */
+static void a_kill_while_it_is_brought_forward_loses_nothing(void **state)
+{
+    for (int i = 0; i < UPGRADE_PATIENTS; i++) {
+        put_family(*state, arena_printf(&arena, "p%d", i).at, i % 2 == 0 ? "zhang" : "li");
+    }
+    store_close(*state);
+    *state = NULL;
+    make_released(released_1, copy_1);
+    assert_int_equal(rename(path_of("store.db"), path_of("kept.db")), 0);
+    put_back(path_of("kept.db"));
+    int64_t begun = clock_monotonic_us();
+    assert_true(upgrade_in_child(0));
+    int64_t whole_us = clock_monotonic_us() - begun;
+    int kills = getenv("SHANHAI_LONG") == NULL ? UPGRADE_KILLS : UPGRADE_KILLS_LONG;
+    int hit = 0;
+    for (int round = 0; round < kills; round++) {
+        put_back(path_of("kept.db"));
+        hit += upgrade_in_child(whole_us * (round + 1) / kills + 1) ? 0 : 1;
+        struct store_options options = { .index_rows = rows_of };
+        struct store *store = open_store(&options);
+        assert_int_equal(count_family(store, "zhang"), 20); /* a page */
+        expect_body(store, "p1", "},\"family\":\"li\"}");
+        struct store_check_report report = { .whole_index = true };
+        assert_true(store_check(store, &report, NULL));
+        assert_int_equal(report.findings_count, 0);
+        assert_int_equal(report.versions_count, UPGRADE_PATIENTS);
+        store_close(store);
+        arena_reset(&arena);
+    }
+    print_message(
+        "%d kills while a store was brought forward, %d of them before it had ended: 0 records lost\n", kills,
+        hit);
+    *state = open_store(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IN_STORE(a_kill_while_it_is_brought_forward_loses_nothing),
         IN_STORE(a_released_folder_is_brought_forward),
         IN_STORE(a_damaged_folder_stays_as_it_is),
     };
