@@ -243,6 +243,9 @@ bool schema_prepare(struct store *store, struct error *error) MUST_CHECK;
 
 /* A copy of a text or bytes column; NULL gives STR_NONE, memory that runs out too. */
 struct str column_dup(struct arena *arena, struct statement *statement, int at);
+/* A column as what it is, texts copied. */
+bool column_value(struct arena *arena, struct statement *statement, int at, struct store_value *value,
+                  struct error *error) MUST_CHECK;
 /* All rows of a statement as values; more than rows_max is ERROR_TOO_COSTLY. Does not reset it. */
 bool rows_collect(struct arena *arena, struct statement *statement, size_t columns_count, size_t rows_max,
                   struct store_rows *rows, struct error *error) MUST_CHECK;

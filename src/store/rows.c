@@ -244,8 +244,8 @@ static struct statement *composed_take(struct connection *connection, struct buf
 
 /* ---- reading ---- */
 
-static bool value_from_column(struct arena *arena, struct statement *statement, int at,
-                              struct store_value *out, struct error *error)
+bool column_value(struct arena *arena, struct statement *statement, int at, struct store_value *out,
+                  struct error *error)
 {
     struct store_value value = { .kind = column_kind(statement, at) };
     switch (value.kind) {
@@ -293,7 +293,7 @@ bool rows_collect(struct arena *arena, struct statement *statement, size_t colum
             capacity *= 2;
         }
         for (size_t c = 0; ok && c < columns_count; c++) {
-            ok = value_from_column(arena, statement, (int)c, &values[count * columns_count + c], error);
+            ok = column_value(arena, statement, (int)c, &values[count * columns_count + c], error);
         }
         count++;
         step = ok ? statement_step(statement, error) : step;

@@ -7,8 +7,7 @@
 #include "store/body.h"
 #include "store/search_run.h"
 
-/* Engine steps a candidate costs, roughly: turns the limit on candidates into one the engine can hold. */
-enum { STEPS_A_CANDIDATE = 40, CURSOR_FIELDS = 6, CURSOR_BYTES = CURSOR_FIELDS * 16 };
+enum { CURSOR_FIELDS = 6, CURSOR_BYTES = CURSOR_FIELDS * 16 };
 
 /* ---- single versions ---- */
 
@@ -264,7 +263,7 @@ bool store_search(struct store_reader *reader, struct arena *arena, const struct
     struct str cursor = search->cursor.at != NULL ? search->cursor : search->query->cursor;
     struct store_hits hits = { 0 };
     struct database *database = reader->connection->database;
-    database_set_steps(database, (uint64_t)LIMIT_SEARCH_CANDIDATES * STEPS_A_CANDIDATE);
+    database_set_steps(database, SEARCH_STEPS);
     bool ok = search_all(&run, cursor, &hits, error);
     database_set_steps(database, 0);
     if (ok) {

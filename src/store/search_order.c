@@ -90,8 +90,7 @@ unsigned add_matches(struct search_run *run, struct builder *b, const char *sele
 
 /* The matches in the order of the sequence. When the first criterion alone has thousands of rows in another order,
  * gathering them costs more than walking the type until the page is full. */
-static void add_matches_in_sequence(struct search_run *run, struct builder *b, uint64_t last_seq,
-                                    bool ascending)
+void add_matches_in_sequence(struct search_run *run, struct builder *b, uint64_t last_seq, bool ascending)
 {
     const struct search_criteria *driver = run->driver;
     if (driver != NULL && run->driver_count >= DRIVER_COUNT_MAX && !is_single_key(driver) &&
@@ -105,7 +104,7 @@ static void add_matches_in_sequence(struct search_run *run, struct builder *b, u
     run->driver = driver;
 }
 
-static bool seqs_collect(struct search_run *run, struct builder *b, struct error *error)
+bool search_seqs_collect(struct search_run *run, struct builder *b, struct error *error)
 {
     struct statement *statement = builder_statement(b, error);
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
@@ -137,17 +136,12 @@ bool search_page_sequence(struct search_run *run, struct error *error)
     add_sql(&b, run->sequence_column);
     add_sql(&b, ascending ? " LIMIT " : " DESC LIMIT ");
     add_integer(&b, (int64_t)run->wanted);
-    bool ok = seqs_collect(run, &b, error);
+    bool ok = search_seqs_collect(run, &b, error);
     builder_deinit(&b);
     return ok;
 }
 
 /* ---- in memory ---- */
-
-struct candidate {
-    uint64_t seq;
-    struct store_value values[SORTS_MAX];
-};
 
 static const char *const sort_tables[] = {
     [INDEX_TEXT] = "text_of", [INDEX_DATE] = "date_of", [INDEX_NUMBER] = "number_of"
@@ -157,7 +151,7 @@ static const char *const sort_columns[] = {
 };
 
 /* Ascending by the smallest value of a resource, descending by the largest (R4 3.1.1.4.12 leaves it open). */
-static void add_sort_value(struct builder *b, const struct search_sort *sort)
+void search_add_sort_value(struct builder *b, const struct search_sort *sort)
 {
     if (sort->by == SEARCH_SORT_ID) {
         add_sql(b, "v0.id");
@@ -172,11 +166,11 @@ static void add_sort_value(struct builder *b, const struct search_sort *sort)
         add_sql(b, sort_tables[sort->rows]);
         add_sql(b, " WHERE seq = v0.seq AND parameter = ");
         add_integer(b, sort->parameter);
-        add_sql(b, ")");
+        add_sql(b, sort->rows == INDEX_NUMBER ? " AND unit = 0)" : ")");
     }
 }
 
-static int compare_values(const struct store_value *a, const struct store_value *b)
+int search_values_compare(const struct store_value *a, const struct store_value *b)
 {
     if (a->kind == STORE_VALUE_INTEGER) {
         return (a->integer > b->integer) - (a->integer < b->integer);
@@ -187,11 +181,11 @@ static int compare_values(const struct store_value *a, const struct store_value 
     return str_compare(a->text, b->text);
 }
 
-static int compare_candidates(const void *left, const void *right, void *data)
+int search_candidates_compare(const void *left, const void *right, void *data)
 {
     const struct search_query *query = data;
-    const struct candidate *a = left;
-    const struct candidate *b = right;
+    const struct search_candidate *a = left;
+    const struct search_candidate *b = right;
     for (size_t i = 0; i < query->sorts_count; i++) {
         bool a_none = a->values[i].kind == STORE_VALUE_NULL;
         bool b_none = b->values[i].kind == STORE_VALUE_NULL;
@@ -201,7 +195,7 @@ static int compare_candidates(const void *left, const void *right, void *data)
             }
             continue;
         }
-        int order = compare_values(&a->values[i], &b->values[i]);
+        int order = search_values_compare(&a->values[i], &b->values[i]);
         if (order != 0) {
             return query->sorts[i].descending ? -order : order;
         }
@@ -210,7 +204,7 @@ static int compare_candidates(const void *left, const void *right, void *data)
 }
 
 /* Codes and references order by their text, which only the body has. */
-static bool values_from_body(struct search_run *run, struct candidate *candidate, struct error *error)
+static bool values_from_body(struct search_run *run, struct search_candidate *candidate, struct error *error)
 {
     struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
     struct store_version version = { 0 };
@@ -249,13 +243,26 @@ static bool needs_bodies(const struct search_query *query)
     return false;
 }
 
-static bool too_many(struct error *error)
+bool search_candidates_complete(struct search_run *run, struct search_candidate *candidates, size_t count,
+                                struct error *error)
+{
+    if (!needs_bodies(run->query)) {
+        return true;
+    }
+    bool ok = count <= SORT_BODIES_MAX || search_too_many(error);
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = values_from_body(run, &candidates[i], error);
+    }
+    return ok;
+}
+
+bool search_too_many(struct error *error)
 {
     return FAIL(error, ERROR_TOO_COSTLY, "too many resources to sort: add a more selective criterion");
 }
 
-static bool candidates_read(struct search_run *run, struct builder *b, struct candidate **out, size_t *count,
-                            struct error *error)
+static bool candidates_read(struct search_run *run, struct builder *b, struct search_candidate **out,
+                            size_t *count, struct error *error)
 {
     struct statement *statement = builder_statement(b, error);
     if (statement == NULL) {
@@ -266,7 +273,8 @@ static bool candidates_read(struct search_run *run, struct builder *b, struct ca
     struct error why = { 0 };
     bool ok = rows_collect(run->arena, statement, columns, SORT_MEMORY_MAX, &rows, &why);
     connection_release(run->reader->connection, statement);
-    struct candidate *candidates = ok ? ARENA_ARRAY(run->arena, struct candidate, rows.rows_count + 1) : NULL;
+    struct search_candidate *candidates =
+        ok ? ARENA_ARRAY(run->arena, struct search_candidate, rows.rows_count + 1) : NULL;
     if (candidates == NULL) {
         if (!ok && error != NULL) {
             *error = why;
@@ -295,23 +303,17 @@ bool search_page_memory(struct search_run *run, struct error *error)
     add_sql(&b, "SELECT v0.seq");
     for (size_t i = 0; i < query->sorts_count; i++) {
         add_sql(&b, ", ");
-        add_sort_value(&b, &query->sorts[i]);
+        search_add_sort_value(&b, &query->sorts[i]);
     }
     (void)add_matches(run, &b, " FROM ", 0, false);
-    struct candidate *candidates = NULL;
+    struct search_candidate *candidates = NULL;
     size_t count = 0;
     bool ok = candidates_read(run, &b, &candidates, &count, error);
     builder_deinit(&b);
-    if (ok && needs_bodies(query)) {
-        ok = count <= SORT_BODIES_MAX || too_many(error);
-        for (size_t i = 0; ok && i < count; i++) {
-            ok = values_from_body(run, &candidates[i], error);
-        }
-    }
-    if (!ok) {
+    if (!ok || !search_candidates_complete(run, candidates, count, error)) {
         return false;
     }
-    qsort_r(candidates, count, sizeof *candidates, compare_candidates, (void *)(uintptr_t)query);
+    qsort_r(candidates, count, sizeof *candidates, search_candidates_compare, (void *)(uintptr_t)query);
     size_t from = run->place.offset < count ? (size_t)run->place.offset : count;
     for (size_t i = 0; run->place.last_seq != 0 && i < count; i++) {
         if (candidates[i].seq == run->place.last_seq) {
@@ -321,131 +323,6 @@ bool search_page_memory(struct search_run *run, struct error *error)
     for (size_t i = from; i < count && run->seqs_count < run->wanted; i++) {
         run->seqs[run->seqs_count] = candidates[i].seq;
         run->seqs_count++;
-    }
-    return true;
-}
-
-/* ---- along the index of the sort parameter ---- */
-
-struct sort_index { /* its columns, for SQL */
-    const char *by_version;
-    const char *columns; /* of the value */
-    const char *ordered; /* the same with the table's name */
-    const char *down;    /* the same, descending */
-};
-
-static const struct sort_index sort_indexes[] = {
-    [INDEX_TEXT] = { "text_of", "value", "s.value", "s.value DESC" },
-    [INDEX_DATE] = { "date_of", "from_ms, to_ms", "s.from_ms, s.to_ms", "s.from_ms DESC, s.to_ms DESC" },
-    [INDEX_NUMBER] = { "number_of", "low, high", "s.low, s.high", "s.low DESC, s.high DESC" },
-};
-
-/* " AND (value, seq) > (value of the last hit, its seq)": read from the rows by version, so that no value of a
- * record stands in a page link. */
-static void add_after_last(struct search_run *run, struct builder *b, const struct search_sort *sort)
-{
-    const struct sort_index *index = &sort_indexes[sort->rows];
-    add_sql(b, " AND (");
-    add_sql(b, index->ordered);
-    add_sql(b, sort->descending ? ", s.seq) < (SELECT " : ", s.seq) > (SELECT ");
-    add_sql(b, index->columns);
-    add_sql(b, ", seq FROM ");
-    add_sql(b, index->by_version);
-    add_sql(b, " s WHERE seq = ");
-    add_key(b, run->place.last_seq);
-    add_sql(b, " AND parameter = ");
-    add_integer(b, sort->parameter);
-    add_sql(b, sort->rows == INDEX_NUMBER ? " AND unit = 0 ORDER BY " : " ORDER BY ");
-    add_sql(b, sort->descending ? index->down : index->ordered);
-    add_sql(b, " LIMIT 1)");
-}
-
-/* A resource with several values stands where its smallest (descending: largest) is, and nowhere else. */
-static void add_first_only(struct builder *b, const struct search_sort *sort)
-{
-    const struct sort_index *index = &sort_indexes[sort->rows];
-    add_sql(b, " AND NOT EXISTS(SELECT 1 FROM ");
-    add_sql(b, index->by_version);
-    add_sql(b, " o WHERE o.seq = s.seq AND o.parameter = s.parameter");
-    add_sql(b, sort->rows == INDEX_NUMBER ? " AND o.unit = 0 AND (" : " AND (");
-    add_sql(b, index->columns);
-    add_sql(b, sort->descending ? ") > (" : ") < (");
-    add_sql(b, index->ordered);
-    add_sql(b, "))");
-}
-
-static bool page_sorted(struct search_run *run, const struct search_sort *sort, struct error *error)
-{
-    const struct sort_index *index = &sort_indexes[sort->rows];
-    struct builder b;
-    if (!builder_init(&b, run->reader, run->search->filter, run->arena, run->place.as_of_seq, error)) {
-        return false;
-    }
-    unsigned alias = new_alias(&b);
-    add_sql(&b, "SELECT v0.seq, s.seq, ");
-    add_sql(&b, index->ordered);
-    add_sql(&b, " FROM ");
-    add_index(&b, sort->rows);
-    add_sql(&b, " s CROSS JOIN version v0 ON v0.seq = s.seq WHERE s.parameter = ");
-    add_integer(&b, sort->parameter);
-    add_sql(&b, sort->rows == INDEX_NUMBER ? " AND s.unit = 0" : "");
-    if (run->place.last_seq != 0) {
-        add_after_last(run, &b, sort);
-    }
-    add_first_only(&b, sort);
-    add_types(&b, alias, run->query->type, run->query->types, run->query->types_count);
-    add_current(&b, alias);
-    add_visible(&b, alias, run->query->type, run->query->types, run->query->types_count);
-    add_criteria(&b, alias, run->query->criteria, NULL);
-    add_sql(&b, " ORDER BY ");
-    add_sql(&b, sort->descending ? index->down : index->ordered);
-    add_sql(&b, sort->descending ? ", s.seq DESC LIMIT " : ", s.seq LIMIT ");
-    add_integer(&b, (int64_t)run->wanted);
-    bool ok = seqs_collect(run, &b, error);
-    builder_deinit(&b);
-    return ok;
-}
-
-static bool page_rest(struct search_run *run, const struct search_sort *sort, uint64_t last_seq,
-                      struct error *error)
-{
-    struct builder b;
-    if (!builder_init(&b, run->reader, run->search->filter, run->arena, run->place.as_of_seq, error)) {
-        return false;
-    }
-    add_matches_in_sequence(run, &b, last_seq, false);
-    add_sql(&b, " AND NOT EXISTS(SELECT 1 FROM ");
-    add_sql(&b, sort_indexes[sort->rows].by_version);
-    add_sql(&b, " WHERE seq = v0.seq AND parameter = ");
-    add_integer(&b, sort->parameter);
-    add_sql(&b, sort->rows == INDEX_NUMBER ? " AND unit = 0" : "");
-    add_sql(&b, ") ORDER BY ");
-    add_sql(&b, run->sequence_column);
-    add_sql(&b, " DESC LIMIT ");
-    add_integer(&b, (int64_t)run->wanted);
-    bool ok = seqs_collect(run, &b, error);
-    builder_deinit(&b);
-    return ok;
-}
-
-bool search_page_sorted(struct search_run *run, struct error *error)
-{
-    const struct search_sort *sort = run->query->sorts;
-    uint64_t rest_from = run->place.mode == MODE_REST ? run->place.last_seq : 0;
-    if (run->place.mode == MODE_SORTED && !page_sorted(run, sort, error)) {
-        return false;
-    }
-    size_t page = run->wanted - 1;
-    size_t with_value = run->seqs_count;
-    if (with_value == run->wanted) {
-        return true;
-    }
-    if (!page_rest(run, sort, rest_from, error)) {
-        return false;
-    }
-    /* The next page goes on among those without a value when this one reached them. */
-    if (run->seqs_count > page && with_value < page) {
-        run->place.mode = MODE_REST;
     }
     return true;
 }
@@ -473,10 +350,10 @@ static bool filter_count(struct search_run *run, uint64_t most, uint64_t *count,
     return step == STEP_ROW;
 }
 
-/* Whether the rows of one index stand in the asked order. */
-static bool has_one_index(const struct search_query *query)
+/* Whether the rows of an index stand in the order of the first sort parameter. */
+static bool has_index(const struct search_query *query)
 {
-    return query->sorts_count == 1 && query->sorts->by == SEARCH_SORT_ROWS && query->sorts->rows != INDEX_KEY;
+    return query->sorts_count > 0 && query->sorts->by == SEARCH_SORT_ROWS && query->sorts->rows != INDEX_KEY;
 }
 
 bool search_driver_choose(struct search_run *run, struct error *error)
@@ -484,15 +361,13 @@ bool search_driver_choose(struct search_run *run, struct error *error)
     const struct search_query *query = run->query;
     const struct store_filter *filter = run->search->filter;
     uint64_t as_of_seq = run->place.as_of_seq;
-    uint64_t most = query->sorts_count == 0 ? DRIVER_COUNT_MAX
-                    : has_one_index(query)  ? SORT_STREAM_FROM + 1
-                                            : SORT_MEMORY_MAX + 1;
+    uint64_t most = query->sorts_count == 0 || has_index(query) ? DRIVER_COUNT_MAX : SORT_MEMORY_MAX + 1;
     if (!criterion_choose(run->reader, run->arena, filter, as_of_seq, query->criteria, DRIVER_COUNT_MAX,
                           &run->driver, &run->driver_count, error)) {
         return false;
     }
     /* Whether they can be sorted in memory is asked of the chosen one only. */
-    if (run->driver != NULL && run->driver_count >= DRIVER_COUNT_MAX && query->sorts_count > 0 &&
+    if (run->driver != NULL && run->driver_count >= DRIVER_COUNT_MAX && most > DRIVER_COUNT_MAX &&
         !criterion_count(run->reader, run->arena, filter, as_of_seq, run->driver, most, &run->driver_count,
                          error)) {
         return false;
@@ -512,6 +387,13 @@ bool search_driver_choose(struct search_run *run, struct error *error)
     return true;
 }
 
+bool search_driver_count(struct search_run *run, uint64_t most, uint64_t *count, struct error *error)
+{
+    return run->by_filter ? filter_count(run, most, count, error)
+                          : criterion_count(run->reader, run->arena, run->search->filter,
+                                            run->place.as_of_seq, run->driver, most, count, error);
+}
+
 static bool type_count(struct search_run *run, uint64_t *count, struct error *error)
 {
     struct builder b;
@@ -521,7 +403,7 @@ static bool type_count(struct search_run *run, uint64_t *count, struct error *er
     add_sql(&b, "SELECT count(*) FROM (SELECT 1 FROM version WHERE type = ");
     add_integer(&b, store_type_number(run->reader->store, run->query->type));
     add_sql(&b, " LIMIT ");
-    add_integer(&b, has_one_index(run->query) ? SORT_STREAM_FROM + 1 : SORT_MEMORY_MAX + 1);
+    add_integer(&b, SORT_MEMORY_MAX + 1);
     add_sql(&b, ")");
     struct statement *statement = builder_statement(&b, error);
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
@@ -536,18 +418,20 @@ static bool type_count(struct search_run *run, uint64_t *count, struct error *er
 bool search_mode_choose(struct search_run *run, struct error *error)
 {
     const struct search_query *query = run->query;
-    if (query->sorts_count == 0 || (query->sorts_count == 1 && query->sorts->by == SEARCH_SORT_UPDATED)) {
-        run->place.mode = MODE_SEQUENCE;
+    if (query->sorts_count == 0 || query->sorts->by == SEARCH_SORT_UPDATED) {
+        run->place.mode = MODE_SEQUENCE; /* no two resources have one place in it: further keys say nothing */
         return true;
     }
+    bool anything = run->driver == NULL && !run->by_filter;
     uint64_t count = run->driver_count;
-    if (run->driver == NULL && !run->by_filter && !type_count(run, &count, error)) {
+    if (has_index(query) && (anything || count >= DRIVER_COUNT_MAX)) {
+        run->place.mode = MODE_SORTED;
+        run->trial = !anything;
+        return true;
+    }
+    if (anything && !type_count(run, &count, error)) {
         return false;
     }
-    bool streamed = has_one_index(query) && count > SORT_STREAM_FROM;
-    if (!streamed && count > SORT_MEMORY_MAX) {
-        return too_many(error);
-    }
-    run->place.mode = streamed ? MODE_SORTED : MODE_MEMORY;
-    return true;
+    run->place.mode = MODE_MEMORY;
+    return count <= SORT_MEMORY_MAX || search_too_many(error);
 }

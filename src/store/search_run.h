@@ -14,11 +14,15 @@ enum search_mode {
 
 enum {
     DRIVER_COUNT_MAX = 2000,
-    SORT_STREAM_FROM = 20000, /* candidates: from here on along the index, where one index has the order */
-    SORT_MEMORY_MAX = 200000, /* candidates sorted in memory where none has: several keys */
+    SORT_STREAM_FROM = 20000, /* candidates that are not gathered where an index has the order */
+    SORT_MEMORY_MAX = 200000, /* candidates sorted in memory where none has */
     SORT_BODIES_MAX = 10000,  /* by codes or references, whose text only the body has */
     SORTS_MAX = 4,
+    /* Engine steps a candidate costs, roughly: turns the limit on candidates into one the engine can hold. */
+    STEPS_A_CANDIDATE = 40,
 };
+
+#define SEARCH_STEPS ((uint64_t)LIMIT_SEARCH_CANDIDATES * STEPS_A_CANDIDATE)
 
 struct search_place { /* where the next page begins */
     enum search_mode mode;
@@ -35,6 +39,7 @@ struct search_run {
     struct search_place place;
     const struct search_criteria *driver; /* NULL: walk the type */
     bool by_filter;                       /* begin with what the session may see instead */
+    bool trial;                           /* along the index of the order first, and only if that is cheap */
     uint64_t driver_count;
     const char *sequence_column; /* that has the order of the sequence in the statement last made */
     uint64_t *seqs;              /* the page, one more than asked when there is more */
@@ -50,6 +55,30 @@ unsigned add_matches(struct search_run *run, struct builder *b, const char *sele
 bool search_page_sequence(struct search_run *run, struct error *error) MUST_CHECK;
 bool search_page_memory(struct search_run *run, struct error *error) MUST_CHECK;
 bool search_page_sorted(struct search_run *run, struct error *error) MUST_CHECK;
+
+/* ---- between search_order.c and search_along.c ---- */
+
+struct search_candidate {
+    uint64_t seq;
+    struct store_value values[SORTS_MAX];
+};
+void add_matches_in_sequence(struct search_run *run, struct builder *b, uint64_t last_seq, bool ascending);
+/* The seqs of a statement's first column into the page, as far as it has room. */
+bool search_seqs_collect(struct search_run *run, struct builder *b, struct error *error) MUST_CHECK;
+/* The value of version v0 by which it is sorted; NULL for what only the body has, */
+void search_add_sort_value(struct builder *b, const struct search_sort *sort);
+/* which this reads. */
+bool search_candidates_complete(struct search_run *run, struct search_candidate *candidates, size_t count,
+                                struct error *error) MUST_CHECK;
+int search_values_compare(const struct store_value *a, const struct store_value *b);
+int search_candidates_compare(const void *left, const void *right, void *query);
+bool search_too_many(struct error *error);
+/* Rows that the driver, or the filter in its place, leads to; at most `most`. */
+bool search_driver_count(struct search_run *run, uint64_t most, uint64_t *count,
+                         struct error *error) MUST_CHECK;
+
+/* ---- planning ---- */
+
 /* Where to begin: the criterion or the filter with the fewest rows, or the type. */
 bool search_driver_choose(struct search_run *run, struct error *error) MUST_CHECK;
 bool search_mode_choose(struct search_run *run, struct error *error) MUST_CHECK;

@@ -63,9 +63,16 @@ static void add_date_test(struct builder *b, const struct search_value *value)
 static void add_number_test(struct builder *b, const struct search_value *value)
 {
     switch (value->prefix) {
-    case SEARCH_EQ:
+    case SEARCH_EQ: /* the third bound follows from the others and ends the look-up */
+        add_sql(b, "(low >= ");
+        add_real(b, value->low);
+        add_sql(b, " AND high < ");
+        add_real(b, value->high);
+        add_sql(b, " AND low < ");
+        add_real(b, value->high);
+        break;
     case SEARCH_NE:
-        add_sql(b, value->prefix == SEARCH_NE ? "NOT (low >= " : "(low >= ");
+        add_sql(b, "NOT (low >= ");
         add_real(b, value->low);
         add_sql(b, " AND high < ");
         add_real(b, value->high);

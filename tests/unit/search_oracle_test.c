@@ -834,8 +834,8 @@ static bool make(struct asked *asked)
         asked->descending = chance(2) == 0;
         asked->pairs[asked->pairs_count++] =
             (struct search_pair){ STR("_sort"),
-                                  arena_printf(&oracle_query, "%s%.*s", asked->descending ? "-" : "",
-                                               STR_FMT(asked->sort->code)) };
+                                  arena_printf(&oracle_query, "%s%.*s%s", asked->descending ? "-" : "",
+                                               STR_FMT(asked->sort->code), chance(2) == 0 ? ",_id" : "") };
     }
     asked->pairs[asked->pairs_count++] =
         (struct search_pair){ STR("_count"), str_from_cstr(pages[chance(3)]) };

@@ -595,6 +595,9 @@ static void order_by_anything(void **state)
     expect_order(&id, 1, "li nobody wang zhang");
     struct search_sort two[2] = { gender, birth };
     expect_order(two, 2, "zhang wang li nobody");
+    name.descending = false;
+    struct search_sort streamed[3] = { birth, gender, name };
+    expect_order(streamed, 3, "wang li zhang nobody");
 }
 
 /* Page after page, with changes between them: everything that was there at the first page comes exactly once. */
@@ -653,14 +656,21 @@ static void pages_are_stable_while_data_changes(void **state)
                                  .parameter = P("Patient", "birthdate"),
                                  .rows = INDEX_DATE };
     struct search_sort updated = { .by = SEARCH_SORT_UPDATED };
-    const struct search_sort *sorts[] = { NULL, &updated, &birth };
+    struct search_sort two[] = {
+        birth, { .by = SEARCH_SORT_ROWS, .parameter = P("Patient", "name"), .rows = INDEX_TEXT }
+    };
+    struct search_sort key[] = {
+        birth, { .by = SEARCH_SORT_ROWS, .parameter = P("Patient", "gender"), .rows = INDEX_KEY }
+    };
+    const struct search_sort *sorts[] = { NULL, &updated, &birth, two, key };
+    const size_t counts[] = { 0, 1, 1, 2, 2 };
     for (size_t i = 0; i < sizeof sorts / sizeof *sorts; i++) {
         for (int driven = 0; driven < 2; driven++) {
             fill(23);
             struct search_query query = { .type = STR("Patient"),
                                           .criteria = driven == 1 ? &gender : NULL,
                                           .sorts = sorts[i],
-                                          .sorts_count = sorts[i] == NULL ? 0 : 1 };
+                                          .sorts_count = counts[i] };
             walk_pages(&query, 23);
         }
     }
@@ -762,6 +772,21 @@ static void many_are_streamed(void **state)
     struct search_criteria late = values_of("Patient", &after, 1);
     query.criteria = &late;
     assert_int_equal(walk_many(&query, false, 21000), 9451);
+    query.sorts_count =
+        1; /* few fit at the end where the order begins: gathered after a try; many at the other end */
+    birth.descending = false;
+    assert_int_equal(walk_many(&query, false, 21000), 9451);
+    birth.descending = true;
+    assert_int_equal(walk_many(&query, true, 21000), 9451);
+    struct search_sort two[2] = {
+        birth, { .by = SEARCH_SORT_ROWS, .parameter = P("Patient", "gender"), .rows = INDEX_KEY }
+    };
+    query.sorts = two;
+    query.sorts_count = 2;
+    query.criteria = NULL;
+    assert_int_equal(walk_many(&query, true, 21000), 21000);
+    query.criteria = &late;
+    query.sorts_count = 0;
     query.total = SEARCH_TOTAL_ACCURATE;
     query.cursor = STR_NONE;
     struct store_hits hits = search(&query);
