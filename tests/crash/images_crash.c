@@ -189,11 +189,13 @@ int main(int count, char **arguments)
     struct ledger ledger = { .acknowledged = calloc(NUMBERS_MAX + 1, 1) };
     bool ok = ledger.acknowledged != NULL;
     (void)printf("seed %" PRIu64 "\n", seed);
-    for (uint64_t i = 0; ok && i < rounds && ledger.next < NUMBERS_MAX / 2; i++) {
-        ok = one_round(folder, &ledger, &seed, i % 3 == 2);
+    uint64_t done = 0;
+    while (ok && done < rounds && ledger.next < NUMBERS_MAX / 2) {
+        ok = one_round(folder, &ledger, &seed, done % 3 == 2);
+        done++;
     }
     (void)printf("%" PRIu64 " rounds, %" PRIu64 " acknowledged, %" PRIu64 " lost, %" PRIu64 " faults\n",
-                 rounds, ledger.count, ledger.lost, ledger.faults);
+                 done, ledger.count, ledger.lost, ledger.faults);
     free(ledger.acknowledged);
     pid_t remover = ok ? fork() : -1;
     if (remover == 0) {
