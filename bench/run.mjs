@@ -2,7 +2,10 @@
 // between the two marker lines of bench/README.md. A figure is the median of three short runs.
 //
 //     node bench/run.mjs [--only read,create,search,ct,cstore,idle] [--no-write] [--folder DIR]
+//     node bench/run.mjs --only curve [--sizes 1000,8000] [--folder DIR] [--no-write]
 //
+// The curve of searches over the number of patients (curve.mjs) is a run of its own with marker lines of its own; a folder that it
+// filled is kept and used again.
 // With --folder the server runs on DIR/data, which bench/store_load has filled; DIR/world.json has its organization and token.
 // SHANHAI_PROGRAM (build/release/src/shanhai), SHANHAI_SHARED (the real CT), SHANHAI_BENCH_SECONDS (10).
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -13,6 +16,7 @@ import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startServer } from '../scenarios/world.mjs';
+import { measureCurve } from './curve.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const program = process.env.SHANHAI_PROGRAM ?? 'build/release/src/shanhai';
@@ -21,8 +25,6 @@ const seconds = Number(process.env.SHANHAI_BENCH_SECONDS ?? 10);
 const RUNS = 3;
 const PATIENTS = 1000;
 const SLICES = 300;
-const BEGIN = '<!-- figures: begin -->';
-const END = '<!-- figures: end -->';
 
 const option = (name) => process.argv.includes(name) && process.argv[process.argv.indexOf(name) + 1];
 const only = option('--only') ? option('--only').split(',') : null;
@@ -278,13 +280,31 @@ function firstLine(command, ...words) {
   return `${made.stdout ?? ''}${made.stderr ?? ''}`.trim().split('\n')[0];
 }
 
-function report(before) {
-  const commit = firstLine('git', 'rev-parse', '--short', 'HEAD');
-  const load = (values) => values.map((v) => v.toFixed(1)).join(' ');
+// Puts the text between two marker lines of bench/README.md.
+function writeReadme(name, text) {
+  const readme = join(here, 'README.md');
+  if (process.argv.includes('--no-write') || !existsSync(readme)) return;
+  const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
+  const old = readFileSync(readme, 'utf8');
+  const [head, tail] = [old.indexOf(begin), old.indexOf(end)];
+  if (head < 0 || tail < head) throw new Error('bench/README.md has lost its marker lines');
+  writeFileSync(readme, `${old.slice(0, head + begin.length)}\n\n${text}\n\n${old.slice(tail)}`);
+}
+
+const load = (values) => values.map((v) => v.toFixed(1)).join(' ');
+
+function machine(before) {
   const kilobytes = Number(/MemTotal:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))[1]);
+  return [
+    `Measured ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, commit ${firstLine('git', 'rev-parse', '--short', 'HEAD')}, ${cpus().length} × ${cpus()[0].model}, ${Math.round(kilobytes / 1e6)} GB, Linux ${release()},`,
+    `load average ${load(before)} before and ${load(loadavg())} after (1, 5, 15 minutes).`,
+  ];
+}
+
+function report(before) {
+  const [where, when] = machine(before);
   const lines = [
-    `Measured ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, commit ${commit}, ${cpus().length} × ${cpus()[0].model}, ${Math.round(kilobytes / 1e6)} GB, Linux ${release()},`,
-    `load average ${load(before)} before and ${load(loadavg())} after (1, 5, 15 minutes). ${firstLine('wrk', '-v').split(' Copy')[0]}, Node ${process.versions.node},`,
+    where, `${when} ${firstLine('wrk', '-v').split(' Copy')[0]}, Node ${process.versions.node},`,
     `${/v[\d.]+/.test(firstLine('storescu', '--version')) ? `dcmtk ${/v([\d.]+)/.exec(firstLine('storescu', '--version'))[1]}` : 'dcmtk'}, SQLite ${firstLine('sqlite3', '--version').split(' ')[0]}; each figure the median of ${RUNS} runs of ${seconds} s.`,
     '', '| work | figure | processor a request | goal | beside it, in the same run | ratio |', '|---|---|---|---|---|---|', ...rows.map((r) => `| ${r.join(' | ')} |`),
   ];
@@ -328,12 +348,22 @@ async function main() {
   }
   const text = report(before);
   console.log(`\n${text}`);
-  const readme = join(here, 'README.md');
-  if (only !== null || process.argv.includes('--no-write') || !existsSync(readme)) return;
-  const old = readFileSync(readme, 'utf8');
-  const [head, tail] = [old.indexOf(BEGIN), old.indexOf(END)];
-  if (head < 0 || tail < head) throw new Error('bench/README.md has lost its marker lines');
-  writeFileSync(readme, `${old.slice(0, head + BEGIN.length)}\n\n${text}\n\n${old.slice(tail)}`);
+  if (only === null) writeReadme('figures', text);
 }
 
-await main();
+async function curve() {
+  const before = loadavg();
+  const kept = option('--folder');
+  const folder = kept || mkdtempSync(join(process.env.SHANHAI_BENCH_FOLDER ?? tmpdir(), 'shanhai-curve-'));
+  const shared = process.env.SHANHAI_SHARED ?? join(here, '../../shared');
+  try {
+    const table = await measureCurve({ program, folder, shared, sizes: (option('--sizes') || '1000,8000').split(',').map(Number) });
+    const text = [...machine(before), '', table].join('\n');
+    console.log(`\n${text}`);
+    writeReadme('curve', text);
+  } finally {
+    if (!kept) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+await (only?.includes('curve') ? curve() : main());
