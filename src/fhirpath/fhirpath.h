@@ -137,6 +137,7 @@ struct fhirpath_context {
     bool has_offset;    /* false: a time without zone compares to one with a zone only when sure */
     bool strict;        /* unknown elements are errors (fhirpath_check runs before) */
     bool as_filters;    /* `as` on many items keeps those of the type: R4 search parameters */
+    bool joins_nothing; /* join() of nothing is '', as SQL on FHIR's cases want; else nothing */
     uint32_t steps_max; /* 0: LIMIT_FHIRPATH_STEPS */
     uint32_t steps;     /* out: items visited by the last evaluation */
     void (*trace)(void *data, struct str name, const struct fhirpath_collection *items); /* or NULL */

@@ -287,7 +287,7 @@ bool function_converts_to_time(struct call *call, struct error *error)
     return convert(call, as_time, true, error);
 }
 
-/* With a unit: the quantity in that unit, where it has one. */
+/* With a unit: the quantity in that unit, where it has one; a plain number takes the unit. */
 static bool to_quantity(struct call *call, bool only_ask, struct error *error)
 {
     struct str unit = STR_NONE;
@@ -309,8 +309,15 @@ static bool to_quantity(struct call *call, bool only_ask, struct error *error)
     }
     struct fhirpath_quantity converted = { .unit = unit };
     converted.calendar = units_calendar_word(unit, &converted.unit);
-    bool ok = as_quantity(call->run, &value, &quantity) &&
-              units_convert(quantity.quantity, converted.unit, &converted.value);
+    bool ok = as_quantity(call->run, &value, &quantity);
+    if (ok) {
+        struct fhirpath_quantity from = *quantity.quantity;
+        if (value.kind == FHIRPATH_INTEGER || value.kind == FHIRPATH_DECIMAL) {
+            from.unit = converted.unit;
+            from.calendar = converted.calendar;
+        }
+        ok = units_convert(&from, converted.unit, &converted.value);
+    }
     if (only_ask) {
         return list_add_boolean(call->run, call->out, ok, error);
     }

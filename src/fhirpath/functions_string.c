@@ -326,7 +326,7 @@ bool function_join(struct call *call, struct error *error)
     if (!call_string(call, 0, &separator, &given, error)) {
         return false;
     }
-    if (call->in->count == 0) {
+    if (call->in->count == 0 && !call->run->context->joins_nothing) {
         return true;
     }
     struct buf buf = { .bytes_max = LIMIT_RESOURCE_BYTES };

@@ -555,6 +555,7 @@ bool view_evaluate(const struct view *view, struct arena *arena, const struct vi
         .now_ms = input->now_ms,
         .offset_minutes = input->offset_minutes,
         .has_offset = true,
+        .joins_nothing = true,
     };
     *rows = (struct view_rows){ 0 };
     if (!json_equals_text(JSON_GET(input->resource, "resourceType"), view->resource)) {

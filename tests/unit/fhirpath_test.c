@@ -264,6 +264,10 @@ static void converts_units(void **state)
     must_give("1 'cm' + 2 'm' | 3 'm' - 3 'cm'", "201 'cm', 297 'cm'");
     must_give("6 'mg' / 2 'ml' | 6 'mg' * 2 | 10 'm' / 5 'cm'", "3 'mg/ml', 12 'mg', 200 '1'");
     must_give("'5400 \\'umol/L\\''.toQuantity('mmol/L')", "5.4 'mmol/L'");
+    must_give("30.toQuantity('minutes') | 1.5.toQuantity('mg')", "30 minutes, 1.5 'mg'");
+    must_give("@2026-11-22T10:00:00+08:00 + 30.toQuantity('minutes')", "2026-11-22T10:30:00+08:00");
+    must_give("'30'.toQuantity('minutes') | true.toQuantity('mg')", "");
+    must_give("30.convertsToQuantity('hours')", "true");
     must_give("1 'kg{wet}'.comparable(1 '[lb_av]')", "true");
     double canonical = 0;
     struct str dimension = STR_NONE;
