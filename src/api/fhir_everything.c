@@ -11,15 +11,17 @@
 #include "http/query.h"
 #include "model/model.h"
 
-enum { EVERYTHING_COUNT = 100, EVERYTHING_PAIRS = 2 };
+enum { EVERYTHING_COUNT = 100, EVERYTHING_PAIRS = 3, CARE_DATES_MAX = 2 };
 
 struct everything {
     struct http_request *request;
     struct str compartment;
     struct str id;
-    size_t count;         /* of a page */
-    struct str types;     /* _type, or absent */
-    struct str since;     /* _since */
+    size_t count;     /* of a page */
+    struct str types; /* _type, or absent */
+    struct str since; /* _since */
+    struct str start; /* of the care, inclusive */
+    struct str end;
     size_t type_at;       /* 0: the resource itself; else the type's number plus 1 */
     struct str cursor;    /* in the search of that type */
     struct table entries; /* fullUrls of the page */
@@ -57,7 +59,8 @@ static bool read_cursor(struct everything *all, struct error *error)
 
 static bool read_asked(struct everything *all, const struct json *body, struct error *error)
 {
-    static const char *const known[] = { "_since", "_type", "_count", "_cursor", "_format", "_pretty", NULL };
+    static const char *const known[] = { "_since", "_type",   "_count",  "_cursor", "start",
+                                         "end",    "_format", "_pretty", NULL };
     struct http_request *request = all->request;
     uint64_t count = EVERYTHING_COUNT;
     for (size_t i = 0; i < request->pairs_count; i++) {
@@ -77,7 +80,12 @@ static bool read_asked(struct everything *all, const struct json *body, struct e
     all->count = count > LIMIT_SEARCH_COUNT ? LIMIT_SEARCH_COUNT : (size_t)count;
     all->types = operation_parameter(request, body, STR("_type"));
     all->since = operation_parameter(request, body, STR("_since"));
-    return read_cursor(all, error);
+    all->start = operation_parameter(request, body, STR("start"));
+    all->end = operation_parameter(request, body, STR("end"));
+    struct date_span span; /* they become part of a _filter */
+    int offset = api_of(request)->offset_minutes;
+    return (all->start.at == NULL || date_parse(all->start, offset, &span, error)) &&
+           (all->end.at == NULL || date_parse(all->end, offset, &span, error)) && read_cursor(all, error);
 }
 
 static bool add_once(struct everything *all, const struct store_version *version, const char *mode,
@@ -94,23 +102,79 @@ static bool add_once(struct everything *all, const struct store_version *version
     return operation_add_entry(all->request, version, mode, &all->out, error);
 }
 
+/* The dates of care of a type: the first two of these parameters that it has. */
+static size_t care_dates(struct str type, struct str codes[CARE_DATES_MAX])
+{
+    static const char *const known[] = { "date",           "authoredon", "occurrence",    "effective",
+                                         "effective-time", "onset-date", "recorded-date", "started",
+                                         "collected",      "authored",   "authored-on",   "sent",
+                                         "whenhandedover", "start-date", "identified",    "created",
+                                         "period",         "datetime",   "issued",        "recorded" };
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof known / sizeof *known && count < CARE_DATES_MAX; i++) {
+        struct str code = str_from_cstr(known[i]);
+        if (model_search_find(type, code) != NULL) {
+            codes[count] = code;
+            count++;
+        }
+    }
+    return count;
+}
+
+/* start and end (R4 Patient-everything) as a _filter: a date of care lies in the range, or there is none. Absent when the
+ * type has no such date or no range was asked for. */
+static struct str care_filter(const struct everything *all, struct str type)
+{
+    struct arena *arena = &all->request->arena;
+    struct str codes[CARE_DATES_MAX];
+    size_t count = care_dates(type, codes);
+    struct str filter = STR("(");
+    if (count == 0 || (all->start.at == NULL && all->end.at == NULL)) {
+        return STR_NONE;
+    }
+    for (size_t i = 0; i < count; i++) {
+        filter = arena_printf(arena, "%.*s%s(%.*s pr true", STR_FMT(filter), i == 0 ? "" : " or ",
+                              STR_FMT(codes[i]));
+        if (all->start.at != NULL) {
+            filter = arena_printf(arena, "%.*s and %.*s ge %.*s", STR_FMT(filter), STR_FMT(codes[i]),
+                                  STR_FMT(all->start));
+        }
+        if (all->end.at != NULL) {
+            filter = arena_printf(arena, "%.*s and %.*s le %.*s", STR_FMT(filter), STR_FMT(codes[i]),
+                                  STR_FMT(all->end));
+        }
+        filter = arena_concat(arena, filter, STR(")"));
+    }
+    for (size_t i = 0; i < count; i++) {
+        filter = arena_printf(arena, "%.*s %s %.*s pr false", STR_FMT(filter), i == 0 ? "or (" : "and",
+                              STR_FMT(codes[i]));
+    }
+    return arena_concat(arena, filter, STR("))"));
+}
+
 /* One more page of one type. With a full page it is only asked whether there is something, so that a next link never
  * leads to nothing. */
 static bool add_type(struct everything *all, struct str type, bool *more, struct error *error)
 {
     bool is_full = all->matches >= all->count;
     struct arena *arena = &all->request->arena;
-    struct search_pair pairs[EVERYTHING_PAIRS] = {
-        { .name = STR("_include"), .value = STR("*") },
-        { .name = STR("_lastUpdated"), .value = arena_printf(arena, "ge%.*s", STR_FMT(all->since)) },
-    };
+    struct search_pair pairs[EVERYTHING_PAIRS] = { { .name = STR("_include"), .value = STR("*") } };
+    size_t pairs_count = 1;
+    struct str filter = care_filter(all, type);
+    if (all->since.at != NULL) {
+        pairs[pairs_count++] =
+            (struct search_pair){ STR("_lastUpdated"), arena_printf(arena, "ge%.*s", STR_FMT(all->since)) };
+    }
+    if (filter.at != NULL) {
+        pairs[pairs_count++] = (struct search_pair){ STR("_filter"), filter };
+    }
     struct operation_search search = { .request = all->request,
                                        .options = { .type = type,
                                                     .now_ms = clock_now_ms(),
                                                     .compartment_type = all->compartment,
                                                     .compartment_id = all->id },
                                        .pairs = pairs,
-                                       .pairs_count = all->since.at == NULL ? 1 : 2,
+                                       .pairs_count = pairs_count,
                                        .count = is_full ? 1 : all->count - all->matches,
                                        .cursor = all->cursor };
     if (!operation_search(&search, error)) {
@@ -187,7 +251,9 @@ static void add_links(struct everything *all, struct buf *out)
     const struct {
         const char *name;
         struct str value;
-    } kept[] = { { "_type", all->types }, { "_since", all->since } };
+    } kept[] = {
+        { "_type", all->types }, { "_since", all->since }, { "start", all->start }, { "end", all->end }
+    };
     buf_printf(&query, "_count=%zu", all->count);
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
         if (kept[i].value.at != NULL) {

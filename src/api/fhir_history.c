@@ -1,6 +1,8 @@
 /* History of an instance, a type, the system (R4 3.1.0.9), newest first. What the session may not see is left out before
  * the page is cut, so that a page holds _count versions while there are any. A page that would have to look at more
  * than LIMIT_HISTORY_CANDIDATES ends early, with a link to go on. In the pool. */
+#include <stdlib.h>
+
 #include "api/call.h"
 #include "api/handlers.h"
 #include "base/clock.h"
@@ -10,10 +12,20 @@
 #include "fhir/search_query.h"
 #include "http/query.h"
 
-enum { HISTORY_COUNT_DEFAULT = 50, HISTORY_CHUNK = 200 };
+enum { HISTORY_COUNT_DEFAULT = 50, HISTORY_CHUNK = 200, HISTORY_LISTED_MAX = 1000 };
+
+/* What an item of a List names: a resource, or one version of it. */
+struct history_listed {
+    struct str type;
+    struct str id;
+    uint64_t version; /* 0: all */
+};
 
 struct history_asked {
     struct store_history history; /* count is that of the page */
+    struct str list;              /* _list: id of a List, or absent */
+    struct history_listed *listed;
+    size_t listed_count;
     bool has_at;
     int64_t at_from_ms; /* _at: versions that were current at some moment of this span */
     int64_t at_to_ms;
@@ -37,7 +49,8 @@ static bool read_number(const struct http_request *request, struct str name, uin
 
 static bool check_names(const struct http_request *request, struct error *error)
 {
-    static const char *const known[] = { "_count", "_since", "_at", "_cursor", "_format", "_pretty" };
+    static const char *const known[] = { "_count", "_since",  "_at",     "_cursor",
+                                         "_sort",  "_format", "_pretty", "_list" };
     for (size_t i = 0; i < request->pairs_count; i++) {
         bool found = false;
         for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
@@ -51,6 +64,26 @@ static bool check_names(const struct http_request *request, struct error *error)
     return true;
 }
 
+/* R5's _sort of a history: by time only. */
+static bool read_order(const struct http_request *request, struct history_asked *asked, struct error *error)
+{
+    struct str sort = http_query_value(request, STR("_sort"));
+    asked->history.oldest_first = str_equal(sort, STR("_lastUpdated"));
+    return sort.at == NULL || asked->history.oldest_first || str_equal(sort, STR("-_lastUpdated")) ||
+           FAIL(error, ERROR_INPUT, "a history is sorted by _lastUpdated or -_lastUpdated");
+}
+
+static bool read_list(const struct http_request *request, struct history_asked *asked, struct error *error)
+{
+    asked->list = http_query_value(request, STR("_list"));
+    if (str_starts_with(asked->list, STR("List/"))) {
+        asked->list = str_skip(asked->list, sizeof "List/" - 1);
+    }
+    bool ok = asked->list.at == NULL || (asked->list.len > 0 && asked->history.id.at == NULL);
+    return ok ||
+           FAIL(error, ERROR_INPUT, "_list is the id of a List, for histories of a type or of the system");
+}
+
 static bool read_asked(struct http_request *request, struct history_asked *asked, struct error *error)
 {
     uint64_t count = HISTORY_COUNT_DEFAULT;
@@ -59,7 +92,9 @@ static bool read_asked(struct http_request *request, struct history_asked *asked
     struct store_history *history = &asked->history;
     struct str since = http_query_value(request, STR("_since"));
     struct str at = http_query_value(request, STR("_at"));
-    if (!check_names(request, error) || !read_number(request, STR("_count"), UINT64_MAX, &count, error) ||
+    if (!check_names(request, error) || !read_order(request, asked, error) ||
+        !read_list(request, asked, error) ||
+        !read_number(request, STR("_count"), UINT64_MAX, &count, error) ||
         !read_number(request, STR("_cursor"), UINT64_MAX, &history->before_seq, error) ||
         (since.at != NULL && !date_parse(since, offset, &span, error))) {
         return false;
@@ -113,18 +148,161 @@ static bool was_current(const struct store_version *version, uint64_t seq_before
     return version->ended_seq == 0 || version->ended_seq > seq_before_span;
 }
 
+/* Of the versions looked at, which ones the page is about. */
+struct history_scope {
+    uint64_t seq_before_span; /* _at: current after this one … */
+    uint64_t seq_to;          /* … and made at or before this one */
+    uint64_t version;         /* 0: any */
+    size_t looked;
+};
+
 static bool take_chunk(const struct api_look *look, const struct store_page *chunk, size_t wanted,
-                       uint64_t seq_before_span, struct history_page *page, struct error *error)
+                       const struct history_scope *scope, struct history_page *page, struct error *error)
 {
     for (size_t i = 0; i < chunk->count && page->count <= wanted; i++) {
-        bool may = was_current(&chunk->versions[i], seq_before_span);
-        if (may && !api_may_see(look, &chunk->versions[i], &may, error)) {
+        const struct store_version *version = &chunk->versions[i];
+        bool may = was_current(version, scope->seq_before_span) && version->seq <= scope->seq_to &&
+                   (scope->version == 0 || scope->version == version->version);
+        if (may && !api_may_see(look, version, &may, error)) {
             return false;
         }
         if (may) {
-            page->versions[page->count++] = chunk->versions[i];
+            page->versions[page->count++] = *version;
         }
     }
+    return true;
+}
+
+/* Up to one version more than the page is to have, from a walk in its order. `more` when that looked at too many. */
+static bool walk_page(const struct api_look *look, struct store_history walk, struct history_scope *scope,
+                      struct history_page *page, struct error *error)
+{
+    size_t wanted = walk.count;
+    bool more = true;
+    walk.without_bodies = true;
+    walk.count = wanted + 1 > HISTORY_CHUNK ? HISTORY_CHUNK : wanted + 1;
+    while (more && page->count <= wanted) {
+        struct store_page chunk = { 0 };
+        if (scope->looked >= LIMIT_HISTORY_CANDIDATES) {
+            page->more = true;
+            page->next_seq = walk.before_seq;
+            return true;
+        }
+        if (!store_read_history(look->reader, look->arena, &walk, &chunk, error) ||
+            !take_chunk(look, &chunk, wanted, scope, page, error)) {
+            return false;
+        }
+        scope->looked += chunk.count;
+        more = chunk.more;
+        walk.before_seq = chunk.next_seq;
+        walk.count = HISTORY_CHUNK;
+    }
+    return true;
+}
+
+/* ---- of a list ---- */
+
+static bool read_item(struct arena *arena, const struct json *item, struct history_listed *listed)
+{
+    struct str rest = json_member_text(arena, JSON_GET(item, "item"), STR("reference"));
+    struct str part = STR_NONE;
+    *listed = (struct history_listed){ 0 };
+    if (rest.at == NULL || !str_split_next(&rest, '/', &listed->type) ||
+        !str_split_next(&rest, '/', &listed->id)) {
+        return false;
+    }
+    bool versioned = str_split_next(&rest, '/', &part) && str_equal(part, STR("_history"));
+    return !versioned || parse_uint64(rest, UINT64_MAX, &listed->version);
+}
+
+/* The resources that a visible List names here; of the history's type when it has one. */
+static bool find_listed(const struct api_look *look, struct history_asked *asked, struct error *error)
+{
+    const struct fhir_wanted wanted = { .type = STR("List"), .id = asked->list };
+    const struct fhir_view view = { .summary = SEARCH_SUMMARY_FALSE };
+    const struct access_act act = { .interaction = ACCESS_READ, .type = wanted.type };
+    struct api_look reading = *look;
+    struct store_version version = { 0 };
+    struct json *list = NULL;
+    struct str text = STR_NONE;
+    reading.interaction = ACCESS_READ;
+    if (!access_check(look->session, act, error) || !fhir_load(&reading, &wanted, &version, error) ||
+        !fhir_text(look->session, look->arena, &version, &view, &text, error) ||
+        !json_read(look->arena, text, &list, error)) {
+        return false;
+    }
+    asked->listed = ARENA_ARRAY(look->arena, struct history_listed, HISTORY_LISTED_MAX);
+    if (asked->listed == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    JSON_EACH(item, JSON_GET(list, "entry")) {
+        struct history_listed listed;
+        if (!read_item(look->arena, item, &listed) ||
+            (asked->history.type.at != NULL && !str_equal(listed.type, asked->history.type))) {
+            continue;
+        }
+        if (asked->listed_count == HISTORY_LISTED_MAX) {
+            return FAIL(error, ERROR_TOO_COSTLY, "the list names more than %d resources", HISTORY_LISTED_MAX);
+        }
+        asked->listed[asked->listed_count] = listed;
+        asked->listed_count++;
+    }
+    return true;
+}
+
+static int compare_newest(const void *left, const void *right)
+{
+    const struct store_version *a = left;
+    const struct store_version *b = right;
+    return (a->seq < b->seq) - (a->seq > b->seq);
+}
+
+static int compare_oldest(const void *left, const void *right)
+{
+    return compare_newest(right, left);
+}
+
+/* What is listed twice stands in the page once. */
+static size_t drop_doubles(struct store_version *versions, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || versions[kept - 1].seq != versions[i].seq) {
+            versions[kept] = versions[i];
+            kept++;
+        }
+    }
+    return kept;
+}
+
+/* The first of what all listed resources have, kept in order as they come. */
+static bool walk_listed(const struct api_look *look, const struct history_asked *asked,
+                        struct history_scope *scope, struct history_page *page, struct error *error)
+{
+    size_t room = asked->history.count + 1;
+    struct history_page one = { .versions = ARENA_ARRAY(look->arena, struct store_version, 2 * room) };
+    if (one.versions == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    struct store_version *both = one.versions;
+    for (size_t i = 0; i < asked->listed_count; i++) {
+        struct store_history walk = asked->history;
+        walk.type = asked->listed[i].type;
+        walk.id = asked->listed[i].id;
+        scope->version = asked->listed[i].version;
+        one = (struct history_page){ .versions = both + page->count };
+        if (!walk_page(look, walk, scope, &one, error)) {
+            return false;
+        }
+        if (one.more) {
+            return FAIL(error, ERROR_TOO_COSTLY, "the history of this list has too many versions");
+        }
+        size_t count = page->count + one.count;
+        qsort(both, count, sizeof *both, walk.oldest_first ? compare_oldest : compare_newest);
+        count = drop_doubles(both, count);
+        page->count = count > room ? room : count;
+    }
+    page->versions = both;
     return true;
 }
 
@@ -133,39 +311,24 @@ static bool find_page(const struct api_look *look, const struct history_asked *a
                       struct history_page *page, struct error *error)
 {
     struct store_history walk = asked->history;
-    uint64_t seq_before_span = 0;
-    uint64_t seq_to = 0;
-    size_t wanted = asked->history.count;
-    bool more = true;
-    walk.without_bodies = true;
+    struct history_scope scope = { .seq_to = UINT64_MAX };
+    size_t wanted = walk.count;
     page->versions = ARENA_ARRAY(look->arena, struct store_version, wanted + 1);
     if (page->versions == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
     }
     if (asked->has_at) {
-        if (!store_seq_before(look->reader, asked->at_from_ms, &seq_before_span, error) ||
-            !store_seq_before(look->reader, asked->at_to_ms, &seq_to, error)) {
+        if (!store_seq_before(look->reader, asked->at_from_ms, &scope.seq_before_span, error) ||
+            !store_seq_before(look->reader, asked->at_to_ms, &scope.seq_to, error)) {
             return false;
         }
-        bool first = walk.before_seq == 0 || walk.before_seq > seq_to + 1;
-        walk.before_seq = first ? seq_to + 1 : walk.before_seq;
+        bool first = walk.before_seq == 0 || walk.before_seq > scope.seq_to + 1;
+        walk.before_seq = first && !walk.oldest_first ? scope.seq_to + 1 : walk.before_seq;
     }
-    walk.count = wanted + 1 > HISTORY_CHUNK ? HISTORY_CHUNK : wanted + 1;
-    for (size_t looked = 0; more && page->count <= wanted;) {
-        struct store_page chunk = { 0 };
-        if (looked >= LIMIT_HISTORY_CANDIDATES) {
-            page->more = true;
-            page->next_seq = walk.before_seq;
-            return true;
-        }
-        if (!store_read_history(look->reader, look->arena, &walk, &chunk, error) ||
-            !take_chunk(look, &chunk, wanted, seq_before_span, page, error)) {
-            return false;
-        }
-        looked += chunk.count;
-        more = chunk.more;
-        walk.before_seq = chunk.next_seq;
-        walk.count = HISTORY_CHUNK;
+    bool ok = asked->list.at != NULL ? walk_listed(look, asked, &scope, page, error)
+                                     : walk_page(look, walk, &scope, page, error);
+    if (!ok || page->more) {
+        return ok;
     }
     page->more = page->count > wanted;
     page->count = page->more ? wanted : page->count;
@@ -224,13 +387,14 @@ static void add_history_links(struct http_request *request, const struct history
     buf_add(out, STR("}],"));
 }
 
-static bool write_history(struct api_look *look, const struct history_asked *asked, struct buf *out,
+static bool write_history(struct api_look *look, struct history_asked *asked, struct buf *out,
                           struct error *error)
 {
     struct history_page page = { 0 };
     const struct store_history *history = &asked->history;
     char id[UUID_TEXT_BYTES];
-    if (!find_page(look, asked, &page, error) || !uuid_v7(clock_now_ms(), id, error)) {
+    if ((asked->list.at != NULL && !find_listed(look, asked, error)) ||
+        !find_page(look, asked, &page, error) || !uuid_v7(clock_now_ms(), id, error)) {
         return false;
     }
     bool first = history->before_seq == 0;

@@ -423,14 +423,17 @@ static struct statement *history_statement(struct store_reader *reader, const st
 bool store_read_history(struct store_reader *reader, struct arena *arena, const struct store_history *history,
                         struct store_page *page, struct error *error)
 {
-    static const enum sql kinds[3] = { SQL_INSTANCE_BEFORE, SQL_TYPE_BEFORE, SQL_SYSTEM_BEFORE };
+    static const enum sql newest[3] = { SQL_INSTANCE_BEFORE, SQL_TYPE_BEFORE, SQL_SYSTEM_BEFORE };
+    static const enum sql oldest[3] = { SQL_INSTANCE_AFTER, SQL_TYPE_AFTER, SQL_SYSTEM_AFTER };
     assert(history->count > 0);
     int at = 0;
+    const enum sql *kinds = history->oldest_first ? oldest : newest;
     struct statement *statement = history_statement(reader, history, kinds, &at, error);
     if (statement == NULL) {
         return false;
     }
-    bind_integer(statement, at++, history->before_seq == 0 ? INT64_MAX : (int64_t)history->before_seq);
+    bool from_the_end = history->before_seq == 0 && !history->oldest_first;
+    bind_integer(statement, at++, from_the_end ? INT64_MAX : (int64_t)history->before_seq);
     bind_integer(statement, at++, history->since_ms == 0 ? INT64_MIN : history->since_ms);
     bind_integer(statement, at++, history->until_ms == 0 ? INT64_MAX : history->until_ms);
     bind_integer(statement, at, (int64_t)history->count + 1);

@@ -64,7 +64,8 @@ struct store_page {
 struct store_history {
     struct str type;
     struct str id;
-    uint64_t before_seq;
+    uint64_t before_seq; /* oldest_first: after it; 0 = from the beginning of the order */
+    bool oldest_first;
     int64_t since_ms; /* at or after (_since) */
     int64_t until_ms; /* before */
     size_t count;

@@ -124,6 +124,14 @@ static const char *const texts[SQL_COUNT] = {
                         " AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY v.seq DESC LIMIT ?5",
     [SQL_SYSTEM_BEFORE] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq < ?1"
                           " AND v.updated_ms >= ?2 AND v.updated_ms < ?3 ORDER BY v.seq DESC LIMIT ?4",
+    [SQL_INSTANCE_AFTER] =
+        "SELECT " VERSION_COLUMNS " FROM (SELECT seq AS at FROM resource WHERE key = ?1 UNION ALL"
+        " SELECT seq FROM history WHERE resource = ?1) JOIN version v ON v.seq = at"
+        " WHERE at > ?2 AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY at LIMIT ?5",
+    [SQL_TYPE_AFTER] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.type = ?1 AND v.seq > ?2"
+                       " AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY v.seq LIMIT ?5",
+    [SQL_SYSTEM_AFTER] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq > ?1"
+                         " AND v.updated_ms >= ?2 AND v.updated_ms < ?3 ORDER BY v.seq LIMIT ?4",
     [SQL_INSTANCE_COUNT] = "SELECT count(*) FROM (SELECT seq AS at FROM resource WHERE key = ?1 UNION ALL"
                            " SELECT seq FROM history WHERE resource = ?1) JOIN version v ON v.seq = at"
                            " WHERE v.updated_ms >= ?2 AND v.updated_ms < ?3",

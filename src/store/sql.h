@@ -22,47 +22,50 @@ enum sql {
     SQL_TYPE_ADD,         /* number, name */
     SQL_TYPE_COUNT_UP_TO, /* type, most */
     SQL_DICTIONARY_ALL,
-    SQL_DICTIONARY_ADD,   /* id, type, created_ms, bytes */
-    SQL_RESOURCE_SEQ,     /* key */
-    SQL_RESOURCE_ADD,     /* key, seq */
-    SQL_RESOURCE_MOVE,    /* key, seq */
-    SQL_VERSION_ADD,      /* seq, resource, version, type, id, method, updated_ms, custodian, author, body */
-    SQL_VERSION_END,      /* seq, ended_seq */
-    SQL_HISTORY_ADD,      /* resource, version, seq */
-    SQL_HISTORY_SEQ,      /* resource, version */
-    SQL_HISTORY_AS_OF,    /* resource, seq */
-    SQL_VERSION_BY_SEQ,   /* seq */
-    SQL_VERSION_BY_KEY,   /* key */
-    SQL_INSTANCE_BEFORE,  /* resource, before_seq, since, until, limit */
-    SQL_TYPE_BEFORE,      /* type, before_seq, since, until, limit */
-    SQL_SYSTEM_BEFORE,    /* before_seq, since, until, limit */
-    SQL_INSTANCE_COUNT,   /* resource, since, until */
-    SQL_TYPE_COUNT,       /* type, since, until */
-    SQL_SYSTEM_COUNT,     /* since, until */
-    SQL_FEED,             /* after_seq, limit */
-    SQL_FEED_TYPE,        /* type, after_seq, limit */
-    SQL_VERSION_TIME,     /* seq: the first at or after it */
-    SQL_CURSOR_GET,       /* name */
-    SQL_CURSOR_SET,       /* name, seq */
-    SQL_SETTING_GET,      /* area, name */
-    SQL_SETTING_SET,      /* area, name, value */
-    SQL_INDEX_KEY_ADD,    /* parameter, value, seq */
-    SQL_INDEX_TEXT_ADD,   /* parameter, value, seq */
-    SQL_INDEX_DATE_ADD,   /* parameter, from_ms, to_ms, seq */
-    SQL_INDEX_NUMBER_ADD, /* parameter, unit, low, high, seq */
-    SQL_WORDS_HAS,        /* key */
-    SQL_WORDS_ADD,        /* key, value */
-    SQL_GRAM_ADD,         /* gram, words */
-    SQL_REFERENCE_OF_ADD, /* seq, parameter, value */
-    SQL_TEXT_OF_ADD,      /* seq, parameter, value */
-    SQL_DATE_OF_ADD,      /* seq, parameter, from_ms, to_ms */
-    SQL_NUMBER_OF_ADD,    /* seq, parameter, unit, low, high */
-    SQL_REFERENCES_OF,    /* seq */
-    SQL_SWEEP_NEXT,       /* after seq, up to seq, how many: of the follower, of the followed */
-    SQL_SWEEP_KEY,        /* parameter, value, seq */
-    SQL_SWEEP_TEXT,       /* parameter, value, seq */
-    SQL_SWEEP_DATE,       /* parameter, from_ms, to_ms, seq */
-    SQL_SWEEP_NUMBER,     /* parameter, unit, low, high, seq */
+    SQL_DICTIONARY_ADD,  /* id, type, created_ms, bytes */
+    SQL_RESOURCE_SEQ,    /* key */
+    SQL_RESOURCE_ADD,    /* key, seq */
+    SQL_RESOURCE_MOVE,   /* key, seq */
+    SQL_VERSION_ADD,     /* seq, resource, version, type, id, method, updated_ms, custodian, author, body */
+    SQL_VERSION_END,     /* seq, ended_seq */
+    SQL_HISTORY_ADD,     /* resource, version, seq */
+    SQL_HISTORY_SEQ,     /* resource, version */
+    SQL_HISTORY_AS_OF,   /* resource, seq */
+    SQL_VERSION_BY_SEQ,  /* seq */
+    SQL_VERSION_BY_KEY,  /* key */
+    SQL_INSTANCE_BEFORE, /* resource, before_seq, since, until, limit */
+    SQL_TYPE_BEFORE,     /* type, before_seq, since, until, limit */
+    SQL_SYSTEM_BEFORE,   /* before_seq, since, until, limit */
+    SQL_INSTANCE_AFTER,  /* the same three, oldest first: after_seq in place of before_seq */
+    SQL_TYPE_AFTER,
+    SQL_SYSTEM_AFTER,
+    SQL_INSTANCE_COUNT,     /* resource, since, until */
+    SQL_TYPE_COUNT,         /* type, since, until */
+    SQL_SYSTEM_COUNT,       /* since, until */
+    SQL_FEED,               /* after_seq, limit */
+    SQL_FEED_TYPE,          /* type, after_seq, limit */
+    SQL_VERSION_TIME,       /* seq: the first at or after it */
+    SQL_CURSOR_GET,         /* name */
+    SQL_CURSOR_SET,         /* name, seq */
+    SQL_SETTING_GET,        /* area, name */
+    SQL_SETTING_SET,        /* area, name, value */
+    SQL_INDEX_KEY_ADD,      /* parameter, value, seq */
+    SQL_INDEX_TEXT_ADD,     /* parameter, value, seq */
+    SQL_INDEX_DATE_ADD,     /* parameter, from_ms, to_ms, seq */
+    SQL_INDEX_NUMBER_ADD,   /* parameter, unit, low, high, seq */
+    SQL_WORDS_HAS,          /* key */
+    SQL_WORDS_ADD,          /* key, value */
+    SQL_GRAM_ADD,           /* gram, words */
+    SQL_REFERENCE_OF_ADD,   /* seq, parameter, value */
+    SQL_TEXT_OF_ADD,        /* seq, parameter, value */
+    SQL_DATE_OF_ADD,        /* seq, parameter, from_ms, to_ms */
+    SQL_NUMBER_OF_ADD,      /* seq, parameter, unit, low, high */
+    SQL_REFERENCES_OF,      /* seq */
+    SQL_SWEEP_NEXT,         /* after seq, up to seq, how many: of the follower, of the followed */
+    SQL_SWEEP_KEY,          /* parameter, value, seq */
+    SQL_SWEEP_TEXT,         /* parameter, value, seq */
+    SQL_SWEEP_DATE,         /* parameter, from_ms, to_ms, seq */
+    SQL_SWEEP_NUMBER,       /* parameter, unit, low, high, seq */
     SQL_SWEEP_REFERENCE_OF, /* seq */
     SQL_SWEEP_TEXT_OF,      /* seq */
     SQL_SWEEP_DATE_OF,      /* seq */

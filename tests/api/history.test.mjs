@@ -56,10 +56,42 @@ describe('history', () => {
     assert.deepEqual(versions(await d.must('GET', `${path}/_history?_at=${first}`)), ['1']);
     assert.deepEqual(versions(await d.must('GET', `${path}/_history?_at=2020`)), []);
     assert.deepEqual(versions(await d.must('GET', `${path}/_history?_at=${new Date().getFullYear()}`)), ['3', '2', '1']);
-    for (const wrong of ['_since=yesterday', '_at=x', '_count=-1', '_count=x', '_cursor=x', '_sort=_id']) {
+    for (const wrong of ['_since=yesterday', '_at=x', '_count=-1', '_count=x', '_cursor=x', '_sort=_id', '_list=1', '_sort=']) {
       assert.equal((await d.request('GET', `${path}/_history?${wrong}`)).status, 400, wrong);
     }
     assert.equal((await d.request('GET', '/fhir/Patient/none/_history')).status, 404);
+  });
+
+  test('_sort: the oldest first, pages too', async () => {
+    let made = await d.create(patient());
+    const path = `/fhir/Patient/${made.id}`;
+    for (let i = 0; i < 4; i++) made = await d.must('PUT', path, { ...made, gender: ['male', 'female'][i % 2] });
+    assert.deepEqual(versions(await d.must('GET', `${path}/_history?_sort=_lastUpdated`)), ['1', '2', '3', '4', '5']);
+    const two = await pages(d, `${path}/_history?_sort=_lastUpdated&_count=2`);
+    assert.deepEqual(two.map(versions), [['1', '2'], ['3', '4'], ['5']]);
+    assert.deepEqual((await pages(d, `${path}/_history?_sort=-_lastUpdated&_count=3`)).map(versions), [['5', '4', '3'], ['2', '1']]);
+    const ofType = (await pages(d, '/fhir/Patient/_history?_sort=_lastUpdated&_count=4')).flatMap((p) => p.entry);
+    const times = ofType.map((e) => e.response.lastModified);
+    assert.deepEqual(times, [...times].sort());
+    assert.equal(ofType.filter((e) => e.fullUrl.endsWith(made.id)).length, 5);
+    const system = await pages(d, '/fhir/_history?_sort=_lastUpdated&_count=50');
+    assert.equal(system.flatMap((p) => p.entry).filter((e) => e.fullUrl.endsWith(made.id)).length, 5);
+  });
+
+  test('_list: the versions that a List names, and no other; a List that is not seen is not there', async () => {
+    const [one, two, other] = [await d.create(patient()), await d.create(patient()), await d.create(patient())];
+    await d.must('PUT', `/fhir/Patient/${one.id}`, { ...one, gender: 'male' });
+    await d.must('PUT', `/fhir/Patient/${two.id}`, { ...two, gender: 'male' });
+    await d.must('PUT', `/fhir/Patient/${other.id}`, { ...other, gender: 'male' });
+    const list = await d.create({ resourceType: 'List', status: 'current', mode: 'working', entry: [`Patient/${one.id}`, `Patient/${two.id}/_history/1`, `Patient/${one.id}`, 'Patient/none']
+      .map((reference) => ({ item: { reference } })) });
+    const listed = (bundle) => bundle.entry.map((e) => `${e.resource.id === one.id ? 'one' : 'two'} ${e.resource.meta.versionId}`);
+    assert.deepEqual(listed(await d.must('GET', `/fhir/Patient/_history?_list=${list.id}`)), ['one 2', 'two 1', 'one 1']);
+    assert.deepEqual((await pages(d, `/fhir/_history?_list=List/${list.id}&_count=2&_sort=_lastUpdated`)).map(listed), [['one 1', 'two 1'], ['one 2']]);
+    assert.equal((await d.must('GET', `/fhir/Observation/_history?_list=${list.id}`)).entry, undefined);
+    assert.equal((await d.request('GET', `/fhir/Patient/${one.id}/_history?_list=${list.id}`)).status, 400);
+    assert.ok([403, 404].includes((await w.expert.request('GET', `/fhir/Patient/_history?_list=${list.id}`)).status));
+    assert.equal((await d.request('GET', '/fhir/Patient/_history?_list=none')).status, 404);
   });
 
   test('of a type and of the system: what may not be seen leaves no gap in the pages', async () => {

@@ -74,13 +74,26 @@ describe('$everything', () => {
     assert.equal(posted.entry.filter((e) => e.search.mode === 'match').length, 2);
     const later = await d.must('GET', `/fhir/Patient/${patient.id}/$everything?_type=Condition&_since=2100-01-01`);
     assert.equal(later.entry, undefined);
+    const ofYear = async (query) => (await d.must('GET', `/fhir/Patient/${patient.id}/$everything?${query}`)).entry.filter((e) => e.search.mode === 'match').map((e) => e.resource);
+    const dated = await d.create({ resourceType: 'Observation', status: 'final', code: { text: '体温' }, subject: { reference: `Patient/${patient.id}` }, effectiveDateTime: '2019-05-01' });
+    const timeless = await d.create({ resourceType: 'Observation', status: 'final', code: { text: '体温' }, subject: { reference: `Patient/${patient.id}` } });
+    const has = (list, one) => list.some((r) => r.id === one.id);
+    for (const [range, inside] of [['start=2019&end=2019-12', true], ['start=2019-05-01', true], ['end=2019-05', true], ['start=2019-05-02', false], ['end=2019-04-30', false]]) {
+      const found = await ofYear(`${range}&_type=Observation`);
+      assert.equal(has(found, dated), inside, range);
+      assert.ok(has(found, timeless), `${range}: what has no date is kept`);
+    }
+    assert.ok(has(await ofYear('start=2019&end=2019&_count=50'), patient), 'the patient himself has no date of care');
+    for (const wrong of ['start=yesterday', 'end=2019%20or%20date%20pr%20true', 'start=']) {
+      assert.equal((await d.request('GET', `/fhir/Patient/${patient.id}/$everything?${wrong}`)).status, 400, wrong);
+    }
     const visit = await d.must('GET', `/fhir/Encounter/${encounter.id}/$everything`);
     assert.deepEqual([...new Set(visit.entry.filter((e) => e.search.mode === 'match').map((e) => e.resource.resourceType))].sort(), ['Condition', 'Encounter']);
   });
 
   test('refuses what it does not offer, and who may not', async () => {
     const path = `/fhir/Patient/${w.patient.id}/$everything`;
-    for (const wrong of ['start=2020', '_count=0', '_cursor=x', 'nonsense=1']) assert.equal((await d.request('GET', `${path}?${wrong}`)).status, 400, wrong);
+    for (const wrong of ['start=x', '_count=0', '_cursor=x', 'nonsense=1']) assert.equal((await d.request('GET', `${path}?${wrong}`)).status, 400, wrong);
     assert.equal((await d.request('GET', '/fhir/Patient/none/$everything')).status, 404);
     for (const person of [w.lead, w.coordinator, w.commander, w.admins.county]) assert.equal((await person.request('GET', path)).status, 403);
   });
