@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct str {
@@ -75,5 +76,9 @@ bool str_split_next(struct str *rest, char separator, struct str *part);
 
 /* Whether the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool str_is_utf8(struct str s);
+
+/* Writes a code point (below 0x110000) as UTF-8 and gives its length. */
+enum { STR_UTF8_BYTES_MAX = 4 };
+size_t str_put_utf8(uint32_t code, char out[STR_UTF8_BYTES_MAX]);
 
 #endif

@@ -135,13 +135,13 @@ static bool map_case(struct call *call, uint32_t (*map)(uint32_t code), struct e
         return true;
     }
     /* The other case of a letter takes at most 3 bytes where it took 2 or 1. */
-    char *out = arena_alloc(call->run->arena, input.len * 3 + TEXT_BYTES_MAX);
+    char *out = arena_alloc(call->run->arena, input.len * 3 + STR_UTF8_BYTES_MAX);
     if (out == NULL) {
         return run_out_of_memory(error);
     }
     size_t written = 0;
     for (size_t at = 0; at < input.len;) {
-        written += text_encode(map(text_next(input, &at)), out + written);
+        written += str_put_utf8(map(text_next(input, &at)), out + written);
     }
     return list_add_string(call->run, call->out, (struct str){ out, written }, error);
 }

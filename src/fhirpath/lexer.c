@@ -91,7 +91,7 @@ static bool read_unicode(struct lexer *lexer, char *out, size_t *len, struct err
     } else if (code >= 0xDC00 && code <= 0xDFFF) {
         return syntax_error(lexer->source, lexer->at, "half of a surrogate pair", error);
     }
-    *len += text_encode(code, out + *len);
+    *len += str_put_utf8(code, out + *len);
     return true;
 }
 

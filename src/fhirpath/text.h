@@ -7,12 +7,8 @@
 
 #include "base/str.h"
 
-enum { TEXT_BYTES_MAX = 4 };
-
 /* The code point at *at (before the end), which moves behind it. */
 uint32_t text_next(struct str text, size_t *at);
-/* Writes one to four bytes, returns how many. */
-size_t text_encode(uint32_t code, char out[TEXT_BYTES_MAX]);
 
 size_t text_count(struct str text);
 /* Byte offset of a code point, or the length when there are fewer. */

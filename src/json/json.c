@@ -42,31 +42,6 @@ static unsigned decode_hex4(const char *at)
     return unit;
 }
 
-/* Writes a code point as UTF-8; returns its length. */
-static size_t encode_utf8(unsigned code, char *out)
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xC0 | code >> 6);
-        out[1] = (char)(0x80 | (code & 0x3F));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (char)(0xE0 | code >> 12);
-        out[1] = (char)(0x80 | (code >> 6 & 0x3F));
-        out[2] = (char)(0x80 | (code & 0x3F));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | code >> 18);
-    out[1] = (char)(0x80 | (code >> 12 & 0x3F));
-    out[2] = (char)(0x80 | (code >> 6 & 0x3F));
-    out[3] = (char)(0x80 | (code & 0x3F));
-    return 4;
-}
-
 /* Decodes one escape at `at` (the reader has checked it) into out; *used gets its length in the source. */
 static size_t decode_escape(const char *at, char *out, size_t *used)
 {
@@ -83,7 +58,7 @@ static size_t decode_escape(const char *at, char *out, size_t *used)
         code = 0x10000 + ((code - 0xD800) << 10) + (decode_hex4(at + 8) - 0xDC00);
         *used = 12;
     }
-    return encode_utf8(code, out);
+    return str_put_utf8(code, out);
 }
 
 struct str json_text(struct arena *arena, const struct json *value)
