@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-FOLDERS = ('workflows', 'views', 'indicators', 'reports', 'policies', 'codesystems', 'questionnaires')
+FOLDERS = ('workflows', 'views', 'topics', 'indicators', 'reports', 'policies', 'codesystems', 'questionnaires')
 
 
 def array(name, text):

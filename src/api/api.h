@@ -23,7 +23,9 @@ struct indicator_set;
 struct profile_source;
 struct store;
 struct signer;
+struct subscriptions;
 struct terminology;
+struct topic_set;
 struct validator;
 
 /* Made and filled in main.c (cli/serve.c); constant while the server runs. */
@@ -34,6 +36,8 @@ struct api {
     struct change *change;
     struct feed *feed;
     struct bulk *bulk;
+    struct subscriptions *subscriptions;
+    const struct topic_set *topics; /* what can be subscribed to */
     struct indicator_set *indicators;
     struct imaging *imaging;         /* studies, held ones, measurements; NULL: /dicom-web answers 404 */
     struct archive *archive;         /* imaging's instances */

@@ -91,6 +91,12 @@ bool studies_zip_begin(struct http_request *request);
 bool studies_zip_data(struct http_request *request, struct str piece, struct error *error);
 enum http_verdict studies_zip(struct http_request *request);
 
+/* subscriptions.c (pool) */
+enum http_verdict subscriptions_status(struct http_request *request);
+enum http_verdict subscriptions_events(struct http_request *request);
+enum http_verdict subscriptions_stream(struct http_request *request);
+enum http_verdict subscription_topics(struct http_request *request);
+
 /* events.c */
 enum http_verdict events_open(struct http_request *request);
 
@@ -108,9 +114,11 @@ bool dicomweb_store_data(struct http_request *request, struct str piece, struct 
 /* assets.c */
 enum http_verdict assets_get(struct http_request *request);
 
+/* metrics.c (pool) */
+enum http_verdict api_metrics(struct http_request *request);
+
 /* routes.c */
 enum http_verdict api_health(struct http_request *request);
-enum http_verdict api_metrics(struct http_request *request);
 enum http_verdict api_nothing_here(struct http_request *request);
 
 #endif

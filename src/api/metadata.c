@@ -2,6 +2,7 @@
  * says what there is. In the pool: it lists every type. */
 #include "api/call.h"
 #include "api/handlers.h"
+#include "feed/topic.h"
 #include "base/clock.h"
 #include "model/model.h"
 
@@ -120,7 +121,7 @@ static void add_parameters(struct arena *arena, struct json *list, struct str ty
     }
 }
 
-static void add_resource(struct arena *arena, struct json *list, struct str type, bool enforced)
+static struct json *add_resource(struct arena *arena, struct json *list, struct str type, bool enforced)
 {
     struct json *resource = json_append(list, json_new(arena, JSON_OBJECT));
     (void)json_add_text(arena, resource, STR("type"), type);
@@ -143,6 +144,22 @@ static void add_resource(struct arena *arena, struct json *list, struct str type
     add_parameters(arena, parameters, STR("DomainResource"));
     add_parameters(arena, parameters, type);
     add_operations(arena, resource, type);
+    return resource;
+}
+
+/* Where R4 has no SubscriptionTopic, its server says the topics' canonical URLs here. */
+static void add_topics(struct arena *arena, struct json *resource, const struct topic_set *topics)
+{
+    struct json *list = json_new(arena, JSON_ARRAY);
+    for (const struct topic *topic = topic_next(topics, NULL); topic != NULL;
+         topic = topic_next(topics, topic)) {
+        struct json *extension = json_append(list, json_new(arena, JSON_OBJECT));
+        (void)json_add_text(arena, extension, STR("url"),
+                            STR("http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
+                                "capability-subscriptiontopic-canonical"));
+        (void)json_add_text(arena, extension, STR("valueCanonical"), topic_url(topic));
+    }
+    (void)json_add(resource, STR("extension"), list);
 }
 
 static void add_security(struct arena *arena, struct json *rest)
@@ -187,7 +204,11 @@ enum http_verdict fhir_metadata(struct http_request *request)
     size_t count = 0;
     const struct model_type *const *types = model_resources(&count);
     for (size_t i = 0; i < count; i++) {
-        add_resource(arena, resources, types[i]->name, change_checks_references(api->change));
+        struct json *resource =
+            add_resource(arena, resources, types[i]->name, change_checks_references(api->change));
+        if (str_equal(types[i]->name, STR("Subscription"))) {
+            add_topics(arena, resource, api->topics);
+        }
     }
     add_interactions(arena, rest, false);
     http_add_header(request, STR("Cache-Control"), STR("no-cache"));

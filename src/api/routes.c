@@ -26,6 +26,10 @@ enum { SMALL_BODY_BYTES = 64 * 1024 };
 #define HL7_OPERATION(title, definition)                                                                     \
     OPERATION(title, "http://hl7.org/fhir/OperationDefinition/" definition)
 
+#define SUBSCRIPTION(title, definition)                                                                      \
+    OPERATION(title, "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/"                    \
+                     "backport-subscription-" definition)
+
 #define FIGURES ROW(.need = API_RIGHT, .name = "figures", .any_format = true)
 #define IMAGES(right) ROW(.need = API_RIGHT, .name = (right), .any_format = true)
 #define BULK(right) ROW(.need = API_RIGHT, .name = (right), .any_format = true)
@@ -175,6 +179,25 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/fhir/Task/{id}/$transition", fhir_transition,
       OPERATION("$transition", "urn:shanhai:operation:Task-transition"),
       .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    /* subscriptions */
+    { HTTP_GET, "/fhir/Subscription/$status", subscriptions_status, SUBSCRIPTION("$status", "status"),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/Subscription/$status", subscriptions_status, SUBSCRIPTION("$status", "status"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/Subscription/{id}/$status", subscriptions_status, SUBSCRIPTION("$status", "status"),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/Subscription/{id}/$status", subscriptions_status, SUBSCRIPTION("$status", "status"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/Subscription/{id}/$events", subscriptions_events, SUBSCRIPTION("$events", "events"),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/Subscription/{id}/$events", subscriptions_events, SUBSCRIPTION("$events", "events"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/Subscription/{id}/$stream", subscriptions_stream,
+      ROW(.need = API_TYPE, .interaction = ACCESS_OPERATION, .name = "$stream",
+          .metadata = "urn:shanhai:operation:Subscription-stream", .any_format = true),
+      .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_NO_DEADLINE, .begin = api_begin },
+    { HTTP_GET, "/subscription-topics", subscription_topics, SESSION, .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
     /* 紧急调阅 */
     { HTTP_POST, "/fhir/Patient/$break-glass", fhir_break_glass, RIGHT("break-glass"),
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
@@ -277,7 +300,7 @@ static const struct http_route routes[] = {
     { HTTP_GET, "/events", events_open, ROW(.need = API_SESSION, .any_format = true),
       .flags = HTTP_ROUTE_NO_DEADLINE, .begin = api_begin },
     { HTTP_GET, "/metrics", api_metrics, ROW(.need = API_RIGHT, .name = "settings", .any_format = true),
-      .begin = api_begin },
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_GET, "/health", api_health, PUBLIC, .flags = 0 },
     { HTTP_GET, "/{path*}", assets_get, PUBLIC, .flags = 0 },
 };
@@ -305,44 +328,5 @@ enum http_verdict api_health(struct http_request *request)
     }
     store_reader_end(reader);
     http_respond(request, 200, STR("application/json"), STR("{\"status\":\"ok\"}\n"));
-    return HTTP_DONE;
-}
-
-static void release_buf(void *data)
-{
-    buf_deinit(data);
-}
-
-static void add_store_metrics(struct store *store, struct buf *out)
-{
-    struct store_counts counts = { 0 };
-    store_counts(store, &counts);
-    buf_printf(out,
-               "# TYPE shanhai_store_sequence counter\nshanhai_store_sequence %llu\n"
-               "# TYPE shanhai_store_commits_total counter\nshanhai_store_commits_total %llu\n"
-               "# TYPE shanhai_store_sets_total counter\nshanhai_store_sets_total %llu\n"
-               "# TYPE shanhai_store_sets_refused_total counter\nshanhai_store_sets_refused_total %llu\n"
-               "# TYPE shanhai_store_sets_queued gauge\nshanhai_store_sets_queued %llu\n"
-               "# TYPE shanhai_store_commit_seconds_max gauge\nshanhai_store_commit_seconds_max %.6f\n"
-               "# TYPE shanhai_store_database_bytes gauge\nshanhai_store_database_bytes %llu\n",
-               (unsigned long long)counts.seq, (unsigned long long)counts.groups,
-               (unsigned long long)counts.sets, (unsigned long long)counts.sets_refused,
-               (unsigned long long)counts.queue_sets, (double)counts.group_us_max / 1e6,
-               (unsigned long long)counts.database_bytes);
-}
-
-enum http_verdict api_metrics(struct http_request *request)
-{
-    struct buf *out = ARENA_NEW(&request->arena, struct buf);
-    if (out == NULL) {
-        struct error error = { 0 };
-        (void)FAIL(&error, ERROR_BUSY, "request memory used up");
-        return api_fail(request, &error);
-    }
-    *out = (struct buf){ .bytes_max = LIMIT_RESOURCE_BYTES };
-    http_server_metrics(request->server, out);
-    add_store_metrics(api_of(request)->store, out);
-    http_respond_owned(request, 200, STR("text/plain; version=0.0.4; charset=utf-8"), buf_str(out),
-                       release_buf, out);
     return HTTP_DONE;
 }

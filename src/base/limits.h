@@ -35,6 +35,10 @@ enum {
     LIMIT_VIEW_STEPS = 20000000,         /* items visited by all paths of a view for one resource */
     LIMIT_FEED_FOLLOWERS = 256,          /* live connections */
     LIMIT_FEED_RESUME_VERSIONS = 100000, /* further back a client reads anew */
+    LIMIT_SUBSCRIPTIONS = 1000,          /* that are wanted, at a time */
+    LIMIT_SUBSCRIPTION_FILTERS = 20,
+    LIMIT_SUBSCRIPTION_HEADERS = 20,
+    LIMIT_SUBSCRIPTION_EVENTS_KEPT = 100000, /* whose numbers $events knows, of each */
     LIMIT_DICOM_DEPTH = 16,              /* sequences in sequences */
     LIMIT_DICOM_ELEMENTS = 200000,
     LIMIT_STORE_READERS = 32,        /* snapshots at a time */

@@ -185,6 +185,14 @@ static bool check_workflow(const struct preparing *at, const struct change_entry
     return before == NULL || workflow_check_update(before, previous, entry->resource, error);
 }
 
+static bool ask_guard(const struct preparing *at, const struct change_entry *entry, struct error *error)
+{
+    const struct change_guard *guard = &at->change->options.guard;
+    bool asked = guard->type != NULL && entry->resource != NULL && str_equal_cstr(entry->type, guard->type) &&
+                 at->set->session->means != ACCESS_BY_MACHINE;
+    return !asked || guard->allow(guard->data, at->set->arena, at->set->session, entry->resource, error);
+}
+
 static bool check_rights(const struct preparing *at, const struct change_entry *entry,
                          const struct store_version *previous, const struct json *tree, struct error *error)
 {
@@ -433,7 +441,8 @@ static bool prepare_entry(struct preparing *at, struct change_entry *entry, stru
     if (entry->if_absent && tree != NULL) {
         return FAIL(error, ERROR_PRECONDITION, "the resource exists already");
     }
-    if (!check_workflow(at, entry, tree, error) || !check_rights(at, entry, &previous, tree, error)) {
+    if (!check_workflow(at, entry, tree, error) || !ask_guard(at, entry, error) ||
+        !check_rights(at, entry, &previous, tree, error)) {
         return false;
     }
     if (at->references != NULL && !change_references_check(at->references, at->reader, entry, error)) {

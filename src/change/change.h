@@ -27,6 +27,15 @@ struct validator;
 struct view_set;
 struct workflow_set;
 
+/* A later floor's word on every write of one type by people and devices (feed/: Subscription), after the resource was found
+ * valid R4 and before rights are asked; may change it. A write by the program itself is not asked. */
+struct change_guard {
+    const char *type; /* NULL: none */
+    void *data;
+    bool (*allow)(void *data, struct arena *arena, const struct access_session *session,
+                  struct json *resource, struct error *error);
+};
+
 struct change_options {
     struct store *store;
     struct access *access;
@@ -39,7 +48,8 @@ struct change_options {
     bool check_references; /* what is referred to exists, and what others refer to is not deleted */
     bool validate_full;    /* invariants for every write, not only where meta.profile claims a profile */
     struct str locks;      /* text of definitions/locks.json; absent: none */
-    int offset_minutes;    /* site.timezone */
+    struct change_guard guard;
+    int offset_minutes; /* site.timezone */
 };
 
 /* Lives in the arena; what the options point to must outlive it. */

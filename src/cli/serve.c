@@ -26,6 +26,8 @@ struct serve_options {
     const char *dicom_address;
     const char *dicom_title;
     struct option_list dicom_peers;
+    struct option_list endpoints;
+    struct str endpoint_texts[OPTION_LIST_MAX];
     long port;
     long dicom_port;
     long clock_ahead_minutes;
@@ -68,6 +70,8 @@ static bool read_options(struct serve_options *options, int argc, char **argv, b
           "TITLE: our AE title (any called one is fine without)" },
         { "dicom-peer", OPTION_LIST, &options->dicom_peers, 0, 0,
           "AE@ADDRESS=Organization/ID who may send, for whom (repeats)" },
+        { "subscription-endpoint", OPTION_LIST, &options->endpoints, 0, 0,
+          "URL that subscriptions may call, with what is below it (repeats; none: no rest-hook)" },
         { "check-references", OPTION_FLAG, &options->server.check_references, 0, 0,
           "a reference must lead to a resource, and what others refer to is not deleted" },
         { "validate-full", OPTION_FLAG, &options->server.validate_full, 0, 0,
@@ -84,6 +88,11 @@ static bool read_options(struct serve_options *options, int argc, char **argv, b
         return false;
     }
     options->server.offset_minutes = minutes;
+    for (size_t i = 0; i < options->endpoints.count; i++) {
+        options->endpoint_texts[i] = str_from_cstr(options->endpoints.values[i]);
+    }
+    options->server.endpoints = options->endpoint_texts;
+    options->server.endpoints_count = options->endpoints.count;
     return true;
 }
 

@@ -12,6 +12,7 @@
 #include "cli/definitions.h"
 #include "dicom/worker.h"
 #include "feed/bulk.h"
+#include "feed/subscription.h"
 #include "fhir/index.h"
 #include "fhir/terminology.h"
 #include "fhir/validation.h"
@@ -31,6 +32,8 @@ enum {
     TIMERS_EVERY_MS = 10 * 1000,
     REST_EVERY_MS = 10 * 1000
 };
+
+static const int64_t SWEEP_LATEST_MS = (int64_t)30 * 24 * 3600 * 1000;
 
 static const char *path_in(struct server *server, const char *name)
 {
@@ -53,12 +56,14 @@ static bool open_store(struct server *server, struct error *error)
     const struct audit_options audit = { .folder = server->options.data_folder };
     const struct fhir_index_options index = { .base_url = str_from_cstr(server->options.base_url),
                                               .offset_minutes = server->options.offset_minutes };
-    const struct store_table **list = ARENA_ARRAY(&server->arena, const struct store_table *, 2);
+    const struct store_table **list =
+        ARENA_ARRAY(&server->arena, const struct store_table *, 2 + SUBSCRIPTION_TABLES);
     if (list == NULL) {
         return FAIL(error, ERROR_INTERNAL, "no memory to start");
     }
     list[0] = access_rows_table();
     list[1] = imaging_held_table();
+    subscription_tables(&list[2]);
     if (!audit_open(&server->arena, &audit, &server->audit, error) ||
         !fhir_index_create(&index, &server->index, error)) {
         return false;
@@ -70,7 +75,7 @@ static bool open_store(struct server *server, struct error *error)
     *sink = access_audit_sink(server->audit);
     const struct store_options options = { .folder = server->options.data_folder,
                                            .tables = list,
-                                           .tables_count = 2,
+                                           .tables_count = 2 + SUBSCRIPTION_TABLES,
                                            .audit = sink,
                                            .accept_lost = server->options.accept_lost,
                                            .index_rows = index_rows,
@@ -148,6 +153,37 @@ static bool add_report(struct server *server, struct str text, struct error *err
     return indicator_set_add_report(&server->indicators, text, error);
 }
 
+static bool add_topic(struct server *server, struct str text, struct error *error)
+{
+    return topic_add(&server->topics, text, error);
+}
+
+static bool open_subscriptions(struct server *server, struct error *error)
+{
+    server->topics = (struct topic_set){ .arena = &server->arena,
+                                         .index = server->index,
+                                         .offset_minutes = server->options.offset_minutes };
+    const struct subscription_options options = { .store = server->store,
+                                                  .access = server->access,
+                                                  .audit = server->audit,
+                                                  .topics = &server->topics,
+                                                  .endpoints = server->options.endpoints,
+                                                  .endpoints_count = server->options.endpoints_count,
+                                                  .base_url = str_from_cstr(server->options.base_url),
+                                                  .offset_minutes = server->options.offset_minutes,
+                                                  .text = api_text };
+    return load_folder(server, "topics", add_topic, error) &&
+           subscriptions_open(&server->arena, &options, &server->subscriptions, error);
+}
+
+/* change_guard.allow */
+static bool guard_subscription(void *data, struct arena *arena, const struct access_session *session,
+                               struct json *resource, struct error *error)
+{
+    struct server *server = data;
+    return subscription_guard(server->subscriptions, arena, session, resource, error);
+}
+
 static bool open_rules(struct server *server, struct error *error)
 {
     server->workflows = (struct workflow_set){ .arena = &server->arena };
@@ -159,20 +195,23 @@ static bool open_rules(struct server *server, struct error *error)
            load_folder(server, "views", add_view, error) &&
            load_folder(server, "workflows", add_workflow, error) &&
            load_folder(server, "indicators", add_indicator, error) &&
-           load_folder(server, "reports", add_report, error);
+           load_folder(server, "reports", add_report, error) && open_subscriptions(server, error);
 }
 
 static bool open_change(struct server *server, struct error *error)
 {
-    struct change_options options = { .store = server->store,
-                                      .access = server->access,
-                                      .index = server->index,
-                                      .views = server->views,
-                                      .workflows = &server->workflows,
-                                      .signer = &server->signer,
-                                      .check_references = server->options.check_references,
-                                      .validate_full = server->options.validate_full,
-                                      .offset_minutes = server->options.offset_minutes };
+    struct change_options options = {
+        .store = server->store,
+        .access = server->access,
+        .index = server->index,
+        .views = server->views,
+        .workflows = &server->workflows,
+        .signer = &server->signer,
+        .check_references = server->options.check_references,
+        .validate_full = server->options.validate_full,
+        .guard = { .type = "Subscription", .data = server, .allow = guard_subscription },
+        .offset_minutes = server->options.offset_minutes
+    };
     struct str profiles = STR_NONE;
     if (!definitions_read(&server->arena, NULL, "r4/profiles.json", &profiles, error) ||
         !validator_create(profiles, &server->validator, error)) {
@@ -203,7 +242,13 @@ static bool chore_access(void *data, bool *again, struct error *error)
 static bool chore_sweep(void *data, bool *again, struct error *error)
 {
     struct server *server = data;
-    return store_sweep(server->store, clock_now_ms() - SWEEP_AFTER_MS, again, error);
+    struct subscription_counts counts;
+    subscription_count(server->subscriptions, &counts);
+    int64_t before_ms = clock_now_ms() - SWEEP_AFTER_MS;
+    int64_t longest_ms = clock_now_ms() - SWEEP_LATEST_MS;
+    /* A subscriber who is behind is judged by the rows of versions that were followed since. */
+    before_ms = counts.oldest_ms < before_ms ? counts.oldest_ms : before_ms;
+    return store_sweep(server->store, before_ms < longest_ms ? longest_ms : before_ms, again, error);
 }
 
 static bool chore_train(void *data, bool *again, struct error *error)
@@ -321,7 +366,8 @@ static bool open_work(struct server *server, struct error *error)
                                        .chores = chores,
                                        .chores_count = 7,
                                        .workers = 2 };
-    return queue_reindex(server, error) && feed_open(&server->arena, &feed, &server->feed, error);
+    return queue_reindex(server, error) && feed_open(&server->arena, &feed, &server->feed, error) &&
+           subscriptions_start(server->subscriptions, server->change, error);
 }
 
 static void fill_api(struct server *server)
@@ -337,6 +383,8 @@ static void fill_api(struct server *server)
         .profiles = change_profiles(server->change),
         .feed = server->feed,
         .bulk = server->bulk,
+        .subscriptions = server->subscriptions,
+        .topics = &server->topics,
         .indicators = &server->indicators,
         .imaging = server->imaging,
         .archive = server->imaging == NULL ? NULL : imaging_archive(server->imaging),
@@ -363,6 +411,7 @@ bool server_open(const struct server_options *options, struct server *server, st
 
 void server_close(struct server *server)
 {
+    subscriptions_close(server->subscriptions);
     feed_close(server->feed);
     imaging_close(server->imaging);
     decode_pool_destroy(server->decoders);

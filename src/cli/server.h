@@ -9,11 +9,13 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "feed/feed.h"
+#include "feed/topic.h"
 #include "view/indicator.h"
 #include "workflow/workflow.h"
 
 struct bulk;
 struct imaging;
+struct subscriptions;
 struct terminology;
 struct validator;
 struct view_set;
@@ -28,6 +30,8 @@ struct server_options {
     bool validate_full;             /* every write is asked for invariants too */
     bool offline;                   /* a command, not the server: no feed, no jobs, no images */
     bool accept_lost;               /* store_options.accept_lost */
+    const struct str *endpoints;    /* what subscriptions may call */
+    size_t endpoints_count;
 };
 
 struct server {
@@ -48,6 +52,8 @@ struct server {
     struct imaging *imaging;
     struct decode_pool *decoders;
     struct bulk *bulk;
+    struct topic_set topics;
+    struct subscriptions *subscriptions;
     struct feed *feed;
     struct api api;
 };

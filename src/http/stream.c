@@ -239,3 +239,11 @@ void streams_visit(struct http_housekeeping *keeper, int64_t now_us, bool end)
         (void)pthread_mutex_unlock(&stream->lock);
     }
 }
+
+size_t http_stream_waiting(struct http_stream *stream)
+{
+    (void)pthread_mutex_lock(&stream->lock);
+    size_t bytes = stream->queue.len - stream->sent;
+    (void)pthread_mutex_unlock(&stream->lock);
+    return bytes;
+}

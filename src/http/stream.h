@@ -36,6 +36,9 @@ struct http_event {
 /* Queues one event. False when the stream is closed or this event closed it (queue full). */
 bool http_stream_push(struct http_stream *stream, const struct http_event *event);
 
+/* Bytes that have not left yet: who has much to say waits until there are few. */
+size_t http_stream_waiting(struct http_stream *stream);
+
 /* Ends the stream after what is queued, and gives the reference back. NULL is allowed. */
 void http_stream_close(struct http_stream *stream);
 
