@@ -124,7 +124,7 @@ bool http_server_stop(struct http_server *server, unsigned grace_ms)
     atomic_store(&server->stopping, true);
     MHD_socket listener = MHD_quiesce_daemon(server->daemon);
     if (listener != MHD_INVALID_SOCKET) {
-        (void)close(listener);
+        (void)shutdown(listener, SHUT_RDWR); /* refuses at once; a worker may be looking at it still */
     }
     int64_t until_us = clock_monotonic_us() + (int64_t)grace_ms * 1000;
     for (;;) {
@@ -143,6 +143,9 @@ bool http_server_stop(struct http_server *server, unsigned grace_ms)
         (void)usleep(5000);
     }
     MHD_stop_daemon(server->daemon);
+    if (listener != MHD_INVALID_SOCKET) {
+        (void)close(listener);
+    }
     pool_stop(&server->pool);
     housekeeping_stop(&server->keeper);
     return true;
