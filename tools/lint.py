@@ -86,6 +86,16 @@ def analysers(sources):
         findings.append(made.stdout)
 
 
+def check_manual():
+    """Words that the manual quotes are those of the screens."""
+    manual = ROOT / 'docs/manual.zh.md'
+    shown = (ROOT / 'web/src/i18n/zh.json').read_text() + ''.join(path.read_text() for path in tracked('definitions/workflows/*.json'))
+    for number, line in enumerate(manual.read_text().splitlines(), 1):
+        for word in re.findall('“([^”]+)”', line):
+            if word not in shown and '*' not in word:
+                tell(manual, number, f'no screen says “{word}”')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--quick', action='store_true')
@@ -101,6 +111,7 @@ def main():
         if 'package-lock' not in path.name:
             check_text(path)
     check_format(sources)
+    check_manual()
     if not options.quick:
         analysers([path for path in sources if path.relative_to(ROOT).parts[0] == 'src' and path.suffix == '.c'])
     for finding in findings:
