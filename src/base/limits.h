@@ -39,7 +39,7 @@ enum {
     LIMIT_SUBSCRIPTION_FILTERS = 20,
     LIMIT_SUBSCRIPTION_HEADERS = 20,
     LIMIT_SUBSCRIPTION_EVENTS_KEPT = 100000, /* whose numbers $events knows, of each */
-    LIMIT_DICOM_DEPTH = 16,              /* sequences in sequences */
+    LIMIT_DICOM_DEPTH = 16,                  /* sequences in sequences */
     LIMIT_DICOM_ELEMENTS = 200000,
     LIMIT_STORE_READERS = 32,        /* snapshots at a time */
     LIMIT_STORE_SNAPSHOT_MS = 5000,  /* design.md section 3: no snapshot lives longer */

@@ -194,8 +194,8 @@ int main(int count, char **arguments)
         ok = one_round(folder, &ledger, &seed, done % 3 == 2);
         done++;
     }
-    (void)printf("%" PRIu64 " rounds, %" PRIu64 " acknowledged, %" PRIu64 " lost, %" PRIu64 " faults\n",
-                 done, ledger.count, ledger.lost, ledger.faults);
+    (void)printf("%" PRIu64 " rounds, %" PRIu64 " acknowledged, %" PRIu64 " lost, %" PRIu64 " faults\n", done,
+                 ledger.count, ledger.lost, ledger.faults);
     free(ledger.acknowledged);
     pid_t remover = ok ? fork() : -1;
     if (remover == 0) {
