@@ -16,6 +16,7 @@ enum http_verdict fhir_delete(struct http_request *request);
 
 /* bulk.c (pool) */
 enum http_verdict bulk_export_ask(struct http_request *request);
+enum http_verdict bulk_views_ask(struct http_request *request);
 bool bulk_import_take(struct http_request *request);
 bool bulk_import_data(struct http_request *request, struct str piece, struct error *error);
 enum http_verdict bulk_import_ask(struct http_request *request);

@@ -6,17 +6,15 @@
 #include "base/limits.h"
 #include "base/parse.h"
 #include "store/body.h"
-#include "view/view.h"
+#include "view/view_text.h"
 
 enum { PAGE_RESOURCES = 500, RESOURCES_MAX = 50000, ROWS_MAX = 100000 };
-
-enum run_format { RUN_JSON, RUN_NDJSON, RUN_CSV };
 
 struct view_job {
     struct http_request *request;
     struct json *body;
     struct view *view;
-    enum run_format format;
+    enum view_format format;
     bool header;
     uint64_t limit;
     uint64_t rows;
@@ -58,16 +56,7 @@ static bool read_format(struct view_job *job, struct error *error)
     if (limit.at != NULL && !parse_uint64(limit, ROWS_MAX, &job->limit)) {
         return FAIL(error, ERROR_INPUT, "_limit is a whole number up to %d", ROWS_MAX);
     }
-    if (format.at == NULL || str_equal(format, STR("json")) || str_equal(format, STR("application/json"))) {
-        job->format = RUN_JSON;
-    } else if (str_equal(format, STR("ndjson")) || str_equal(format, STR("application/x-ndjson"))) {
-        job->format = RUN_NDJSON;
-    } else if (str_equal(format, STR("csv")) || str_equal(format, STR("text/csv"))) {
-        job->format = RUN_CSV;
-    } else {
-        return FAIL(error, ERROR_NOT_ACCEPTABLE, "_format is json, ndjson or csv");
-    }
-    return true;
+    return view_format_of(format, &job->format, error);
 }
 
 static bool read_view(struct view_job *job, struct error *error)
@@ -88,59 +77,6 @@ static bool read_view(struct view_job *job, struct error *error)
 
 /* ---- rows ---- */
 
-static void add_cell(struct buf *out, const struct json *value)
-{
-    struct buf text = { .bytes_max = LIMIT_RESOURCE_BYTES };
-    if (value == NULL || value->kind == JSON_NULL) {
-        return;
-    }
-    if (value->kind != JSON_STRING) {
-        json_write(&text, value);
-    } else {
-        struct arena arena = { .bytes_max = LIMIT_RESOURCE_BYTES };
-        buf_add(&text, json_text(&arena, value));
-        arena_deinit(&arena);
-    }
-    struct str plain = buf_str(&text);
-    bool quoted = false;
-    for (size_t i = 0; i < plain.len; i++) {
-        quoted = quoted || strchr(",\"\r\n", plain.at[i]) != NULL;
-    }
-    buf_add(out, quoted ? STR("\"") : STR(""));
-    for (size_t i = 0; i < plain.len; i++) {
-        buf_add(out, plain.at[i] == '"' ? STR("\"\"") : str_slice(plain, i, i + 1));
-    }
-    buf_add(out, quoted ? STR("\"") : STR(""));
-    buf_deinit(&text);
-}
-
-static void add_header(struct view_job *job)
-{
-    size_t count = 0;
-    const struct view_column *columns = view_columns(job->view, &count);
-    for (size_t i = 0; i < count; i++) {
-        buf_add(&job->out, i == 0 ? STR("") : STR(","));
-        buf_add(&job->out, columns[i].name);
-    }
-    buf_add(&job->out, STR("\r\n"));
-}
-
-static void add_row(struct view_job *job, const struct json *row)
-{
-    size_t at = 0;
-    if (job->format == RUN_CSV) {
-        JSON_EACH(cell, row) {
-            buf_add(&job->out, at++ == 0 ? STR("") : STR(","));
-            add_cell(&job->out, cell);
-        }
-        buf_add(&job->out, STR("\r\n"));
-        return;
-    }
-    buf_add(&job->out, job->format == RUN_JSON && job->rows > 0 ? STR(",") : STR(""));
-    json_write(&job->out, row);
-    buf_add(&job->out, job->format == RUN_NDJSON ? STR("\n") : STR(""));
-}
-
 static bool add_rows(struct view_job *job, struct arena *arena, const struct json *resource,
                      struct error *error)
 {
@@ -151,12 +87,9 @@ static bool add_rows(struct view_job *job, struct arena *arena, const struct jso
         return false;
     }
     for (const struct view_row *row = rows.first; row != NULL && job->rows < job->limit; row = row->next) {
-        const struct json *object = view_row_json(job->view, arena, row);
-        if (object == NULL) {
+        if (!view_text_row(job->view, job->format, arena, row, job->rows++, &job->out)) {
             return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
         }
-        add_row(job, object);
-        job->rows++;
     }
     return !job->out.failed ||
            FAIL(error, ERROR_TOO_LARGE, "the rows are too many for one answer: set _limit");
@@ -232,14 +165,11 @@ static bool rows_of_store(struct view_job *job, struct error *error)
 
 static bool respond(struct view_job *job, struct error *error)
 {
-    static const char *const types[] = { [RUN_JSON] = "application/json; charset=utf-8",
-                                         [RUN_NDJSON] = "application/x-ndjson; charset=utf-8",
-                                         [RUN_CSV] = "text/csv; charset=utf-8" };
     struct str text = job->out.failed ? STR_NONE : arena_dup(&job->request->arena, buf_str(&job->out));
     if (text.at == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "the rows are too many for one answer: set _limit");
     }
-    http_respond(job->request, 200, str_from_cstr(types[job->format]), text);
+    http_respond(job->request, 200, str_from_cstr(view_format_type(job->format)), text);
     return true;
 }
 
@@ -250,12 +180,11 @@ enum http_verdict view_run(struct http_request *request)
     bool sent = false;
     bool ok =
         operation_body(request, &job.body, &error) && read_view(&job, &error) && read_format(&job, &error);
-    if (ok && job.format == RUN_CSV && job.header) {
-        add_header(&job);
+    if (ok) {
+        view_text_begin(job.view, job.format, job.header, &job.out);
     }
-    buf_add(&job.out, ok && job.format == RUN_JSON ? STR("[") : STR(""));
     ok = ok && rows_of_sent(&job, &sent, &error) && (sent || rows_of_store(&job, &error));
-    buf_add(&job.out, ok && job.format == RUN_JSON ? STR("]\n") : STR(""));
+    view_text_end(job.format, &job.out);
     if (ok && !sent) {
         const struct api_read read = { .act = { .interaction = ACCESS_SEARCH,
                                                 .type = view_resource(job.view) },

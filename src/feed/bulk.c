@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/parse.h"
 #include "store/store.h"
+#include "view/view_text.h"
 
 enum { KEPT_MS = 24 * 60 * 60 * 1000, SWEEP_EVERY_MS = 60 * 60 * 1000, STATE_BYTES_MAX = 4 * 1024 * 1024 };
 
@@ -37,6 +38,8 @@ void bulk_job_kinds(struct bulk *bulk, struct job_kind kinds[BULK_JOB_KINDS])
         (struct job_kind){ .name = BULK_EXPORT, .data = bulk, .run = bulk_export_run, .is_lasting = true };
     kinds[1] =
         (struct job_kind){ .name = BULK_IMPORT, .data = bulk, .run = bulk_import_run, .is_lasting = true };
+    kinds[2] =
+        (struct job_kind){ .name = BULK_VIEWS, .data = bulk, .run = bulk_views_run, .is_lasting = true };
 }
 
 bool bulk_path(const struct bulk *bulk, struct str folder, struct str name, char path[BULK_PATH_BYTES],
@@ -140,7 +143,22 @@ bool bulk_run_is_wanted(struct bulk_run *run, struct error *error)
 
 /* ---- asking ---- */
 
+static bool kind_of(struct str name, enum bulk_kind *kind)
+{
+    static const char *const names[] = {
+        [BULK_KIND_EXPORT] = BULK_EXPORT, [BULK_KIND_IMPORT] = BULK_IMPORT, [BULK_KIND_VIEWS] = BULK_VIEWS
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (str_equal_cstr(name, names[i])) {
+            *kind = (enum bulk_kind)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 struct found {
+    enum bulk_kind kind;
     struct store_job job;
     const struct json *input;
     struct str folder;
@@ -158,8 +176,7 @@ static bool find(struct bulk *bulk, const struct access_session *session, struct
     struct error none = { 0 };
     bool there = store_job_get(reader, arena, id, &found->job, &none);
     store_reader_end(reader);
-    there = there &&
-            (str_equal(found->job.kind, STR(BULK_EXPORT)) || str_equal(found->job.kind, STR(BULK_IMPORT))) &&
+    there = there && kind_of(found->job.kind, &found->kind) &&
             json_read(arena, found->job.input, &input, &none) &&
             str_equal(JSON_TEXT(arena, input, "person"), session->person) &&
             str_equal(JSON_TEXT(arena, input, "post"), session->post);
@@ -182,7 +199,8 @@ bool bulk_ask(struct bulk *bulk, const struct access_session *session, struct ar
         return false;
     }
     *status =
-        (struct bulk_status){ .is_export = str_equal(found.job.kind, STR(BULK_EXPORT)),
+        (struct bulk_status){ .kind = found.kind,
+                              .input = found.input,
                               .state = found.job.state,
                               .progress = found.job.progress,
                               .reason = found.job.state == STORE_JOB_FAILED ? found.job.result : STR_NONE,
@@ -191,15 +209,21 @@ bool bulk_ask(struct bulk *bulk, const struct access_session *session, struct ar
     return true;
 }
 
-/* Names that jobs give: letters, digits, '-' and one dot before "ndjson". Nothing that leads elsewhere. */
-static bool is_part_name(struct str name)
+/* Names that jobs give: letters, digits, '-' and one dot before what it is. Nothing that leads elsewhere. */
+static bool is_part_name(enum bulk_kind kind, struct str name, const char **type)
 {
     struct str rest = name;
     struct str stem = STR_NONE;
-    if (str_equal(name, STR(BULK_INPUT_FILE)) || !str_split_next(&rest, '.', &stem) ||
-        !str_equal(rest, STR("ndjson")) || stem.len == 0) {
+    enum view_format format = VIEW_JSON;
+    struct error none = { 0 };
+    bool split = !str_equal(name, STR(BULK_INPUT_FILE)) && str_split_next(&rest, '.', &stem) && stem.len > 0;
+    bool is_known = kind == BULK_KIND_VIEWS
+                        ? view_format_of(rest, &format, &none) && !str_equal(name, STATE_FILE)
+                        : str_equal(rest, STR("ndjson"));
+    if (!split || !is_known) {
         return false;
     }
+    *type = kind == BULK_KIND_VIEWS ? view_format_type(format) : "application/fhir+ndjson";
     for (size_t i = 0; i < stem.len; i++) {
         char c = stem.at[i];
         bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
@@ -219,7 +243,7 @@ bool bulk_file_open(struct bulk *bulk, const struct access_session *session, str
     if (!find(bulk, session, arena, file->id, &found, error)) {
         return false;
     }
-    if (found.job.state != STORE_JOB_DONE || !is_part_name(file->name)) {
+    if (found.job.state != STORE_JOB_DONE || !is_part_name(found.kind, file->name, &file->type)) {
         return FAIL(error, ERROR_NOT_FOUND, "the job has no such file");
     }
     if (!bulk_path(bulk, found.folder, file->name, path, error)) {

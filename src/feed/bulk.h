@@ -1,5 +1,5 @@
-/* bulk.h — many resources at once, as NDJSON files: out (HL7 FHIR Bulk Data Access STU 2, $export) and in ($import).
- * Both are jobs: they go on after a crash from the last part that was safe on disk, and act with the rights of the post
+/* bulk.h — many resources at once, as files: out (HL7 FHIR Bulk Data Access STU 2, $export), in ($import), and as rows of
+ * views (SQL on FHIR v2, $viewdefinition-export). All are jobs: they go on after a crash from the last part that was safe on disk, and act with the rights of the post
  * that asked, as these are while the job runs. Their files lie in a folder of their own; whoever did not
  * ask is told that there is no such job. A day after a job was asked for its files are removed.
  *
@@ -30,7 +30,7 @@ struct bulk_options {
 bool bulk_open(struct arena *arena, const struct bulk_options *options, struct bulk **bulk,
                struct error *error) MUST_CHECK;
 
-enum { BULK_JOB_KINDS = 2 };
+enum { BULK_JOB_KINDS = 3 };
 void bulk_job_kinds(struct bulk *bulk, struct job_kind kinds[BULK_JOB_KINDS]);
 struct feed_chore bulk_chore(struct bulk *bulk);
 
@@ -64,17 +64,34 @@ bool bulk_import_begin(struct bulk_upload *upload, const struct access_session *
                        uint64_t *id, struct error *error) MUST_CHECK;
 void bulk_import_drop(struct bulk_upload *upload);
 
+/* ---- rows of views ---- */
+
+struct bulk_views {
+    struct str url;              /* as it was asked */
+    const struct json *views;    /* [{"name", "resource": a ViewDefinition}] */
+    struct str format;           /* json, ndjson, csv; absent: json */
+    bool header;                 /* of CSV */
+    const struct json *patients; /* ids of those whose records are wanted; empty or NULL: everybody's */
+    struct str since;            /* absent: from the beginning */
+    struct str tracking;         /* the client's own name for it */
+};
+bool bulk_views_begin(struct bulk *bulk, const struct access_session *session, struct arena *arena,
+                      const struct bulk_views *request, uint64_t *id, struct error *error) MUST_CHECK;
+
 /* ---- asking ---- */
 
+enum bulk_kind { BULK_KIND_EXPORT, BULK_KIND_IMPORT, BULK_KIND_VIEWS };
+
 struct bulk_status {
-    bool is_export;
+    enum bulk_kind kind;
     enum store_job_state state;
     unsigned progress; /* per mille */
     struct str reason; /* FAILED: a text for a person */
     /* DONE: export {"transactionTime","request","files":[{"type","name","count"}]},
-     * import {"stored","rejected"} */
+     * import {"stored","rejected"}, views {"start","end","files":[{"view","name","count"}]} */
     const struct json *result;
-    int64_t ends_ms; /* its files are removed then */
+    const struct json *input; /* as it was queued: {"url", "time", "format", "tracking" …} */
+    int64_t ends_ms;          /* its files are removed then */
 };
 bool bulk_ask(struct bulk *bulk, const struct access_session *session, struct arena *arena, uint64_t id,
               struct bulk_status *status, struct error *error) MUST_CHECK; /* ERROR_NOT_FOUND */
@@ -85,6 +102,7 @@ struct bulk_file {
     struct str name;
     int fd;
     uint64_t len;
+    const char *type; /* of its content */
 };
 bool bulk_file_open(struct bulk *bulk, const struct access_session *session, struct arena *arena,
                     struct bulk_file *file, struct error *error) MUST_CHECK;

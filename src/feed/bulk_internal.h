@@ -8,6 +8,7 @@
 
 #define BULK_EXPORT "export"
 #define BULK_IMPORT "import"
+#define BULK_VIEWS "view-export"
 #define BULK_INPUT_FILE "input.ndjson"
 #define BULK_ERRORS_FILE "errors.ndjson"
 
@@ -52,6 +53,8 @@ bool bulk_queue(struct bulk *bulk, const struct access_session *session, struct 
 
 bool bulk_export_run(void *bulk, struct arena *arena, const struct store_job *job, struct str *result,
                      struct error *error) MUST_CHECK;
+bool bulk_views_run(void *bulk, struct arena *arena, const struct store_job *job, struct str *result,
+                    struct error *error) MUST_CHECK;
 bool bulk_import_run(void *bulk, struct arena *arena, const struct store_job *job, struct str *result,
                      struct error *error) MUST_CHECK;
 

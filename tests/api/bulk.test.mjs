@@ -116,6 +116,88 @@ describe('$export', () => {
   });
 });
 
+describe('$viewdefinition-export', () => {
+  const view = (resource, columns, more = {}) => ({ resourceType: 'ViewDefinition', name: `of_${resource.toLowerCase()}`, status: 'active', resource, select: [{ column: columns }], ...more });
+  const patients = view('Patient', [{ name: 'id', path: 'getResourceKey()' }, { name: 'gender', path: 'gender' }, { name: 'name', path: 'name.first().text' }]);
+  const values = view('Observation', [{ name: 'id', path: 'getResourceKey()' }, { name: 'value', path: 'value.ofType(Quantity).value', type: 'decimal' }]);
+  const asked = (views, more = []) => ({ resourceType: 'Parameters', parameter: [...views.map((v) => ({ name: 'view', part: [{ name: 'viewResource', resource: v }] })), ...more] });
+  const outputs = (result) => result.parameter.filter((p) => p.name === 'output').map((o) => ({
+    name: o.part.find((x) => x.name === 'name').valueString, files: o.part.filter((x) => x.name === 'location').map((x) => new URL(x.valueUri, w.base).pathname) }));
+  const value = (result, name) => { const found = result.parameter.find((p) => p.name === name); return found?.valueCode ?? found?.valueString; };
+
+  async function exportViews(person, body, path = '/fhir/$viewdefinition-export') {
+    const kick = await person.request('POST', path, body, ASYNC);
+    assert.equal(kick.status, 202, kick.text);
+    assert.equal(value(kick.json, 'status'), 'accepted');
+    const done = await waitFor('the rows', async () => {
+      const answer = await person.request('GET', at(kick));
+      assert.ok([200, 202].includes(answer.status), answer.text);
+      return answer.status === 200 ? answer.json : undefined;
+    }, 60);
+    assert.equal(value(done, 'status'), 'completed');
+    return { job: at(kick), done, outputs: outputs(done) };
+  }
+
+  test('rows of what the post may search, as NDJSON, JSON and CSV', async () => {
+    const ids = (await steward.search('Patient', { _count: '100' })).map((p) => p.id).sort();
+    const one = await exportViews(steward, asked([patients, values], [{ name: '_format', valueCode: 'ndjson' }, { name: 'clientTrackingId', valueString: 'nightly' }]));
+    assert.deepEqual(one.outputs.map((o) => o.name), ['of_patient', 'of_observation']);
+    assert.equal(value(one.done, 'clientTrackingId'), 'nightly');
+    const file = await steward.request('GET', one.outputs[0].files[0]);
+    assert.match(file.headers.get('content-type'), /^application\/x-ndjson/);
+    const rows = lines(file.text);
+    assert.deepEqual(rows.map((r) => r.id).sort(), ids);
+    assert.deepEqual(Object.keys(rows[0]), ['id', 'gender', 'name']);
+    assert.equal(lines((await steward.request('GET', one.outputs[1].files[0])).text).length, 12);
+    const json = await exportViews(steward, asked([patients]), '/fhir/ViewDefinition/$viewdefinition-export');
+    assert.deepEqual(JSON.parse((await steward.request('GET', json.outputs[0].files[0])).text), rows);
+    const csv = await exportViews(steward, asked([patients], [{ name: '_format', valueCode: 'csv' }, { name: 'patient', valueReference: { reference: `Patient/${ids[0]}` } }]));
+    const text = (await steward.request('GET', csv.outputs[0].files[0])).text.split('\r\n');
+    assert.equal(text[0], 'id,gender,name');
+    assert.deepEqual([text.length, text[1].split(',')[0]], [3, ids[0]]);
+    // The same as $run gives, and nothing of another hospital.
+    assert.deepEqual(JSON.parse((await steward.request('POST', '/fhir/ViewDefinition/$run', { resourceType: 'Parameters', parameter: [{ name: 'viewResource', resource: patients }] })).text)
+      .sort((a, b) => (a.id < b.id ? -1 : 1)), [...rows].sort((a, b) => (a.id < b.id ? -1 : 1)));
+    const other = await exportViews(w.lead, asked([patients], [{ name: '_format', valueCode: 'ndjson' }]));
+    assert.equal((await w.lead.request('GET', other.outputs[0].files[0])).text, '');
+    for (const path of [one.job, one.outputs[0].files[0]]) assert.equal((await w.doctor.request('GET', path)).status, 404);
+    assert.equal((await steward.request('GET', `${one.job}/state.json`)).status, 404);
+  });
+
+  test('what is wrong is told at once', async () => {
+    const status = async (person, body, headers = ASYNC) => (await person.request('POST', '/fhir/$viewdefinition-export', body, headers)).status;
+    assert.equal(await status(steward, asked([patients]), {}), 400, 'without Prefer: respond-async');
+    assert.equal(await status(steward, asked([patients], [{ name: '_format', valueCode: 'parquet' }])), 406);
+    assert.equal(await status(steward, asked([])), 400);
+    assert.equal(await status(steward, asked([view('Patient', [{ name: 'x', path: '((' }])])), 400);
+    assert.equal(await status(steward, asked([patients], [{ name: 'nonsense', valueString: 'x' }])), 400);
+    assert.equal(await status(steward, asked([patients], [{ name: '_since', valueInstant: 'yesterday' }])), 400);
+    assert.equal(await status(steward, asked([view('Account', [{ name: 'id', path: 'id' }])])), 403);
+    assert.equal(await status(w.commander, asked([patients])), 403, 'what is masked for the role');
+  });
+
+  test('a kill in the middle: it goes on', async () => {
+    const kick = await steward.request('POST', '/fhir/$viewdefinition-export', asked([patients, values, values], [{ name: '_format', valueCode: 'ndjson' }]), ASYNC);
+    w.server.child.kill('SIGKILL');
+    await w.server.stop();
+    w.server = await startServer(program, w.data, w.options);
+    w.base = w.server.base;
+    for (const person of [steward, w.doctor, w.lead]) {
+      person.base = w.server.base;
+      await person.signIn(person.password);
+    }
+    const done = await waitFor('the rows after the kill', async () => {
+      const answer = await steward.request('GET', at(kick));
+      return answer.status === 200 ? answer.json : undefined;
+    });
+    for (const output of outputs(done).slice(1)) {
+      const rows = (await Promise.all(output.files.map((f) => steward.request('GET', f)))).flatMap((f) => lines(f.text));
+      assert.equal(new Set(rows.map((r) => r.id)).size, 12);
+      assert.equal(rows.length, 12);
+    }
+  });
+});
+
 describe('$import', () => {
   const patient = (i) => JSON.stringify({ resourceType: 'Patient', id: `in-${i}`, name: [{ text: `甲${i}` }], gender: 'male' });
 
