@@ -1,58 +1,30 @@
 // The main path clicked through in Chromium by the people of both hospitals, from a pasted record and a folder of
 // images to the closed consult and the day's figures: no console error, axe clean, a picture of each screen.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { stepsOf } from './house.mjs';
-import { hospitals, initHospitals, PASSWORD, people, peopleOf, startServer } from '../../scenarios/world.mjs';
-import { Person, root, startBrowser } from './people.mjs';
+import { hospitals, PASSWORD } from '../../scenarios/world.mjs';
+import { House, named, stepsOf, why } from './house.mjs';
+import { Person } from './people.mjs';
 import * as walk from './walk.mjs';
 
-const program = process.env.SHANHAI_PROGRAM ?? join(root, 'build/release/src/shanhai');
-const phantom = process.env.SHANHAI_PHANTOM ?? join(root, 'build/release/scenarios/shanhai-phantom');
-const chromium = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const missing = [program, phantom, chromium, join(root, 'web/node_modules/playwright-core')].filter((path) => !existsSync(path));
-const why = missing.length > 0 ? `left out: not there: ${missing.join(', ')}` : false;
-const named = (key) => people.find((person) => person.key === key);
-
 describe('the path through the screens', { skip: why, timeout: 900_000 }, () => {
-  let folder;
-  let server;
-  let browser;
-  let world;
-  let task;
+  const house = new House();
   const at = {};
   const step = stepsOf(it, at);
-
-  const signIn = async (key, options = {}) => {
-    const account = named(key)?.account ?? hospitals[key].admin;
-    const password = named(key) ? PASSWORD : world.admins[key].password;
-    return Person.signIn(browser, server.base, { account, password, ...options });
-  };
+  const signIn = (key, options) => house.signIn(key, options);
+  let folder;
+  let task;
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'shanhai-browser-'));
-    const data = join(folder, 'data');
-    const made = initHospitals(program, data);
-    server = await startServer(program, data, ['--port', '0', '--dicom-port', '-1']);
-    world = await peopleOf(server.base, made);
-    execFileSync(phantom, ['--out', join(folder, 'ct'), '--slices', '60', '--size', '256', '--patient-name', '冉山茶', '--patient-id', 'ZY20261120',
-      '--sex', 'F', '--birth', '19680305', '--date', '20261121'], { stdio: 'ignore' });
-    browser = await startBrowser();
+    await house.start();
+    folder = house.ct('ct', '--slices', '60', '--patient-name', '冉山茶', '--patient-id', 'ZY20261120', '--sex', 'F', '--birth', '19680305', '--date', '20261121');
   });
 
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-    if (folder) rmSync(folder, { recursive: true, force: true });
-  });
+  after(() => house.stop());
 
   step('refuses a wrong password and says what to do', async () => {
-    const page = await (await browser.newContext({ locale: 'zh-CN', viewport: { width: 1440, height: 900 } })).newPage();
-    const person = new Person('nobody', page, server.base);
+    const page = await (await house.browser.newContext({ locale: 'zh-CN', viewport: { width: 1440, height: 900 } })).newPage();
+    const person = new Person('nobody', page, house.server.base);
     await person.open('/consults');
     await person.keep('01-sign-in');
     await page.fill('#name', named('doctor').account);
@@ -65,7 +37,7 @@ describe('the path through the screens', { skip: why, timeout: 900_000 }, () => 
 
   step('the county doctor pastes the record, adds the images and asks', async () => {
     at.doctor = await signIn('doctor');
-    task = await walk.ask(at.doctor, { folder: join(folder, 'ct'), hospital: hospitals.helper.name, specialty: '呼吸与危重症' });
+    task = await walk.ask(at.doctor, { folder, hospital: hospitals.helper.name, specialty: '呼吸与危重症' });
     assert.match(task, /^[0-9a-f-]{36}$/);
   });
 
