@@ -1,9 +1,11 @@
 // The server, the invented world and the browser of one test file, and steps that go on from the one before.
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hospitals, initHospitals, PASSWORD, people, peopleOf, startServer } from '../../scenarios/world.mjs';
+import { addSignedIn, hospitals, initHospitals, PASSWORD, people, peopleOf, startServer } from '../../scenarios/world.mjs';
+import { stow } from '../api/support.mjs';
 import { Person, root, startBrowser } from './people.mjs';
 
 const program = process.env.SHANHAI_PROGRAM ?? join(root, 'build/release/src/shanhai');
@@ -32,9 +34,23 @@ export class House {
     if (this.folder) rmSync(this.folder, { recursive: true, force: true });
   }
 
+  /** One more person with a post, who signs in by the key. */
+  async hire(person) {
+    const organization = this.world[person.hospital === 'county' ? 'doctor' : 'lead'].organization;
+    this.hired = { ...this.hired, [person.key]: person };
+    this.world[person.key] = await addSignedIn(this.world.admins[person.hospital], { reference: organization, name: hospitals[person.hospital].name }, person);
+  }
+
   signIn(key, options = {}) {
-    const account = named(key)?.account ?? hospitals[key].admin;
+    const account = (this.hired?.[key] ?? named(key))?.account ?? hospitals[key].admin;
     return Person.signIn(this.browser, this.server.base, { account, password: PASSWORD, ...options });
+  }
+
+  /** Images of this folder sent by STOW-RS, as a program of the hospital sends them. */
+  async send(person, folder) {
+    const files = readdirSync(folder).filter((name) => name.endsWith('.dcm')).map((name) => readFileSync(join(folder, name)));
+    const { status } = await stow(person, files);
+    assert.equal(status, 200, `STOW-RS of ${files.length} images`);
   }
 
   /** A folder with a small CT of this person. */

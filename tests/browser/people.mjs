@@ -11,7 +11,7 @@ const pictures = path.join(root, 'build', 'screens');
 
 const FLAGS = ['--no-sandbox', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--font-render-hinting=none',
   '--force-color-profile=srgb', '--hide-scrollbars'];
-const WAIT_MS = 45_000;
+const WAIT_MS = Number(process.env.SHANHAI_WAIT_MS ?? 45_000);
 
 export async function startBrowser() {
   const { chromium } = fromWeb('playwright-core');
@@ -30,8 +30,8 @@ export class Person {
     });
   }
 
-  static async signIn(browser, base, { account, password, name, width = 1440, height = 900 }) {
-    const context = await browser.newContext({ viewport: { width, height }, locale: 'zh-CN', timezoneId: 'Asia/Shanghai', reducedMotion: 'reduce' });
+  static async signIn(browser, base, { account, password, name, width = 1440, height = 900, permissions = [] }) {
+    const context = await browser.newContext({ viewport: { width, height }, locale: 'zh-CN', timezoneId: 'Asia/Shanghai', reducedMotion: 'reduce', permissions });
     const person = new Person(name ?? account, await context.newPage(), base);
     await person.page.goto(`${base}/consults`);
     await person.page.fill('#name', account);
@@ -58,6 +58,16 @@ export class Person {
   /** A button by its words, the one that can be pressed. */
   async press(text, within = 'body') {
     await this.page.locator(`${within} button:not([disabled])`).filter({ hasText: text }).first().click();
+  }
+
+  /** A step of a card or a list, where several may offer the same. */
+  async takeIn(within, transition) {
+    await within.locator(`button[data-transition="${transition}"]:not([disabled])`).first().click();
+  }
+
+  /** Fills the open dialog by the names of its fields. */
+  async fill(fields) {
+    for (const [name, text] of Object.entries(fields)) await this.page.locator(`.ant-modal:visible #${name}`).fill(text);
   }
 
   async take(transition) {
@@ -110,6 +120,12 @@ export class Person {
     });
     assert.deepEqual(found, [], `axe on ${name}`);
     assert.equal(await this.page.locator('h1').count(), 1, `one h1 on ${name}`);
+  }
+
+  /** Nothing may run over the edge of a phone. */
+  async fits() {
+    const wide = await this.page.evaluate(() => ({ page: document.documentElement.scrollWidth, screen: window.innerWidth }));
+    assert.ok(wide.page <= wide.screen, `${new URL(this.page.url()).pathname} is ${wide.page} px wide on ${wide.screen} px`);
   }
 
   async photograph(name) {

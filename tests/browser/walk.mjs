@@ -15,7 +15,7 @@ export const RECORD = `              入 院 记 录
 2.I型呼吸衰竭
                          医师签名：田医生`;
 
-const PICTURE = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==', 'base64');
+export const PICTURE = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==', 'base64');
 
 /** The county doctor: paste, confirm, ask, add images and consent, submit. Gives the Task's id. */
 export async function ask(doctor, { folder, hospital, specialty }) {

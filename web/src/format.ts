@@ -71,6 +71,15 @@ export function formatDuration(milliseconds: number, language: Language): string
   return zh ? `${days} 天 ${restHours} 小时` : `${days} d ${restHours} h`;
 }
 
+/** 14:05, 1:02:07: what is left, to the second, never less than 0:00. */
+export function formatCountdown(milliseconds: number): string {
+  const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
+  const two = (part: number) => String(part).padStart(2, '0');
+  const hours = Math.floor(seconds / 3600);
+  const rest = `${hours > 0 ? two(Math.floor(seconds / 60) % 60) : Math.floor(seconds / 60)}:${two(seconds % 60)}`;
+  return hours > 0 ? `${hours}:${rest}` : rest;
+}
+
 /** Age in the unit that a ward uses: days for the newborn, months under three years, then years. */
 export function formatAge(birthDate: string | undefined, language: Language, on: Date = new Date()): string {
   if (!birthDate || !/^\d{4}(-\d{2}){0,2}$/.test(birthDate)) return '';

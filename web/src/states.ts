@@ -54,13 +54,13 @@ const TABS: Record<Role, Tab[]> = {
     archived,
   ],
   radiologist: [
-    { key: 'to-review', states: ['submitted'] },
-    { key: 'to-report', states: ['assigned'] },
-    { key: 'to-check', states: ['written'] },
-    { key: 'running', states: LIVE },
+    { key: 'to-review', states: ['submitted'], first: 3 },
+    { key: 'to-report', states: ['assigned'], first: 1 },
+    { key: 'to-check', states: ['written'], first: 2 },
+    { key: 'running', states: LIVE, first: 4 },
     archived,
   ],
-  'duty-head': [{ key: 'to-approve', states: ['draft', 'returned'], only: 'stat' }, { key: 'running', states: LIVE }, archived],
+  'duty-head': [{ key: 'to-approve', states: ['draft', 'returned'], only: 'stat', first: 1 }, { key: 'running', states: LIVE, first: 2 }, archived],
   commander: [
     { key: 'running', states: LIVE },
     { key: 'overdue', states: UNANSWERED, only: 'overdue' },

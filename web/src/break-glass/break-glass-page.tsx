@@ -14,6 +14,7 @@ import { openGlass } from '../fhir';
 import { extensionOf } from '../names';
 import { formatTime } from '../format';
 import { useLanguage } from '../i18n';
+import { Countdown, useNow } from '../parts/countdown';
 import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
@@ -73,7 +74,7 @@ export function OpenedCard({ opened, withLink = true }: { opened: Opened; withLi
   const { task, state, patient } = opened;
   const { data: transitions = [] } = useTransitions(state === 'closed' ? undefined : task, language);
   const [step, setStep] = useState<Transition>();
-  const open = isOpen(opened);
+  const open = isOpen(opened, useNow(5000, state === 'open'));
   const who = directory.post(task.requester);
   const mine = task.requester?.reference === `PractitionerRole/${post.id}`;
   const name = patientName(patient) || t('breakGlass.notYours');
@@ -92,6 +93,7 @@ export function OpenedCard({ opened, withLink = true }: { opened: Opened; withLi
         {open ? <UnlockOutlined aria-hidden /> : <LockOutlined aria-hidden />}
         <strong>{withLink && mine && open ? <Link to={`/break-glass/${task.id ?? ''}`}>{name}</Link> : name}</strong>
         <span className={`badge ${open ? 'badge-stop' : state === 'closed' ? 'badge-done' : 'badge-act'}`}>{t(`breakGlass.state.${open || state !== 'open' ? state : 'ended'}`)}</span>
+        {open ? <Countdown until={task.restriction?.period?.end} text={(left) => t('breakGlass.left', { left })} /> : null}
       </header>
       <dl className="facts facts-tight critical-facts">
         {facts.filter(([, text]) => text).map(([key, text], index) => <div key={`${key}${index}`}><dt>{t(`breakGlass.${key}`)}</dt><dd>{text}</dd></div>)}

@@ -1,6 +1,5 @@
 // The record that was opened: only to be read, and only until its time is over.
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'react-router';
 import { PatientLine } from '../consult/patient-line';
@@ -10,6 +9,7 @@ import type { CodeableConcept, ImagingStudy, Quantity, Resource, Task } from '..
 import { formatTime } from '../format';
 import { useLanguage } from '../i18n';
 import { textOf } from '../names';
+import { useNow } from '../parts/countdown';
 import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
@@ -38,15 +38,11 @@ export default function ChartPage() {
   const { t } = useTranslation();
   const language = useLanguage();
   const { taskId = '' } = useParams();
-  const [now, setNow] = useState(Date.now());
+  const now = useNow(5000);
   const { data: task, error } = useQuery({ queryKey: ['fhir', 'Task', taskId], queryFn: ({ signal }) => read<Task>(`Task/${taskId}`, signal) });
   const opened: Opened | undefined = task && { task, state: stateOfGlass(task), patient: undefined };
   const open = opened !== undefined && isOpen(opened, now);
   const { data: chart, error: shut } = useChart(task, open);
-  useEffect(() => {
-    const timer = window.setInterval(() => setNow(Date.now()), 5000);
-    return () => window.clearInterval(timer);
-  }, []);
   if (error) return <div className="page"><Problem error={error} /></div>;
   if (!opened) return <Loading />;
   const shown = open ? chart : undefined;

@@ -16,7 +16,7 @@ import type { InputValue, Suggestion, Transition, TransitionInput } from './tran
 const IDENTITY_KINDS = ['name', 'inpatient-no', 'birth-date', 'id-number'];
 const IDENTITIES_NEEDED = 2;
 /** When something was done, not when it will be. */
-const PAST_TIMES = new Set(['heard', 'called']);
+const PAST_TIMES = new Set(['heard', 'called', 'found']);
 const ONE_LINE = new Set(['phone', 'person', 'amount']);
 const MAY_BE_EMPTY = new Set(['gap', 'fault']);
 
@@ -63,6 +63,9 @@ export function formToValues(transition: Transition, form: FormValues): Record<s
   return values;
 }
 
+/** A study may be named and there is none: nothing to ask. */
+const hasNoChoice = (input: TransitionInput, consult: Consult) => !input.required && targetOf(input) === 'ImagingStudy' && consult.studies.length === 0;
+
 interface FieldsProps { transition: Transition; consult: Consult; preset?: Record<string, InputValue> }
 
 export function TransitionFields({ transition, consult, preset }: FieldsProps) {
@@ -72,7 +75,7 @@ export function TransitionFields({ transition, consult, preset }: FieldsProps) {
   return (
     <>
       {transition.inputs
-        .filter((input) => known[input.name] === undefined)
+        .filter((input) => known[input.name] === undefined && !hasNoChoice(input, consult))
         .map((input) => <InputField key={input.name} input={targetOf(input) === 'PractitionerRole' ? { ...input, suggestions } : input} consult={consult} />)}
     </>
   );

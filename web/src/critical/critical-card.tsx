@@ -12,6 +12,7 @@ import { useDirectory } from '../directory';
 import { formatDuration, formatTime } from '../format';
 import { useLanguage } from '../i18n';
 import { idOf } from '../names';
+import { Countdown, useNow } from '../parts/countdown';
 import { lateness, OPEN_STATES, partsOf, type CriticalValue } from './data';
 
 export function CriticalCard({ critical, withPatient = true }: { critical: CriticalValue; withPatient?: boolean }) {
@@ -22,7 +23,7 @@ export function CriticalCard({ critical, withPatient = true }: { critical: Criti
   const { data: transitions = [] } = useTransitions(state === 'closed' || state === 'withdrawn' ? undefined : task, language);
   const [open, setOpen] = useState<Transition>();
   const isOpen = (OPEN_STATES as readonly string[]).includes(state);
-  const late = lateness(critical);
+  const late = lateness(critical, useNow(10_000, isOpen));
   const call = partsOf(value, 'call');
   const readBack = partsOf(value, 'read-back');
   const consultId = idOf(task.partOf?.[0]?.reference);
@@ -40,6 +41,7 @@ export function CriticalCard({ critical, withPatient = true }: { critical: Criti
         <strong>{t('critical.title')}{t('common.colon')}{value?.payload?.[0]?.contentString ?? ''}</strong>
         {withPatient ? <span>{consultId ? <Link to={`/consults/${consultId}`}>{patientName(patient)}</Link> : patientName(patient)}</span> : null}
         <span className={`badge ${isOpen ? 'badge-stop' : 'badge-done'}`}>{t(`critical.state.${state}`)}</span>
+        {isOpen ? <Countdown until={task.restriction?.period?.end} text={(left) => t('critical.left', { left })} /> : null}
         {late > 0 && state !== 'withdrawn' ? <span className="badge badge-act">{t(isOpen ? 'critical.overdue' : 'critical.wasLate', { late: formatDuration(late, language) })}</span> : null}
       </header>
       <dl className="facts facts-tight critical-facts">

@@ -5,6 +5,7 @@ import { Link } from 'react-router';
 import { patientName } from '../consult/texts';
 import { formatDuration } from '../format';
 import { useLanguage } from '../i18n';
+import { Countdown, useNow } from '../parts/countdown';
 import { useSession, type Role } from '../session';
 import { lateness, openOnly, useCriticalValues } from './data';
 
@@ -15,14 +16,16 @@ export function CriticalNotice() {
   const language = useLanguage();
   const { post } = useSession();
   const { data = [] } = useCriticalValues(openOnly, CONCERNED.includes(post.role));
+  const now = useNow(10_000, data.length > 0);
   const first = data[0];
   if (!first) return null;
-  const late = Math.max(...data.map((one) => lateness(one)));
+  const late = Math.max(...data.map((one) => lateness(one, now)));
+  const ends = data.flatMap((one) => one.task.restriction?.period?.end ?? []).sort();
   return (
     <div className="critical-notice" role="alert">
       <AlertFilled aria-hidden /> <strong>{t('critical.waiting', { n: data.length })}</strong>
       <span>{[patientName(first.patient), first.value?.payload?.[0]?.contentString].filter(Boolean).join(t('common.colon'))}</span>
-      {late > 0 ? <span>{t('critical.overdue', { late: formatDuration(late, language) })}</span> : null}
+      {late > 0 ? <span>{t('critical.overdue', { late: formatDuration(late, language) })}</span> : <Countdown until={ends[0]} text={(left) => t('critical.left', { left })} />}
       <Link to="/critical">{t('critical.open')}</Link>
     </div>
   );

@@ -44,11 +44,13 @@ export function Checklist({ draft, gaps, saving, submitting, problem, onSave, on
             </li>
           );
         })}
-        <li className={draft.studyIds.length > 0 ? 'check-done' : 'check-optional'}>
-          <a href="#section-images">
-            {draft.studyIds.length > 0 ? <CheckCircleFilled aria-hidden /> : <MinusCircleOutlined aria-hidden />} {t('checklist.images', { n: draft.studyIds.length })}
-          </a>
-        </li>
+        {draft.machine === 'remote-diagnosis' ? null : (
+          <li className={draft.studyIds.length > 0 ? 'check-done' : 'check-optional'}>
+            <a href="#section-images">
+              {draft.studyIds.length > 0 ? <CheckCircleFilled aria-hidden /> : <MinusCircleOutlined aria-hidden />} {t('checklist.images', { n: draft.studyIds.length })}
+            </a>
+          </li>
+        )}
       </ul>
       {problem}
       <Button type="primary" block size="large" disabled={gaps.length > 0 || saving} loading={submitting} data-action="submit" onClick={onSubmit}>{t('request.submit')}</Button>

@@ -24,12 +24,13 @@ const SEVERITIES = ['critical', 'severe', 'common', 'mild', 'resolved'];
 
 export default function RoundPage() {
   const { t } = useTranslation();
+  const language = useLanguage();
   const session = useSession();
   const [query, setQuery] = useSearchParams();
   const date = query.get('date') ?? siteToday();
   const organization = query.get('org') ?? undefined;
   const leads = roleIs(session, 'commander');
-  const { data, error, isPending, refetch } = useRound(date, organization, roleIs(session, 'county-doctor'));
+  const { data, error, isPending, refetch, dataUpdatedAt } = useRound(date, organization, roleIs(session, 'county-doctor'));
   const open = data?.rows.filter((row) => !row.signed).length ?? 0;
   const change = (name: string, value: string | undefined) => setQuery((before) => {
     if (value) before.set(name, value);
@@ -37,7 +38,7 @@ export default function RoundPage() {
     return before;
   }, { replace: true });
   return (
-    <Page title={t('round.title')} note={t('round.note')}
+    <Page title={t('round.title')} note={data ? `${t('round.note')} · ${t('today.asOf', { time: formatTime(new Date(dataUpdatedAt).toISOString(), language) })}` : t('round.note')}
       actions={<DatePicker value={dayjs(date)} allowClear={false} aria-label={t('today.date')} onChange={(picked) => change('date', picked ? picked.format('YYYY-MM-DD') : undefined)} />}>
       {leads ? <Houses date={date} active={organization} onOpen={(id) => change('org', id)} /> : null}
       {error ? <Problem error={error} retry={() => void refetch()} /> : null}
