@@ -30,11 +30,13 @@ void outcome_add(struct outcome *outcome, struct outcome_issue issue)
 void outcome_add_error(struct outcome *outcome, const struct error *error)
 {
     struct str text = arena_dup(outcome->arena, str_from_cstr(error->text));
+    struct outcome_words words = outcome_words_of(outcome->arena, error->kind, text);
     outcome_add(outcome, (struct outcome_issue){
                              .severity = OUTCOME_ERROR,
                              .code = error_issue_code(error->kind),
                              .text = text,
-                             .chinese = outcome_words_chinese(outcome->arena, error->kind, text),
+                             .chinese = words.chinese,
+                             .detail = words.code,
                          });
 }
 
@@ -53,6 +55,18 @@ static const char *severity_code(enum outcome_severity severity)
     return "error";
 }
 
+/* By the code a program or a screen knows the sentence, in whatever language it was told. */
+static void add_detail(struct arena *arena, struct json *details, const char *code)
+{
+    if (code == NULL) {
+        return;
+    }
+    struct json *codings = json_add(details, STR("coding"), json_new(arena, JSON_ARRAY));
+    struct json *coding = json_append(codings, json_new(arena, JSON_OBJECT));
+    (void)json_add_text(arena, coding, STR("system"), STR("urn:shanhai:codes:error"));
+    (void)json_add_text(arena, coding, STR("code"), str_from_cstr(code));
+}
+
 static struct json *issue_to_json(struct arena *arena, const struct outcome_issue *issue,
                                   enum outcome_language language)
 {
@@ -60,9 +74,13 @@ static struct json *issue_to_json(struct arena *arena, const struct outcome_issu
     (void)json_add_text(arena, object, STR("severity"), str_from_cstr(severity_code(issue->severity)));
     (void)json_add_text(arena, object, STR("code"), str_from_cstr(issue->code));
     /* R4 2.28.5: details is what the person is told, in his language; diagnostics helps to find the cause. */
-    if (language == OUTCOME_CHINESE && issue->chinese.len > 0) {
+    bool is_translated = language == OUTCOME_CHINESE && issue->chinese.len > 0;
+    if (is_translated || issue->detail != NULL) {
         struct json *details = json_add(object, STR("details"), json_new(arena, JSON_OBJECT));
-        (void)json_add_text(arena, details, STR("text"), issue->chinese);
+        add_detail(arena, details, issue->detail);
+        if (is_translated) {
+            (void)json_add_text(arena, details, STR("text"), issue->chinese);
+        }
     }
     if (issue->text.len > 0) {
         (void)json_add_text(arena, object, STR("diagnostics"), issue->text);

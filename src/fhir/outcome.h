@@ -17,6 +17,7 @@ struct outcome_issue {
     struct str path;    /* FHIRPath of the element, "Patient.name[0].given", or absent */
     struct str text;    /* what is wrong and what to do, English */
     struct str chinese; /* the same in Chinese, or absent */
+    const char *detail; /* which sentence this is (outcome_words.h), or NULL */
 };
 
 struct outcome {

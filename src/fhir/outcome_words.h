@@ -6,8 +6,14 @@
 #include "base/arena.h"
 #include "base/error.h"
 
-/* The Chinese of an error: its own sentence where the table has one, else what the kind means with the English text
- * behind it. Never empty; in the arena or constant. */
-struct str outcome_words_chinese(struct arena *arena, enum error_kind kind, struct str english);
+struct outcome_words {
+    const char
+        *code; /* which sentence it is, the same in both languages and in later versions; NULL for none */
+    struct str chinese; /* never empty; in the arena or constant */
+};
+
+/* The words of an error: its own sentence where the table has one, else what the kind means with the English text
+ * behind it. */
+struct outcome_words outcome_words_of(struct arena *arena, enum error_kind kind, struct str english);
 
 #endif

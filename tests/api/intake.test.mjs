@@ -7,9 +7,10 @@ import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { crc32, deflateRawSync, deflateSync } from 'node:zlib';
+import { crc32, deflateSync } from 'node:zlib';
 import { draftConsult, patientFacts, startServer } from '../../scenarios/world.mjs';
 import { issuesOf, makePhantom, program, startWorld, stow, waitFor } from './support.mjs';
+import { directory, zip } from './zip.mjs';
 
 const SLICES = 24;
 let w;
@@ -27,38 +28,8 @@ after(async () => {
   await w?.stop();
 });
 
-const u16 = (value) => Buffer.from([value & 255, value >> 8 & 255]);
-const u32 = (value) => Buffer.concat([u16(value & 65535), u16(value >>> 16)]);
-
-// A ZIP as APPNOTE 4.3 has it: [{name, bytes, flags, method}]
-function zip(entries) {
-  const pieces = entries.flatMap(({ name, bytes, flags = 0, method = 8 }) => {
-    const packed = method === 8 ? deflateRawSync(bytes) : bytes;
-    const title = Buffer.from(name);
-    return [Buffer.from('PK\x03\x04'), u16(20), u16(flags), u16(method), u32(0), u32(crc32(bytes)), u32(packed.length), u32(bytes.length),
-      u16(title.length), u16(0), title, packed];
-  });
-  return Buffer.concat([...pieces, Buffer.from('PK\x05\x06'), Buffer.alloc(18)]);
-}
-
-const element = (group, number, vr, value) => {
-  const even = value.length % 2 ? Buffer.concat([value, Buffer.from(vr === 'UI' ? '\0' : ' ')]) : value;
-  return Buffer.concat([u16(group), u16(number), Buffer.from(vr), u16(even.length), even]);
-};
-
-// The directory of a CD (PS3.3 annex F) with these record types.
-function directory(types) {
-  const items = types.map((type) => {
-    const record = element(4, 0x1430, 'CS', Buffer.from(type));
-    return Buffer.concat([u16(0xfffe), u16(0xe000), u32(record.length), record]);
-  });
-  const records = Buffer.concat(items);
-  const meta = Buffer.concat([element(2, 2, 'UI', Buffer.from('1.2.840.10008.1.3.10')), element(2, 0x10, 'UI', Buffer.from('1.2.840.10008.1.2.1'))]);
-  return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), meta, u16(4), u16(0x1220), Buffer.from('SQ\0\0'), u32(records.length), records]);
-}
-
 async function sendZip(person, body, type = 'application/zip') {
-  const headers = { 'Content-Type': type, Accept: 'application/json', Cookie: person?.cookie ?? '', Origin: w.base, 'X-CSRF-Token': person?.csrf ?? '' };
+  const headers = { 'Content-Type': type, Accept: 'application/json', 'Accept-Language': 'zh-CN', Cookie: person?.cookie ?? '', Origin: w.base, 'X-CSRF-Token': person?.csrf ?? '' };
   const response = await fetch(`${w.base}/studies/zip`, { method: 'POST', body, headers, duplex: 'half' });
   return { status: response.status, json: await response.json().catch(() => undefined) };
 }
@@ -130,6 +101,7 @@ describe('a CD as a ZIP', () => {
     const early = await sendZip(w.doctor, whole.subarray(0, whole.length - 200));
     assert.equal(early.status, 400);
     assert.equal(early.json.resourceType, 'OperationOutcome');
+    assert.deepEqual(early.json.issue[0].details, { coding: [{ system: 'urn:shanhai:codes:error', code: 'zip-cut' }], text: '压缩包不完整，请重新上传' });
     const bomb = await sendZip(w.doctor, zip([{ name: 'bomb.dcm', bytes: Buffer.alloc(200 << 20) }]));
     assert.equal(bomb.status, 413);
     assert.equal((await sendZip(w.doctor, whole, 'text/plain')).status, 415);
@@ -166,7 +138,7 @@ describe('whose images', () => {
     assert.equal((await w.doctor.search('ImagingStudy', { identifier: `urn:dicom:uid|urn:oid:${held.study}` })).length, 0);
     const unasked = await match(held.study, { patient: own() });
     assert.equal(unasked.status, 422);
-    assert.match(issuesOf(unasked).join(), /compare both and confirm/);
+    assert.match(issuesOf(unasked).join(), /请逐项核对后确认/);
     assert.equal((await match(held.study, { patient: own(), confirmed: true })).status, 200);
     const [study] = await w.doctor.search('ImagingStudy', { identifier: `urn:dicom:uid|urn:oid:${held.study}` });
     assert.equal(study.subject.reference, own());
@@ -209,7 +181,7 @@ describe('a photo of film', () => {
     return Buffer.concat([Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]), chunk('IHDR', head), chunk('IDAT', deflateSync(rows)), chunk('IEND', Buffer.alloc(0))]);
   }
   async function add(person, bytes, { patient = `Patient/${w.patient.id}`, type = 'image/png' } = {}) {
-    const headers = { 'Content-Type': type, Accept: 'application/json', Cookie: person?.cookie ?? '', Origin: w.base, 'X-CSRF-Token': person?.csrf ?? '' };
+    const headers = { 'Content-Type': type, Accept: 'application/json', 'Accept-Language': 'zh-CN', Cookie: person?.cookie ?? '', Origin: w.base, 'X-CSRF-Token': person?.csrf ?? '' };
     const response = await fetch(`${w.base}/photos?patient=${encodeURIComponent(patient)}`, { method: 'POST', body: bytes, headers });
     return { status: response.status, json: await response.json().catch(() => undefined) };
   }

@@ -264,6 +264,30 @@ static struct str told_in_chinese(enum error_kind kind, const char *english)
     return JSON_TEXT(&arena, JSON_GET(issue, "details"), "text");
 }
 
+/* The code of the sentence, "" where the table has none. */
+static struct str code_told(enum outcome_language language, enum error_kind kind, const char *english)
+{
+    struct error error = { 0 };
+    (void)FAIL(&error, kind, "%s", english);
+    const struct json *outcome = outcome_of_error(&arena, &error, language);
+    const struct json *coding = JSON_GET(JSON_GET(JSON_GET(outcome, "issue")->first, "details"), "coding");
+    return coding == NULL ? STR("") : JSON_TEXT(&arena, coding->first, "code");
+}
+
+static void an_outcome_names_its_sentence_by_a_code_in_both_languages(void **state)
+{
+    (void)state;
+    const enum outcome_language both[] = { OUTCOME_ENGLISH, OUTCOME_CHINESE };
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(str_equal_cstr(code_told(both[i], ERROR_STRUCTURE, "the ZIP is damaged"), "zip-damaged"));
+        assert_true(str_equal_cstr(code_told(both[i], ERROR_RULE,
+                                             "the images name another name, sex or date of birth than the "
+                                             "record: compare both and confirm"),
+                                   "held-differs"));
+        assert_int_equal(code_told(both[i], ERROR_INPUT, "what nobody has ever said").len, 0);
+    }
+}
+
 static void an_outcome_tells_an_error_in_chinese(void **state)
 {
     (void)state;
@@ -290,6 +314,7 @@ int main(void)
         cmocka_unit_test(lists_all_issues_up_to_the_limit),
         cmocka_unit_test(refuses_another_type_than_the_route),
         cmocka_unit_test(an_outcome_tells_an_error),
+        cmocka_unit_test(an_outcome_names_its_sentence_by_a_code_in_both_languages),
         cmocka_unit_test(an_outcome_tells_an_error_in_chinese),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

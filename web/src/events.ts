@@ -21,7 +21,7 @@ function invalidate(client: QueryClient, changes: Map<string, Set<string>>): voi
       if (area === 'list') return changes.has(type ?? '');
       if (area === 'consult') return [...changes.keys()].some((changed) => CONSULT_TYPES.has(changed));
       if (area === 'transitions') return changes.has('Task') || changes.has('ClinicalImpression') || changes.has('Composition');
-      if (area === 'indicators') return changes.has('Task');
+      if (area === 'indicators') return changes.has('Task') || (type?.startsWith('round') === true && (changes.has('Observation') || changes.has('Condition')));
       return false;
     },
   });
@@ -48,16 +48,18 @@ export function useEvents(sessionKey: string): boolean {
       const change = JSON.parse(message.data) as Change;
       const ids = gathered.get(change.type) ?? new Set<string>();
       gathered.set(change.type, ids.add(change.id));
-      timer ??= window.setTimeout(() => {
-        invalidate(client, gathered);
-        gathered = new Map();
-        timer = undefined;
-      }, GATHER_MS);
+      timer ??= window.setTimeout(flush, GATHER_MS);
+    };
+    const flush = () => {
+      window.clearTimeout(timer);
+      timer = undefined;
+      if (gathered.size > 0) invalidate(client, gathered);
+      gathered = new Map();
     };
 
     const stop = typeof SharedWorker === 'undefined' ? listenAlone(take) : listenTogether(take);
     return () => {
-      window.clearTimeout(timer);
+      flush();
       stop();
     };
   }, [client, sessionKey]);

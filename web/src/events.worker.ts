@@ -10,12 +10,18 @@ function tell(message: unknown): void {
 }
 
 function open(): void {
+  // A stream begun anew tells nothing of the time between: then everything is read anew.
+  let missed = source !== undefined;
   source?.close();
   source = new EventSource('/events');
   source.addEventListener('change', (event) => tell({ type: 'change', data: (event as MessageEvent<string>).data }));
   // After a long absence the server does not list what was missed: everything is read anew.
   source.addEventListener('reset', () => tell({ type: 'reset' }));
-  source.onopen = () => tell({ type: 'line', up: true });
+  source.onopen = () => {
+    tell({ type: 'line', up: true });
+    if (missed) tell({ type: 'reset' });
+    missed = false;
+  };
   source.onerror = () => tell({ type: 'line', up: false });
 }
 

@@ -23,8 +23,10 @@ export class ApiError extends Error {
   }
 }
 
+/** The server tells in the language that it was asked in; English sentences of programs begin small. */
 export function issueText(issue: OperationOutcomeIssue): string {
-  return issue.details?.text ?? issue.diagnostics ?? issue.code;
+  const text = issue.details?.text ?? issue.diagnostics ?? issue.code;
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** The server was not reached: a weak line, or it is not running. */

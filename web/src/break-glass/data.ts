@@ -25,7 +25,7 @@ export function reviewsOf(task: Task): Review[] {
   });
 }
 
-export function useOpened() {
+export function useOpened(enabled = true) {
   return useQuery({
     queryKey: ['list', 'Task', 'break-glass'],
     queryFn: async ({ signal }): Promise<Opened[]> => {
@@ -35,6 +35,7 @@ export function useOpened() {
         task, state: stateOfGlass(task), patient: patients.find((one) => one.id === idOf(task.for?.reference)),
       }));
     },
+    enabled,
     refetchInterval: 30_000,
   });
 }

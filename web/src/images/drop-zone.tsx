@@ -6,7 +6,7 @@ import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ApiError } from '../fhir';
 import { formatBytes } from '../format';
-import { Problem } from '../parts/problem';
+import { Problem, problemText } from '../parts/problem';
 import { choose, filesOfDrop, nothingYet, upload, type Chosen, type UploadProgress } from './upload';
 
 interface DropZoneProps {
@@ -59,6 +59,8 @@ export function DropZone({ expected, before, onDone }: DropZoneProps) {
     }
   };
 
+  // A ZIP that cannot be read is not sent again as it is.
+  const zipRefused = error instanceof ApiError && [400, 413].includes(error.status) && (chosen?.zips.length ?? 0) > 0;
   const sending = abort.current !== undefined && progress !== undefined;
   return (
     <div
@@ -95,10 +97,8 @@ export function DropZone({ expected, before, onDone }: DropZoneProps) {
           action={<Button size="small" danger onClick={() => void send(chosen)}>{t('upload.sendAnyway')}</Button>} />
       ) : null}
       {progress ? <UploadState progress={progress} bytes={chosen && sending ? chosen.bytes : undefined} /> : null}
-      {error instanceof ApiError && [400, 413].includes(error.status) && (chosen?.zips.length ?? 0) > 0
-        ? <Alert type="error" showIcon title={t(error.status === 413 ? 'upload.zipTooLarge' : 'upload.zipBroken')} description={t('upload.zipKept')} />
-        : null}
-      {error && chosen && !(error instanceof ApiError && [400, 413].includes(error.status) && chosen.zips.length > 0) ? <Problem error={error} retry={() => void send(chosen)} /> : error && !chosen ? <Problem error={error} /> : null}
+      {zipRefused ? <Alert type="error" showIcon role="alert" title={problemText(error, t).lines.join(t('common.semicolon'))} description={t('upload.zipKept')} />
+        : error ? <Problem error={error} retry={chosen ? () => void send(chosen) : undefined} /> : null}
     </div>
   );
 }

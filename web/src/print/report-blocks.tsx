@@ -132,7 +132,7 @@ export function VerifyBlock({ consult, t, copy }: ReportParts) {
   return (
     <div className="stamp-space">
       <div className="verify-code">
-        {copy || !counted ? <QRCode type="svg" size={108} bordered={false} value={checkAddress(window.location.origin, document, copy)} /> : <span className="verify-later">{t('print.codeLater')}</span>}
+        {copy || !counted ? <span aria-hidden><QRCode type="svg" size={108} bordered={false} value={checkAddress(window.location.origin, document, copy)} /></span> : <span className="verify-later">{t('print.codeLater')}</span>}
         <p>{t('print.codeHelp')}<br />{copy ? t('print.copyNo', { n: copy }) : ''}</p>
       </div>
       <span className="stamp">{t('print.stamp')}</span>

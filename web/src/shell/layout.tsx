@@ -4,6 +4,7 @@ import { App, Button, Drawer, Dropdown, type MenuProps } from 'antd';
 import { Suspense, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { NavLink, useNavigate } from 'react-router';
+import { GlassNotice } from '../break-glass/glass-notice';
 import { CriticalNotice } from '../critical/critical-notice';
 import { useEvents } from '../events';
 import { Loading } from '../parts/loading';
@@ -64,6 +65,7 @@ export function Layout({ children }: { children: ReactNode }) {
         <nav className="nav-drawer" aria-label={t('nav.menu')}>{links}</nav>
       </Drawer>
       <CriticalNotice />
+      <GlassNotice />
       {session.post.role === 'administrator' || session.post.role === 'medical-affairs' ? null : <StatNotice />}
       <main id="content" className="shell-body" tabIndex={-1}>
         <Suspense fallback={<Loading />}>{children}</Suspense>

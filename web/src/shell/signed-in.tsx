@@ -2,10 +2,11 @@
 import { useEffect } from 'react';
 import { Outlet } from 'react-router';
 import { configureClient } from '../fhir';
+import { useEvents } from '../events';
 import { useLanguage } from '../i18n';
 import { Loading } from '../parts/loading';
 import { Problem } from '../parts/problem';
-import { SessionProvider, useSessionActions, useSessionQuery } from '../session';
+import { SessionProvider, useSession, useSessionActions, useSessionQuery } from '../session';
 import { Layout } from './layout';
 import { PasswordPage } from './password-dialog';
 import { SignInPage } from './sign-in-page';
@@ -30,7 +31,14 @@ export function SignedIn({ bare = false }: { bare?: boolean }) {
   if (session.mustChangePassword) return <PasswordPage />;
   return (
     <SessionProvider value={session}>
-      {bare ? <Outlet /> : <Layout key={session.post.id}><Outlet /></Layout>}
+      {bare ? <Bare key={session.post.id} /> : <Layout key={session.post.id}><Outlet /></Layout>}
     </SessionProvider>
   );
+}
+
+/** A page without the head, for paper: it too must show what is true now. */
+function Bare() {
+  const session = useSession();
+  useEvents(`${session.person.id}/${session.post.id}/${session.csrf}`);
+  return <Outlet />;
 }
