@@ -84,6 +84,8 @@ int cli_check(int argc, char **argv)
     const struct option table[] = {
         { "data", OPTION_TEXT, &options.data_folder, 0, 0,
           "FOLDER of all data (default: data); no server may have it open" },
+        { "store", OPTION_TEXT, &options.store, 0, 0,
+          "URL of a PostgreSQL database, postgresql://… (else a file in the folder; kept there once said)" },
         { "accept-lost-changes", OPTION_FLAG, &options.accept_lost, 0, 0,
           "go on although the store has lost changes that the audit log knows" },
         { "forget-lost-images", OPTION_FLAG, &forget_lost, 0, 0,

@@ -116,6 +116,8 @@ int cli_init(int argc, char **argv)
                                         .data_folder = "data", .offset_minutes = 480, .offline = true } };
     const struct option table[] = {
         { "data", OPTION_TEXT, &options.server.data_folder, 0, 0, "FOLDER of all data (default: data)" },
+        { "store", OPTION_TEXT, &options.server.store, 0, 0,
+          "URL of a PostgreSQL database, postgresql://… (else a file in the folder; kept there once said)" },
         { "organization", OPTION_TEXT, &options.organization, 0, 0, "NAME of the hospital" },
         { "account", OPTION_TEXT, &options.login, 0, 0, "LOGIN of its administrator" },
         { "name", OPTION_TEXT, &options.name, 0, 0, "NAME of the administrator as people say it" },

@@ -1,6 +1,7 @@
 /* `shanhai serve`: opens the folder, listens, and waits for a signal. */
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -54,6 +55,8 @@ static bool read_options(struct serve_options *options, int argc, char **argv, b
 {
     const struct option table[] = {
         { "data", OPTION_TEXT, &options->server.data_folder, 0, 0, "FOLDER of all data (default: data)" },
+        { "store", OPTION_TEXT, &options->server.store, 0, 0,
+          "URL of a PostgreSQL database, postgresql://… (else a file in the folder; kept there once said)" },
         { "port", OPTION_NUMBER, &options->port, 0, 65535,
           "PORT of the screens and interfaces (8080; 0: any free one)" },
         { "address", OPTION_TEXT, &options->address, 0, 0, "ADDRESS to listen on (127.0.0.1)" },
@@ -166,6 +169,15 @@ static void block_signals(void)
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
+/* In the writer thread: the main thread, which waits for a signal, stops everything in order. */
+static void store_lost(void *data, const char *text)
+{
+    atomic_bool *lost = data;
+    LOG_ERROR("%s", text);
+    atomic_store(lost, true);
+    (void)kill(getpid(), SIGTERM);
+}
+
 static void tell_damage(const struct server *server)
 {
     const char *first = NULL;
@@ -186,7 +198,10 @@ int cli_serve(int argc, char **argv)
                                      .dicom_address = "127.0.0.1",
                                      .port = 8080,
                                      .dicom_port = 11112 };
+    atomic_bool lost = false;
     bool help = false;
+    options.server.lost = store_lost;
+    options.server.lost_data = &lost;
     if (!read_options(&options, argc, argv, &help)) {
         return 2;
     }
@@ -228,5 +243,5 @@ int cli_serve(int argc, char **argv)
         server_close(server);
     }
     free(server);
-    return ok ? 0 : 1;
+    return ok && !atomic_load(&lost) ? 0 : 1;
 }

@@ -74,6 +74,9 @@ static bool open_store(struct server *server, struct error *error)
     }
     *sink = access_audit_sink(server->audit);
     const struct store_options options = { .folder = server->options.data_folder,
+                                           .database = server->options.store,
+                                           .lost = server->options.lost,
+                                           .lost_data = server->options.lost_data,
                                            .tables = list,
                                            .tables_count = 2 + SUBSCRIPTION_TABLES,
                                            .audit = sink,

@@ -22,6 +22,7 @@ struct view_set;
 
 struct server_options {
     const char *data_folder;
+    const char *store;              /* "postgresql://…"; NULL: what the folder says (store_options.database) */
     const char *definitions_folder; /* NULL: only the built-in ones */
     int offset_minutes;             /* site.timezone; 480 is +08:00 */
     const char *base_url;           /* NULL: relative links */
@@ -32,6 +33,8 @@ struct server_options {
     bool accept_lost;               /* store_options.accept_lost */
     const struct str *endpoints;    /* what subscriptions may call */
     size_t endpoints_count;
+    void (*lost)(void *data, const char *text); /* store_options.lost */
+    void *lost_data;
 };
 
 struct server {

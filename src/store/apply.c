@@ -26,7 +26,8 @@ static bool head_read(struct store *store, struct str type, struct str id, uint6
     bool same = true;
     if (step == STEP_ROW) {
         char packed[16];
-        struct str stored = id_pack(id, packed) ? (struct str){ packed, sizeof packed } : id;
+        bool packs = database_packs_ids(store->writer.connection.database);
+        struct str stored = packs && id_pack(id, packed) ? (struct str){ packed, sizeof packed } : id;
         same = str_equal(column_bytes(statement, 4), stored) &&
                (uint32_t)column_integer(statement, 3) == store_type_number(store, type);
         *head = (struct head){ .seq = column_key(statement, 0),
@@ -191,7 +192,7 @@ static bool head_close(struct store *store, const struct store_write *write, uin
     bind_key(history, 1, key);
     bind_key(history, 2, head->version);
     bind_key(history, 3, head->seq);
-    return statement_run(end, error) && statement_run(history, error) &&
+    return statement_run_later(end, error) && statement_run_later(history, error) &&
            (head->deleted || view_close_rows(store, key, write->type, seq, error));
 }
 
@@ -204,11 +205,12 @@ static bool version_add(struct store *store, const struct store_write *write, ui
         return false;
     }
     char packed[16];
+    bool packs = database_packs_ids(store->writer.connection.database);
     bind_key(statement, 1, write->result.seq);
     bind_key(statement, 2, key);
     bind_key(statement, 3, write->result.version);
     bind_integer(statement, 4, type);
-    if (id_pack(write->id, packed)) {
+    if (packs && id_pack(write->id, packed)) {
         bind_bytes(statement, 5, (struct str){ packed, sizeof packed });
     } else {
         bind_text(statement, 5, write->id);
@@ -218,7 +220,7 @@ static bool version_add(struct store *store, const struct store_write *write, ui
     bind_key(statement, 8, custodian);
     bind_key(statement, 9, write->author);
     bind_bytes(statement, 10, write->result.method == STORE_METHOD_DELETED ? STR_NONE : write->packed);
-    return statement_run(statement, error);
+    return statement_run_later(statement, error);
 }
 
 static bool write_apply(struct store *store, struct store_write *write, const struct head *head,
@@ -245,10 +247,9 @@ static bool write_apply(struct store *store, struct store_write *write, const st
     }
     bind_key(place, 1, key);
     bind_key(place, 2, seq);
-    if (!version_add(store, write, key, custodian, error) || !statement_run(place, error) ||
+    if (!version_add(store, write, key, custodian, error) || !statement_run_later(place, error) ||
         (head->seq != 0 && !head_close(store, write, key, head, seq, error)) ||
-        !words_add(&writer->connection, write->index, error) ||
-        !index_remember(writer, write->index, seq, error)) {
+        !words_add(writer, write->index, error) || !index_remember(writer, write->index, seq, key, error)) {
         return false;
     }
     for (size_t i = 0; i < write->view_rows_count; i++) {
@@ -274,7 +275,7 @@ static bool grant_apply(struct store *store, const struct store_grant *grant, st
     if (grant->kind == STORE_GRANT_END_BASIS) {
         bind_key(statement, 1, grant->basis);
         bind_integer(statement, 2, now_ms);
-        return statement_run(statement, error);
+        return statement_run_later(statement, error);
     }
     bind_key(statement, 1, grant->resource);
     bind_key(statement, 2, grant->post);
@@ -285,7 +286,7 @@ static bool grant_apply(struct store *store, const struct store_grant *grant, st
         bind_integer(statement, 4, grant->from_ms == 0 ? now_ms : grant->from_ms);
         bind_integer(statement, 5, grant->until_ms == 0 ? INT64_MAX : grant->until_ms);
     }
-    return statement_run(statement, error);
+    return statement_run_later(statement, error);
 }
 
 static bool refill_apply(struct store *store, const struct store_refill *refill, struct error *error)
@@ -303,8 +304,8 @@ static bool refill_apply(struct store *store, const struct store_refill *refill,
     if (!current) {
         return step != STEP_FAILED;
     }
-    if (!words_add(&store->writer.connection, refill->index, error) ||
-        !index_add_missing(&store->writer, refill->index, refill->seq, error)) {
+    if (!words_add(&store->writer, refill->index, error) ||
+        !index_add_missing(&store->writer, refill->index, refill->seq, key, error)) {
         return false;
     }
     for (size_t i = 0; i < refill->view_rows_count; i++) {

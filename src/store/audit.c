@@ -102,7 +102,7 @@ static bool drop_durable(struct store *store, struct error *error)
     }
     bind_key(statement, 1, durable);
     store->writer.audit_dropped = durable;
-    return statement_run(statement, error);
+    return statement_run_later(statement, error);
 }
 
 bool audit_add_group(struct store *store, size_t sets_count, struct error *error)
@@ -125,7 +125,7 @@ bool audit_add_group(struct store *store, size_t sets_count, struct error *error
             writer->audit_group++; /* a number lost to a rollback is only a gap */
             bind_key(statement, 1, writer->audit_group);
             bind_bytes(statement, 2, buf_str(&packed));
-            ok = statement_run(statement, error) && drop_durable(store, error);
+            ok = statement_run_later(statement, error) && drop_durable(store, error);
         }
     }
     buf_deinit(&packed);

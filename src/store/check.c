@@ -171,7 +171,7 @@ static bool sums_of_version(struct index_sums *sums, const struct index_rows *in
 {
     struct run_entry *entries = memory_new_array(index->count + 1, sizeof *entries);
     for (size_t i = 0; entries != NULL && i < index->count; i++) {
-        entries[i] = (struct run_entry){ &index->rows[i], seq };
+        entries[i] = (struct run_entry){ &index->rows[i], seq, 0 };
     }
     struct run *run = entries == NULL ? NULL : run_create(entries, index->count, 1);
     for (size_t i = 0; run != NULL && i < run->count; i++) {

@@ -34,7 +34,9 @@ struct statement *connection_statement(struct connection *connection, enum sql w
     assert(which < SQL_COUNT);
     struct statement **statement = &connection->statements[which];
     if (*statement == NULL &&
-        !database_prepare(connection->database, str_from_cstr(sql_text(which)), statement, error)) {
+        !database_prepare(connection->database,
+                          str_from_cstr(sql_text(database_dialect(connection->database), which)), statement,
+                          error)) {
         return NULL;
     }
     return *statement;

@@ -1,165 +1,40 @@
-#include "store/database.h"
+/* database.c — hands each call to the connection's engine. */
+#include <string.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
+#include "store/engine.h"
 
-#include <sqlite3.h>
-
-#include "base/buf.h"
-#include "base/clock.h"
-#include "base/limits.h"
-#include "base/memory.h"
-#include "store/database_functions.h"
-#include "store/database_runs.h"
-#include "store/sql.h"
-
-enum {
-    PROGRESS_STEPS = 4000, /* engine steps between two looks at the limits */
-    BUSY_TIMEOUT_MS = 5000,
-    HIDDEN_BYTES_MAX = 64 * 1024,
-};
-
-#define MAPPED_BYTES "2147418112"
-
-struct database {
-    sqlite3 *engine;
-    int64_t deadline_us;
-    uint64_t steps_left;
-    bool steps_bound;
-    unsigned log_pages; /* length of the write-ahead log after the last commit */
-    struct database_functions functions;
-    bool mapped; /* reads through a mapping of the file */
-    struct run_view runs;
-    struct run_view slice;
-    struct buf hidden; /* DATABASE_VIEWS: "\nname\nname\n" of the tables that no SQL may name */
-};
-
-struct statement {
-    sqlite3_stmt *engine;
-    struct database *database;
-};
-
-/* The kernel's reason for a failed write to the file or its log; the engine itself forgets it. */
-static int file_errno(sqlite3 *engine)
+bool database_is_remote(const char *place)
 {
-    int reason = 0;
-    sqlite3_file *log = NULL;
-    (void)sqlite3_file_control(engine, "main", SQLITE_FCNTL_LAST_ERRNO, &reason);
-    if (reason == 0 &&
-        sqlite3_file_control(engine, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK &&
-        log != NULL && log->pMethods != NULL) {
-        (void)log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &reason);
-    }
-    return reason;
+    return strncmp(place, "postgresql://", 13) == 0 || strncmp(place, "postgres://", 11) == 0;
 }
 
-static bool fail_engine(struct database *database, int code, struct error *error)
+bool database_open(const char *place, enum database_mode mode, struct database **database,
+                   struct error *error)
 {
-    sqlite3 *engine = database->engine;
-    const char *text = engine == NULL ? sqlite3_errstr(code) : sqlite3_errmsg(engine);
-    switch (code & 0xff) {
-    case SQLITE_FULL:
-        return FAIL(error, ERROR_FULL, "the disk is full: nothing was stored; free space and try again");
-    case SQLITE_IOERR: {
-        int system_errno = engine == NULL ? 0 : file_errno(engine);
-        /* Of the log's index, which is mapped, the engine forgets the reason; there is no other. */
-        bool no_room = code == SQLITE_IOERR_SHMSIZE;
-        if (no_room || system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG) {
-            return FAIL(error, ERROR_FULL, "the disk is full: nothing was stored; free space and try again");
-        }
-        return FAIL(error, ERROR_INTERNAL, "the disk failed (code %d, errno %d)", code, system_errno);
-    }
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return FAIL(error, ERROR_BUSY, "the database is in use; try again");
-    case SQLITE_INTERRUPT:
-        return FAIL(error, ERROR_TOO_COSTLY,
-                    "the search looks at too many rows: add a more selective criterion");
-    case SQLITE_CONSTRAINT:
-        return FAIL(error, ERROR_CONFLICT, "there is one already (%s)", text);
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return FAIL(error, ERROR_INTERNAL,
-                    "the database file is damaged: run `shanhai check` and restore a backup");
-    case SQLITE_AUTH:
-        return FAIL(error, ERROR_INPUT, "the SQL may only read views");
-    case SQLITE_NOMEM:
-        return FAIL(error, ERROR_BUSY, "out of memory; try again");
-    default:
-        return FAIL(error, ERROR_INTERNAL, "database: %s (code %d)", text, code);
+    const struct engine *engine = database_is_remote(place) ? &engine_postgresql : &engine_sqlite;
+    return engine->open(place, mode, database, error);
+}
+
+void database_close(struct database *database)
+{
+    if (database != NULL) {
+        database->engine->close(database);
     }
 }
 
-static int look_at_limits(void *data)
+enum dialect database_dialect(const struct database *database)
 {
-    struct database *database = data;
-    if (database->steps_bound) {
-        if (database->steps_left < PROGRESS_STEPS) {
-            return 1;
-        }
-        database->steps_left -= PROGRESS_STEPS;
-    }
-    return database->deadline_us != 0 && clock_monotonic_us() > database->deadline_us ? 1 : 0;
+    return database->engine->dialect;
 }
 
-static int note_log_length(void *data, sqlite3 *engine, const char *name, int pages)
+bool database_has_runs(const struct database *database)
 {
-    (void)engine;
-    (void)name;
-    struct database *database = data;
-    database->log_pages = pages > 0 ? (unsigned)pages : 0;
-    return SQLITE_OK;
+    return database->engine->dialect == DIALECT_SQLITE;
 }
 
-bool database_setup(struct error *error)
+bool database_packs_ids(const struct database *database)
 {
-    /* +5 to 10 % with two threads (limits.md section 3). Fails harmlessly when the engine is started already. */
-    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    if (sqlite3_initialize() != SQLITE_OK) {
-        return FAIL(error, ERROR_INTERNAL, "the database engine does not start");
-    }
-    return true;
-}
-
-static int hide(void *data, int count, char **values, char **names)
-{
-    (void)count;
-    (void)names;
-    struct database *database = data;
-    buf_add(&database->hidden, str_from_cstr(values[0]));
-    buf_add_char(&database->hidden, '\n');
-    return 0;
-}
-
-/* What indicator SQL gets: our functions, small values, and no other tables than views. */
-static bool views_setup(struct database *database, struct error *error)
-{
-    (void)sqlite3_limit(database->engine, SQLITE_LIMIT_LENGTH, LIMIT_RESOURCE_BYTES);
-    database->hidden = (struct buf){ .bytes_max = HIDDEN_BYTES_MAX };
-    buf_add(&database->hidden,
-            STR("\nsqlite_master\nsqlite_schema\nsqlite_temp_master\nsqlite_temp_schema\n"));
-    int code = database_functions_register(database->engine, &database->functions);
-    if (code == SQLITE_OK) {
-        code = sqlite3_exec(database->engine, sql_text(SQL_TABLE_NAMES), hide, database, NULL);
-    }
-    if (code != SQLITE_OK || database->hidden.failed) {
-        return fail_engine(database, code, error);
-    }
-    return true;
-}
-
-static bool runs_setup(struct database *database, enum database_mode mode, struct error *error)
-{
-    int code = SQLITE_OK;
-    if (mode != DATABASE_VIEWS) {
-        code = database_runs_register(database->engine, "run", &database->runs);
-    }
-    if (code == SQLITE_OK && mode == DATABASE_WRITE) {
-        code = database_runs_register(database->engine, "slice", &database->slice);
-    }
-    return code == SQLITE_OK || fail_engine(database, code, error);
+    return database->engine->dialect == DIALECT_SQLITE;
 }
 
 struct run_view *database_runs(struct database *database)
@@ -172,157 +47,62 @@ struct run_view *database_slice(struct database *database)
     return &database->slice;
 }
 
-bool database_open(const char *path, enum database_mode mode, struct database **out, struct error *error)
-{
-    assert(path != NULL);
-    struct database *database = MEMORY_NEW(struct database);
-    if (database == NULL) {
-        return FAIL(error, ERROR_BUSY, "out of memory; try again");
-    }
-    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE;
-    flags |= mode == DATABASE_WRITE ? SQLITE_OPEN_CREATE : 0;
-    int code = sqlite3_open_v2(path, &database->engine, flags, NULL);
-    if (code == SQLITE_OK) {
-        /* First of all: two connections opening at once otherwise fail with "locked" (limits.md section 3). */
-        code = sqlite3_busy_timeout(database->engine, BUSY_TIMEOUT_MS);
-    }
-    if (code != SQLITE_OK) {
-        (void)fail_engine(database, code, error);
-        database_close(database);
-        return false;
-    }
-    (void)sqlite3_extended_result_codes(database->engine, 1);
-    (void)sqlite3_db_config(database->engine, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_db_config(database->engine, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-    (void)sqlite3_db_config(database->engine, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    bool ok = false;
-    database->mapped = mode != DATABASE_WRITE;
-    switch (mode) {
-    case DATABASE_WRITE:
-        ok = database_run(database,
-                          "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                          "PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=33554432;"
-                          "PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=OFF;",
-                          error);
-        (void)sqlite3_wal_hook(database->engine, note_log_length, database);
-        break;
-    case DATABASE_READ:
-        ok = database_run(database,
-                          "PRAGMA query_only=ON; PRAGMA mmap_size=" MAPPED_BYTES
-                          "; PRAGMA cache_size=-2048; PRAGMA temp_store=MEMORY;",
-                          error);
-        break;
-    case DATABASE_VIEWS: /* makes temporary SQL views, so query_only cannot be on; the authorizer guards it */
-        ok = database_run(
-            database, "PRAGMA mmap_size=" MAPPED_BYTES "; PRAGMA cache_size=-2048; PRAGMA temp_store=MEMORY;",
-            error);
-        break;
-    }
-    ok = ok && (mode != DATABASE_VIEWS || views_setup(database, error)) && runs_setup(database, mode, error);
-    if (!ok) {
-        database_close(database);
-        return false;
-    }
-    sqlite3_progress_handler(database->engine, PROGRESS_STEPS, look_at_limits, database);
-    *out = database;
-    return true;
-}
-
-void database_close(struct database *database)
-{
-    if (database == NULL) {
-        return;
-    }
-    (void)sqlite3_close_v2(database->engine);
-    buf_deinit(&database->hidden);
-    memory_free(database);
-}
-
 bool database_run(struct database *database, const char *sql, struct error *error)
 {
-    int code = sqlite3_exec(database->engine, sql, NULL, NULL, NULL);
-    return code == SQLITE_OK || fail_engine(database, code, error);
+    return database->engine->run(database, sql, error);
 }
 
-bool database_prepare(struct database *database, struct str sql, struct statement **out, struct error *error)
+bool database_prepare(struct database *database, struct str sql, struct statement **statement,
+                      struct error *error)
 {
-    struct statement *statement = MEMORY_NEW(struct statement);
-    if (statement == NULL) {
-        return FAIL(error, ERROR_BUSY, "out of memory; try again");
-    }
-    const char *tail = NULL;
-    int code = sql.len > 1000000 ? SQLITE_TOOBIG
-                                 : sqlite3_prepare_v3(database->engine, sql.at, (int)sql.len,
-                                                      SQLITE_PREPARE_PERSISTENT, &statement->engine, &tail);
-    if (code != SQLITE_OK) {
-        memory_free(statement);
-        /* The engine's parser takes about a hundred open brackets; only a chain of chains under rights gets there. */
-        return code == SQLITE_ERROR && strcmp(sqlite3_errmsg(database->engine), "parser stack overflow") == 0
-                   ? FAIL(error, ERROR_TOO_COSTLY,
-                          "the search follows too many references at once: make it two")
-                   : fail_engine(database, code, error);
-    }
-    if (statement->engine == NULL || !str_is_empty(str_trim(str_skip(sql, (size_t)(tail - sql.at))))) {
-        (void)sqlite3_finalize(statement->engine);
-        memory_free(statement);
-        return FAIL(error, ERROR_INPUT, "exactly one SQL statement is expected");
-    }
-    statement->database = database;
-    *out = statement;
-    return true;
+    return database->engine->prepare(database, sql, statement, error);
 }
 
 void statement_finalize(struct statement *statement)
 {
     if (statement != NULL) {
-        (void)sqlite3_finalize(statement->engine);
-        memory_free(statement);
+        statement->engine->finalize(statement);
     }
 }
 
-/* A position that does not exist is our own mistake, so binding asserts instead of returning an error. */
-static void bound(int code)
-{
-    assert(code == SQLITE_OK || code == SQLITE_NOMEM || code == SQLITE_TOOBIG);
-    (void)code;
-}
+/* ---- values ---- */
 
 void bind_integer(struct statement *statement, int at, int64_t value)
 {
-    bound(sqlite3_bind_int64(statement->engine, at, value));
+    statement->engine->bind_integer(statement, at, value);
 }
 
 void bind_key(struct statement *statement, int at, uint64_t value)
 {
-    bound(sqlite3_bind_int64(statement->engine, at, (int64_t)value));
+    statement->engine->bind_integer(statement, at, (int64_t)value);
 }
 
 void bind_real(struct statement *statement, int at, double value)
 {
-    bound(sqlite3_bind_double(statement->engine, at, value));
+    statement->engine->bind_real(statement, at, value);
 }
 
 void bind_text(struct statement *statement, int at, struct str text)
 {
     if (text.at == NULL) {
-        bind_null(statement, at);
-        return;
+        statement->engine->bind_null(statement, at);
+    } else {
+        statement->engine->bind_text(statement, at, text);
     }
-    bound(sqlite3_bind_text64(statement->engine, at, text.at, text.len, SQLITE_STATIC, SQLITE_UTF8));
 }
 
 void bind_bytes(struct statement *statement, int at, struct str bytes)
 {
     if (bytes.at == NULL) {
-        bind_null(statement, at);
-        return;
+        statement->engine->bind_null(statement, at);
+    } else {
+        statement->engine->bind_bytes(statement, at, bytes);
     }
-    bound(sqlite3_bind_blob64(statement->engine, at, bytes.at, bytes.len, SQLITE_STATIC));
 }
 
 void bind_null(struct statement *statement, int at)
 {
-    bound(sqlite3_bind_null(statement->engine, at));
+    statement->engine->bind_null(statement, at);
 }
 
 void bind_value(struct statement *statement, int at, const struct store_value *value)
@@ -346,34 +126,42 @@ void bind_value(struct statement *statement, int at, const struct store_value *v
     }
 }
 
+void bind_integers(struct statement *statement, int at, const int64_t *values, size_t count)
+{
+    statement->engine->bind_integers(statement, at, values, count);
+}
+
+void bind_reals(struct statement *statement, int at, const double *values, size_t count)
+{
+    statement->engine->bind_reals(statement, at, values, count);
+}
+
+void bind_texts(struct statement *statement, int at, const struct str *texts, size_t count)
+{
+    statement->engine->bind_texts(statement, at, texts, count);
+}
+
 int bind_count(struct statement *statement)
 {
-    return sqlite3_bind_parameter_count(statement->engine);
+    return statement->engine->bind_count(statement);
 }
 
 const char *bind_name(struct statement *statement, int at)
 {
-    const char *name = sqlite3_bind_parameter_name(statement->engine, at);
-    return name == NULL ? "" : name;
+    return statement->engine->bind_name(statement, at);
 }
+
+/* ---- running ---- */
 
 enum step statement_step(struct statement *statement, struct error *error)
 {
-    int code = sqlite3_step(statement->engine);
-    if (code == SQLITE_ROW) {
-        return STEP_ROW;
-    }
-    if (code == SQLITE_DONE) {
-        return STEP_DONE;
-    }
-    (void)fail_engine(statement->database, code, error);
-    return STEP_FAILED;
+    return statement->engine->step(statement, error);
 }
 
 void statement_reset(struct statement *statement)
 {
     if (statement != NULL) {
-        (void)sqlite3_reset(statement->engine);
+        statement->engine->reset(statement);
     }
 }
 
@@ -381,183 +169,115 @@ bool statement_run(struct statement *statement, struct error *error)
 {
     enum step step = STEP_ROW;
     while (step == STEP_ROW) {
-        step = statement_step(statement, error);
+        step = statement->engine->step(statement, error);
     }
-    statement_reset(statement);
+    statement->engine->reset(statement);
     return step == STEP_DONE;
+}
+
+bool statement_run_later(struct statement *statement, struct error *error)
+{
+    return statement->engine->run_later(statement, error);
 }
 
 int64_t column_integer(struct statement *statement, int at)
 {
-    return sqlite3_column_int64(statement->engine, at);
+    return statement->engine->column_integer(statement, at);
 }
 
 uint64_t column_key(struct statement *statement, int at)
 {
-    return (uint64_t)sqlite3_column_int64(statement->engine, at);
+    return (uint64_t)statement->engine->column_integer(statement, at);
 }
 
 double column_real(struct statement *statement, int at)
 {
-    return sqlite3_column_double(statement->engine, at);
+    return statement->engine->column_real(statement, at);
 }
 
 bool column_is_null(struct statement *statement, int at)
 {
-    return sqlite3_column_type(statement->engine, at) == SQLITE_NULL;
+    return statement->engine->column_kind(statement, at) == STORE_VALUE_NULL;
 }
 
 struct str column_bytes(struct statement *statement, int at)
 {
-    const char *bytes = sqlite3_column_blob(statement->engine, at);
-    int len = sqlite3_column_bytes(statement->engine, at);
-    if (bytes == NULL) {
-        return column_is_null(statement, at) ? STR_NONE : STR("");
-    }
-    return (struct str){ bytes, (size_t)len };
+    return statement->engine->column_bytes(statement, at);
 }
 
 enum store_value_kind column_kind(struct statement *statement, int at)
 {
-    switch (sqlite3_column_type(statement->engine, at)) {
-    case SQLITE_INTEGER:
-        return STORE_VALUE_INTEGER;
-    case SQLITE_FLOAT:
-        return STORE_VALUE_REAL;
-    case SQLITE_TEXT:
-        return STORE_VALUE_TEXT;
-    case SQLITE_BLOB:
-        return STORE_VALUE_BYTES;
-    default:
-        return STORE_VALUE_NULL;
-    }
+    return statement->engine->column_kind(statement, at);
 }
 
 int statement_columns(struct statement *statement)
 {
-    return sqlite3_column_count(statement->engine);
+    return statement->engine->columns(statement);
 }
 
 const char *statement_column_name(struct statement *statement, int at)
 {
-    const char *name = sqlite3_column_name(statement->engine, at);
-    return name == NULL ? "" : name;
+    return statement->engine->column_name(statement, at);
 }
 
 bool statement_is_read_only(struct statement *statement)
 {
-    return sqlite3_stmt_readonly(statement->engine) != 0;
+    return statement->engine->is_read_only(statement);
+}
+
+/* ---- the connection ---- */
+
+bool database_is_fenced(const struct database *database)
+{
+    return database->engine->is_fenced(database);
 }
 
 bool database_in_transaction(struct database *database)
 {
-    return sqlite3_get_autocommit(database->engine) == 0;
+    return database->engine->in_transaction(database);
 }
 
 uint64_t database_changes(struct database *database)
 {
-    return (uint64_t)sqlite3_changes64(database->engine);
+    return database->engine->changes(database);
 }
 
 void database_set_deadline(struct database *database, int64_t deadline_us)
 {
-    database->deadline_us = deadline_us;
+    database->engine->set_deadline(database, deadline_us);
 }
 
 void database_set_steps(struct database *database, uint64_t steps)
 {
-    database->steps_bound = steps != 0;
-    database->steps_left = steps;
+    database->engine->set_steps(database, steps);
 }
 
 void database_release(struct database *database)
 {
-    (void)sqlite3_db_release_memory(database->engine);
-    if (database->mapped) { /* what was read stays mapped otherwise, once for each reader */
-        (void)sqlite3_exec(database->engine, "PRAGMA mmap_size=0; PRAGMA mmap_size=" MAPPED_BYTES, NULL, NULL,
-                           NULL);
-    }
+    database->engine->release(database);
 }
 
 void database_fold_log(struct database *database, enum fold_mode mode)
 {
-    int how = mode == FOLD_ALL ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-    (void)sqlite3_wal_checkpoint_v2(database->engine, NULL, how, NULL, NULL);
+    database->engine->fold_log(database, mode);
 }
 
 unsigned database_log_pages(const struct database *database)
 {
-    return database->log_pages;
+    return database->engine->log_pages(database);
 }
 
 bool database_backup(struct database *database, const char *path, struct error *error)
 {
-    struct database copy = { 0 };
-    int fd =
-        open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600); /* readable by its owner only, from the start */
-    if (fd < 0) {
-        return FAIL_OS(error, error_kind_from_errno(errno), "cannot make '%s'", path);
-    }
-    (void)close(fd);
-    int code = sqlite3_open_v2(path, &copy.engine, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
-    sqlite3_backup *backup = NULL;
-    if (code == SQLITE_OK) {
-        backup = sqlite3_backup_init(copy.engine, "main", database->engine, "main");
-        code = backup == NULL ? sqlite3_errcode(copy.engine) : SQLITE_OK;
-    }
-    if (backup != NULL) {
-        code = sqlite3_backup_step(backup, -1);
-        int finished = sqlite3_backup_finish(backup);
-        code = code == SQLITE_DONE ? finished : code;
-    }
-    bool ok = code == SQLITE_OK || fail_engine(&copy, code, error);
-    (void)sqlite3_close_v2(copy.engine);
-    return ok;
-}
-
-static bool is_hidden(const struct database *database, const char *name)
-{
-    char line[128];
-    int len = snprintf(line, sizeof line, "\n%s\n", name);
-    if (len < 0 || (size_t)len >= sizeof line) {
-        return true;
-    }
-    struct str hidden = buf_str(&database->hidden);
-    return str_find(hidden, (struct str){ line, (size_t)len }) < hidden.len;
-}
-
-static int allow_views_only(void *data, int action, const char *a, const char *b, const char *schema,
-                            const char *by)
-{
-    (void)by;
-    switch (action) {
-    case SQLITE_SELECT:
-    case SQLITE_RECURSIVE:
-        return SQLITE_OK;
-    case SQLITE_FUNCTION:
-        return b != NULL && strcmp(b, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
-    case SQLITE_READ:
-        /* Views are temporary SQL views of this connection over tables whose names begin with "view_". A sub-query
-         * has no schema, but neither has a table of which only rows are counted. */
-        if (a == NULL || strncmp(a, "view_", 5) == 0) {
-            return SQLITE_OK;
-        }
-        if (schema == NULL) {
-            return is_hidden(data, a) ? SQLITE_DENY : SQLITE_OK;
-        }
-        return strcmp(schema, "temp") == 0 && strncmp(a, "sqlite_", 7) != 0 ? SQLITE_OK : SQLITE_DENY;
-    default:
-        return SQLITE_DENY;
-    }
+    return database->engine->backup(database, path, error);
 }
 
 void database_lock_to_views(struct database *database, bool locked)
 {
-    (void)sqlite3_set_authorizer(database->engine, locked ? allow_views_only : NULL, database);
+    database->engine->lock_to_views(database, locked);
 }
 
 void database_set_functions(struct database *database, int offset_minutes, uint64_t as_of_seq)
 {
-    database->functions.offset_minutes = offset_minutes;
-    database->functions.as_of_seq = as_of_seq;
+    database->engine->set_functions(database, offset_minutes, as_of_seq);
 }

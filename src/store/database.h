@@ -1,6 +1,6 @@
-/* database.h — the thin wrapper around the SQL engine (SQLite now; a second engine takes the place of database.c
- * behind the same functions). Nothing above this file includes the engine's header. A connection and its
- * statements belong to one thread at a time. Statement texts come from sql.c, or are put together from its
+/* database.h — the thin wrapper around the two SQL engines: SQLite (database_sqlite.c) and PostgreSQL
+ * (database_postgresql.c), which have the same functions (engine.h). Nothing above this file includes an engine's header. A
+ * connection and its statements belong to one thread at a time. Statement texts come from sql.c, or are put together from its
  * fragments; values are always bound. */
 #ifndef SHANHAI_STORE_DATABASE_H
 #define SHANHAI_STORE_DATABASE_H
@@ -11,6 +11,8 @@
 struct database;
 struct statement;
 
+enum dialect { DIALECT_SQLITE, DIALECT_POSTGRESQL };
+
 enum database_mode {
     DATABASE_WRITE, /* the one writer */
     DATABASE_READ,  /* a reader beside it */
@@ -20,9 +22,16 @@ enum database_mode {
 /* Once, before the first open: process-wide settings of the engine. */
 bool database_setup(struct error *error) MUST_CHECK;
 
-bool database_open(const char *path, enum database_mode mode, struct database **database,
+/* A place that begins with "postgresql://" or "postgres://" is a PostgreSQL server's database, any other a file. */
+bool database_is_remote(const char *place);
+bool database_open(const char *place, enum database_mode mode, struct database **database,
                    struct error *error) MUST_CHECK;
 void database_close(struct database *database);
+enum dialect database_dialect(const struct database *database);
+/* Whether index rows may wait in memory (store/runs.h) and the statements see them as tables. */
+bool database_has_runs(const struct database *database);
+/* Whether a column may hold bytes in one row and text in another, so that UUIDs are kept as 16 bytes. */
+bool database_packs_ids(const struct database *database);
 
 /* Runs a constant text of one or more statements without parameters. */
 bool database_run(struct database *database, const char *sql, struct error *error) MUST_CHECK;
@@ -39,6 +48,10 @@ void bind_text(struct statement *statement, int at, struct str text); /* absent 
 void bind_bytes(struct statement *statement, int at, struct str bytes);
 void bind_null(struct statement *statement, int at);
 void bind_value(struct statement *statement, int at, const struct store_value *value);
+/* A column of values at once, for statements of the PostgreSQL table; copied. */
+void bind_integers(struct statement *statement, int at, const int64_t *values, size_t count);
+void bind_reals(struct statement *statement, int at, const double *values, size_t count);
+void bind_texts(struct statement *statement, int at, const struct str *texts, size_t count);
 int bind_count(struct statement *statement);
 const char *bind_name(struct statement *statement, int at); /* with its colon; "" when it has none */
 
@@ -48,6 +61,9 @@ enum step statement_step(struct statement *statement, struct error *error) MUST_
 void statement_reset(struct statement *statement);
 /* Steps to the end and resets: for statements that give no rows. */
 bool statement_run(struct statement *statement, struct error *error) MUST_CHECK;
+/* The same for a statement of which nobody wants to know more than that it was done when the commit succeeds: an engine may
+ * send it later, together with others, and tell of its failure at any later call in the transaction. The values are copied. */
+bool statement_run_later(struct statement *statement, struct error *error) MUST_CHECK;
 
 int64_t column_integer(struct statement *statement, int at); /* columns count from 0 */
 uint64_t column_key(struct statement *statement, int at);
@@ -58,6 +74,10 @@ enum store_value_kind column_kind(struct statement *statement, int at);
 int statement_columns(struct statement *statement);
 const char *statement_column_name(struct statement *statement, int at);
 bool statement_is_read_only(struct statement *statement);
+
+/* Another server writes now, or it could not be found out whether a commit took place: this process must write no more and
+ * end. Never so where the folder's lock keeps others out. */
+bool database_is_fenced(const struct database *database);
 
 /* False after an error that made the engine roll back by itself. */
 bool database_in_transaction(struct database *database);

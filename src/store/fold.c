@@ -30,6 +30,9 @@ static void *fold_run(void *data)
 bool fold_start(struct store *store, struct error *error)
 {
     struct fold *fold = &store->fold;
+    if (!database_has_runs(store->writer.connection.database)) { /* a server folds its log by itself */
+        return true;
+    }
     if (!connection_open(&fold->connection, store->path, DATABASE_READ, error)) {
         return false;
     }
@@ -58,6 +61,9 @@ void fold_after_commit(struct store *store)
 {
     struct fold *fold = &store->fold;
     struct database *database = store->writer.connection.database;
+    if (!fold->started) {
+        return;
+    }
     unsigned pages = database_log_pages(database);
     bool rest = false;
     (void)pthread_mutex_lock(&fold->lock);

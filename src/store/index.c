@@ -16,7 +16,8 @@ enum {
     PENDING_BYTES_MAX = 1 << 30,
 };
 
-bool index_remember(struct writer *writer, const struct index_rows *index, uint64_t seq, struct error *error)
+bool index_remember(struct writer *writer, const struct index_rows *index, uint64_t seq, uint64_t resource,
+                    struct error *error)
 {
     if (index == NULL || index->count == 0) {
         return true;
@@ -34,7 +35,7 @@ bool index_remember(struct writer *writer, const struct index_rows *index, uint6
         writer->entries_capacity = capacity;
     }
     for (size_t i = 0; i < index->count; i++) {
-        writer->entries[writer->entries_count] = (struct run_entry){ &index->rows[i], seq };
+        writer->entries[writer->entries_count] = (struct run_entry){ &index->rows[i], seq, resource };
         writer->entries_count++;
     }
     return true;
@@ -101,6 +102,11 @@ void bind_index_row(struct statement *statement, const struct index_row *row, ui
         break;
     }
     bind_key(statement, at, seq);
+}
+
+void index_sort_entries(struct run_entry *entries, size_t count)
+{
+    qsort(entries, count, sizeof *entries, compare_entries);
 }
 
 static bool insert_entry(struct connection *connection, const struct run_entry *entry, struct error *error)
@@ -225,7 +231,7 @@ static bool entries_to_run(struct writer *writer, struct error *error)
 
 static bool entries_to_index(struct writer *writer, struct error *error)
 {
-    qsort(writer->entries, writer->entries_count, sizeof *writer->entries, compare_entries);
+    index_sort_entries(writer->entries, writer->entries_count);
     for (size_t i = 0; i < writer->entries_count; i++) {
         if (!insert_entry(&writer->connection, &writer->entries[i], error)) {
             return false;
@@ -238,6 +244,12 @@ bool index_flush(struct writer *writer, struct error *error)
 {
     if (writer->entries_count == 0) {
         return true;
+    }
+    if (!database_has_runs(writer->connection.database)) {
+        index_sort_entries(writer->entries, writer->entries_count);
+        bool ok = index_add_columns(&writer->connection, writer->entries, writer->entries_count, error);
+        writer->entries_count = ok ? 0 : writer->entries_count;
+        return ok;
     }
     /* By version first: entries still come in the order of their versions, which is where those trees grow. */
     for (size_t i = 0; i < writer->entries_count; i++) {
@@ -255,16 +267,20 @@ bool index_flush(struct writer *writer, struct error *error)
 }
 
 /* A re-index brings rows that may be there already, in the main index or waiting: each must be there once. */
-bool index_add_missing(struct writer *writer, const struct index_rows *index, uint64_t seq,
+bool index_add_missing(struct writer *writer, const struct index_rows *index, uint64_t seq, uint64_t resource,
                        struct error *error)
 {
+    if (!database_has_runs(
+            writer->connection.database)) { /* nothing waits, and what is there is left alone */
+        return index_remember(writer, index, seq, resource, error);
+    }
     if (index == NULL || !index_flush(writer, error)) {
         return index == NULL;
     }
     struct store_reader *inside = &writer->transaction.reader;
     for (size_t i = 0; i < index->count; i++) {
         bool exists = false;
-        struct run_entry entry = { &index->rows[i], seq };
+        struct run_entry entry = { &index->rows[i], seq, resource };
         if (!index_row_exists(inside, &index->rows[i], seq, &exists, error)) {
             return false;
         }
@@ -420,6 +436,7 @@ void index_after_rollback(struct store *store)
     struct writer *writer = &store->writer;
     writer->entries_count = 0;
     writer->rows_count = 0;
+    memset(writer->pieces_known, 0, sizeof writer->pieces_known);
     writer->pending = writer->pending_committed;
     writer->mark_next = writer->mark;
     if (writer->runs_next != writer->runs) {
@@ -481,10 +498,18 @@ bool index_start(struct store *store, struct error *error)
     if (!mark_read(writer, error)) {
         return false;
     }
-    struct statement *statement = connection_statement(&writer->connection, SQL_PENDING_ALL, error);
     writer->runs = runs_create(writer->mark.merged);
-    if (statement == NULL || writer->runs == NULL) {
-        return statement == NULL ? false : no_memory(error);
+    if (writer->runs == NULL) {
+        return no_memory(error);
+    }
+    if (!database_has_runs(writer->connection.database)) {
+        writer->runs_next = writer->runs;
+        runs_publish(store, writer->runs);
+        return true;
+    }
+    struct statement *statement = connection_statement(&writer->connection, SQL_PENDING_ALL, error);
+    if (statement == NULL) {
+        return false;
     }
     writer->pending = writer->mark.run > writer->mark.merged ? writer->mark.run : writer->mark.merged;
     bind_key(statement, 1, writer->mark.merged);

@@ -19,6 +19,7 @@
 #include "store/views.h"
 
 enum { STORE_TYPES_MAX = 512, STORE_LISTENERS_MAX = 16, STORE_COMPOSED_MAX = 64, STORE_GROUP_SETS_MAX = 256 };
+enum { STORE_PIECES_KNOWN = 16384 }; /* a power of two */
 
 /* ---- a connection and its prepared statements (connection.c) ---- */
 
@@ -143,11 +144,13 @@ struct writer {
     uint64_t pending_dropped; /* rows up to here were deleted */
     bool runs_published;      /* readers may have runs_next already */
     struct buf run_bytes;
-    uint64_t audit_group;     /* number of the last outbox row */
-    uint64_t audit_dropped;   /* rows up to here were removed */
-    struct view_table *views; /* all registered; dropped ones stay in the list */
-    bool full;                /* the last commit found the disk full */
-    bool audit_behind;        /* the sink refused a group: hand it over again from the outbox */
+    uint64_t pieces_known[STORE_PIECES_KNOWN]; /* keys of pieces of text that are stored (words.c); 0: none */
+    uint64_t audit_group;                      /* number of the last outbox row */
+    uint64_t audit_dropped;                    /* rows up to here were removed */
+    struct view_table *views;                  /* all registered; dropped ones stay in the list */
+    bool full;                                 /* the last commit found the disk full */
+    bool told_lost;                            /* store_options.lost was called */
+    bool audit_behind; /* the sink refused a group: hand it over again from the outbox */
     struct outcome_of_set group[STORE_GROUP_SETS_MAX];
 };
 
@@ -183,7 +186,11 @@ struct store {
     char *path;
     char *blob_folder;
     char *reserve_path;
+    char *url_path;        /* FOLDER/store.url */
+    const char *given_url; /* while opening */
     int lock_fd;
+    bool is_remote;      /* the path is a PostgreSQL database; the folder has all else */
+    unsigned partitions; /* of each table of resources; 0: none (PostgreSQL, sql_postgresql.c) */
     struct codec codec;
 
     struct store_type types[STORE_TYPES_MAX]; /* number = index + 1 */
@@ -284,12 +291,17 @@ enum applied apply_set(struct store *store, struct store_set *set, struct error 
 
 /* The one place through which index rows enter the store. Of a version in the group: remembered, then put into a run
  * (index_flush: whoever searches in the transaction sees them). */
-bool index_remember(struct writer *writer, const struct index_rows *index, uint64_t seq,
+bool index_remember(struct writer *writer, const struct index_rows *index, uint64_t seq, uint64_t resource,
                     struct error *error) MUST_CHECK;
 bool index_flush(struct writer *writer, struct error *error) MUST_CHECK;
 /* Of a version that is stored already: those that it lacks. */
-bool index_add_missing(struct writer *writer, const struct index_rows *index, uint64_t seq,
+bool index_add_missing(struct writer *writer, const struct index_rows *index, uint64_t seq, uint64_t resource,
                        struct error *error) MUST_CHECK;
+/* The rows of all entries in as few statements as there are kinds (index_columns.c): PostgreSQL's way. */
+bool index_add_columns(struct connection *connection, const struct run_entry *entries, size_t count,
+                       struct error *error) MUST_CHECK;
+/* In the order of the main index. */
+void index_sort_entries(struct run_entry *entries, size_t count);
 /* The last step before a commit: flush, carry on merging into the main index (`rows_more` rows beyond what the group
  * itself pays for), show readers what waits now. */
 bool index_before_commit(struct store *store, size_t rows_more, struct error *error) MUST_CHECK;
@@ -307,7 +319,7 @@ bool index_start(struct store *store, struct error *error) MUST_CHECK;
 bool index_waits(const struct store *store);
 void index_end(struct store *store);
 /* The pieces of text that rows speak of, unless they are there (words.c). */
-bool words_add(struct connection *connection, const struct index_rows *index, struct error *error) MUST_CHECK;
+bool words_add(struct writer *writer, const struct index_rows *index, struct error *error) MUST_CHECK;
 
 /* ---- views.c, inside the writer ---- */
 

@@ -6,12 +6,6 @@
 
 enum { SQL_TEXT_BYTES = 16 * 1024, WHERE_MAX = 8 };
 
-static const char *const kind_names[] = { [STORE_VALUE_NULL] = "",
-                                          [STORE_VALUE_INTEGER] = "INTEGER",
-                                          [STORE_VALUE_REAL] = "REAL",
-                                          [STORE_VALUE_TEXT] = "TEXT",
-                                          [STORE_VALUE_BYTES] = "BLOB" };
-
 static void add(struct buf *buf, const char *text)
 {
     buf_add(buf, str_from_cstr(text));
@@ -44,7 +38,7 @@ static void add_columns(struct buf *buf, const struct store_table *table, size_t
 
 /* ---- making and migrating ---- */
 
-static void table_create_sql(struct buf *buf, const struct store_table *table)
+static void table_create_sql(struct buf *buf, enum dialect dialect, const struct store_table *table)
 {
     add(buf, "CREATE TABLE ");
     add(buf, table->name);
@@ -52,15 +46,16 @@ static void table_create_sql(struct buf *buf, const struct store_table *table)
     for (size_t i = 0; i < table->columns_count; i++) {
         add(buf, table->columns[i].name);
         add(buf, " ");
-        add(buf, kind_names[table->columns[i].kind]);
+        add(buf, sql_kind(dialect, table->columns[i].kind));
         add(buf, ", ");
     }
     add(buf, "PRIMARY KEY(");
     add_columns(buf, table, table->key_columns);
-    add(buf, ")) WITHOUT ROWID;");
+    add(buf, dialect == DIALECT_SQLITE ? ")) WITHOUT ROWID;" : "));");
 }
 
-static void table_columns_sql(struct buf *buf, const struct store_table *table, int from_version)
+static void table_columns_sql(struct buf *buf, enum dialect dialect, const struct store_table *table,
+                              int from_version)
 {
     for (size_t i = 0; i < table->columns_count; i++) {
         if (table->columns[i].since > from_version) {
@@ -69,7 +64,7 @@ static void table_columns_sql(struct buf *buf, const struct store_table *table, 
             add(buf, " ADD COLUMN ");
             add(buf, table->columns[i].name);
             add(buf, " ");
-            add(buf, kind_names[table->columns[i].kind]);
+            add(buf, sql_kind(dialect, table->columns[i].kind));
             add(buf, ";");
         }
     }
@@ -134,9 +129,9 @@ static bool table_prepare(struct store *store, const struct store_table *table, 
     }
     struct buf buf = { .bytes_max = SQL_TEXT_BYTES };
     if (version == 0) {
-        table_create_sql(&buf, table);
+        table_create_sql(&buf, database_dialect(connection->database), table);
     } else {
-        table_columns_sql(&buf, table, version);
+        table_columns_sql(&buf, database_dialect(connection->database), table, version);
     }
     table_indexes_sql(&buf, table, version);
     buf_add_char(&buf, '\0');

@@ -95,6 +95,7 @@ struct str index_text_cut(struct str text);
 struct run_entry {
     const struct index_row *row;
     uint64_t seq;
+    uint64_t resource; /* key; runs do without */
 };
 
 /* NULL when memory is used up. */

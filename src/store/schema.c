@@ -10,6 +10,8 @@
 #include "store/dictionary.h"
 #include "store/internal.h"
 
+enum { SCHEMA_BYTES_MAX = 1 << 20 };
+
 static bool meta_get(struct connection *connection, struct str name, int64_t *value, bool *found,
                      struct error *error)
 {
@@ -52,12 +54,21 @@ static bool dictionary_add(struct store *store, struct error *error)
 static bool schema_create(struct store *store, struct error *error)
 {
     struct connection *connection = &store->writer.connection;
-    bool ok = connection_do(connection, SQL_BEGIN_WRITE, error) &&
-              database_run(connection->database, sql_schema(), error) &&
+    struct buf buf = { .bytes_max = SCHEMA_BYTES_MAX };
+    bool remote = database_dialect(connection->database) == DIALECT_POSTGRESQL;
+    if (remote) {
+        sql_schema_postgresql(&buf, store->options.partitions);
+    }
+    buf_add_char(&buf, '\0');
+    bool ok = (!buf.failed || FAIL(error, ERROR_INPUT, "too many partitions")) &&
+              connection_do(connection, SQL_BEGIN_WRITE, error) &&
+              database_run(connection->database, remote ? buf.at : sql_schema(), error) &&
+              meta_set(connection, STR("partitions"), store->options.partitions, error) &&
               meta_set(connection, STR("schema_version"), STORE_SCHEMA_VERSION, error) &&
               meta_set(connection, STR("definitions_epoch"), 1, error) &&
               meta_set(connection, STR("created_ms"), store->now_ms(), error) &&
               dictionary_add(store, error) && connection_do(connection, SQL_COMMIT, error);
+    buf_deinit(&buf);
     return ok;
 }
 
@@ -172,9 +183,11 @@ static bool migrate(struct store *store, int version, struct error *error)
                     "the store is of an older version (%d): start `shanhai serve` once to bring it forward",
                     version);
     }
-    bool ok = backup_make(store, version, error) && connection_do(connection, SQL_BEGIN_WRITE, error);
+    bool ok = (store->is_remote || backup_make(store, version, error)) &&
+              connection_do(connection, SQL_BEGIN_WRITE, error);
     for (int from = version; ok && from < STORE_SCHEMA_VERSION; from++) {
-        ok = database_run(connection->database, sql_schema_step(from), error);
+        ok = database_run(connection->database, sql_schema_step(database_dialect(connection->database), from),
+                          error);
     }
     ok = ok && meta_set(connection, STR("schema_version"), STORE_SCHEMA_VERSION, error) &&
          connection_do(connection, SQL_COMMIT, error);
@@ -212,6 +225,11 @@ static bool version_check(struct store *store, struct error *error)
         return false;
     }
     atomic_store(&store->epoch, (uint64_t)epoch);
+    int64_t partitions = 0;
+    if (!meta_get(connection, STR("partitions"), &partitions, &found, error)) {
+        return false;
+    }
+    store->partitions = (unsigned)partitions;
     return true;
 }
 

@@ -79,7 +79,9 @@ static void add_along(struct search_run *run, struct builder *b)
     unsigned alias = new_alias(b);
     add_sql(b, " FROM ");
     add_index(b, sort->rows);
-    add_sql(b, " s CROSS JOIN version v0 ON v0.seq = s.seq WHERE s.parameter = ");
+    add_sql(b, " s");
+    add_join(b);
+    add_sql(b, "version v0 ON v0.seq = s.seq WHERE s.parameter = ");
     add_integer(b, sort->parameter);
     add_sql(b, sort->rows == INDEX_NUMBER ? " AND s.unit = 0" : "");
     if (run->place.last_seq != 0) {

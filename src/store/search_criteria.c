@@ -102,11 +102,13 @@ static void add_chain_test(struct builder *b, unsigned alias, const struct searc
         return;
     }
     b->inside++;
-    add_sql(b, "(0");
+    add_sql(b, "(FALSE");
     for (size_t i = 0; i < criterion->links_count; i++) {
         const struct search_link *link = &criterion->links[i];
         unsigned target = new_alias(b);
-        add_sql(b, " OR EXISTS(SELECT 1 FROM reference_of c CROSS JOIN version ");
+        add_sql(b, " OR EXISTS(SELECT 1 FROM reference_of c");
+        add_join(b);
+        add_sql(b, "version ");
         add_alias(b, target);
         add_sql(b, " ON ");
         add_column(b, target, ".seq IN (SELECT seq FROM resource WHERE key = c.value");
@@ -136,7 +138,7 @@ static void add_chain_found(struct builder *b, const struct search_criteria *cri
         add_sql(b, ")");
     }
     if (criterion->links_count == 0) {
-        add_sql(b, "SELECT 0 AS seq WHERE 0");
+        add_sql(b, "SELECT 0 AS seq WHERE FALSE");
     }
 }
 
@@ -155,7 +157,9 @@ static void add_has_test(struct builder *b, unsigned alias, const struct search_
     unsigned source = new_alias(b);
     add_sql(b, "EXISTS(SELECT 1 FROM ");
     add_index(b, INDEX_KEY);
-    add_sql(b, " k CROSS JOIN version ");
+    add_sql(b, " k");
+    add_join(b);
+    add_sql(b, "version ");
     add_alias(b, source);
     add_sql(b, " ON ");
     add_column(b, source, ".seq = k.seq WHERE k.parameter = ");
@@ -184,10 +188,13 @@ static void add_list_test(struct builder *b, unsigned alias, const struct search
 {
     unsigned list = new_alias(b);
     struct str id = criterion->ids_count > 0 ? criterion->ids[0] : STR("");
-    add_sql(b, "EXISTS(SELECT 1 FROM resource r CROSS JOIN version ");
+    add_sql(b, "EXISTS(SELECT 1 FROM resource r");
+    add_join(b);
+    add_sql(b, "version ");
     add_alias(b, list);
     add_sql(b, " ON ");
-    add_column(b, list, ".seq = r.seq CROSS JOIN ");
+    add_column(b, list, ".seq = r.seq");
+    add_join(b);
     add_index(b, INDEX_KEY);
     add_sql(b, " k ON k.parameter = ");
     add_integer(b, criterion->parameter);
@@ -201,9 +208,9 @@ static void add_list_test(struct builder *b, unsigned alias, const struct search
 
 static void add_group_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
 {
-    add_sql(b, "0");
+    add_sql(b, "FALSE");
     for (size_t i = 0; i < criterion->links_count; i++) {
-        add_sql(b, " OR (1");
+        add_sql(b, " OR (TRUE");
         if (criterion->links[i].type.len > 0) {
             add_types(b, alias, criterion->links[i].type, NULL, 0);
         }
@@ -315,11 +322,11 @@ static bool criterion_gives_keys(const struct search_criteria *criterion)
 
 static void add_group_found(struct builder *b, const struct search_criteria *group)
 {
-    add_sql(b, "SELECT 0 AS seq WHERE 0");
+    add_sql(b, "SELECT 0 AS seq WHERE FALSE");
     for (size_t i = 0; i < group->links_count; i++) {
         add_sql(b, " UNION ALL SELECT seq FROM (");
         add_found(b, link_driver(&group->links[i]));
-        add_sql(b, ")");
+        add_sql(b, ") f");
     }
 }
 
@@ -391,11 +398,11 @@ bool criterion_count(struct store_reader *reader, struct arena *arena, const str
     } else {
         add_sql(&b, "SELECT 1 FROM (");
         add_found(&b, criterion);
-        add_sql(&b, ")");
+        add_sql(&b, ") f");
     }
     add_sql(&b, " LIMIT ");
     add_integer(&b, (int64_t)most);
-    add_sql(&b, ")");
+    add_sql(&b, ") n");
     struct statement *statement = builder_statement(&b, error);
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
     if (step == STEP_ROW) {

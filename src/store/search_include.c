@@ -156,7 +156,9 @@ static bool reverse(struct include_run *state, const struct search_include *incl
     unsigned alias = new_alias(&b);
     add_sql(&b, "SELECT DISTINCT v0.seq, v0.resource FROM ");
     add_index(&b, INDEX_KEY);
-    add_sql(&b, " k CROSS JOIN version v0 ON v0.seq = k.seq WHERE k.parameter IN (");
+    add_sql(&b, " k");
+    add_join(&b);
+    add_sql(&b, "version v0 ON v0.seq = k.seq WHERE k.parameter IN (");
     add_parameters(&b, include);
     add_sql(&b, ") AND k.value = ");
     add_key(&b, version->resource);

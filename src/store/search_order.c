@@ -30,20 +30,24 @@ static void add_driver(struct search_run *run, struct builder *b, unsigned alias
     if (driver == NULL) {
         add_sql(b, "version ");
         add_alias(b, alias);
-        add_sql(b, run->query->type.at != NULL ? " INDEXED BY version_by_type WHERE " : " WHERE ");
+        add_sql(b, run->query->type.at != NULL && builder_dialect(b) == DIALECT_SQLITE
+                       ? " INDEXED BY version_by_type WHERE "
+                       : " WHERE ");
         if (run->query->type.at != NULL) {
             add_alias(b, alias);
             add_sql(b, ".type = ");
             add_integer(b, store_type_number(b->reader->store, run->query->type));
         } else {
-            add_sql(b, "1");
+            add_sql(b, "TRUE");
             add_types(b, alias, STR_NONE, run->query->types, run->query->types_count);
         }
         return;
     }
     if (is_single_key(driver)) { /* its rows lie in the order of the sequence: the page ends the look-up */
         add_index(b, INDEX_KEY);
-        add_sql(b, " k CROSS JOIN version ");
+        add_sql(b, " k");
+        add_join(b);
+        add_sql(b, "version ");
         add_alias(b, alias);
         add_sql(b, " ON ");
         add_alias(b, alias);
@@ -337,9 +341,9 @@ static bool filter_count(struct search_run *run, uint64_t most, uint64_t *count,
     }
     add_sql(&b, "SELECT count(*) FROM (SELECT 1 FROM (");
     add_filter_found(&b, run->query->type);
-    add_sql(&b, ") LIMIT ");
+    add_sql(&b, ") f LIMIT ");
     add_integer(&b, (int64_t)most);
-    add_sql(&b, ")");
+    add_sql(&b, ") n");
     struct statement *statement = builder_statement(&b, error);
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
     if (step == STEP_ROW) {
@@ -404,7 +408,7 @@ static bool type_count(struct search_run *run, uint64_t *count, struct error *er
     add_integer(&b, store_type_number(run->reader->store, run->query->type));
     add_sql(&b, " LIMIT ");
     add_integer(&b, SORT_MEMORY_MAX + 1);
-    add_sql(&b, ")");
+    add_sql(&b, ") n");
     struct statement *statement = builder_statement(&b, error);
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
     if (step == STEP_ROW) {

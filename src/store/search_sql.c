@@ -135,6 +135,17 @@ void add_index(struct builder *b, enum index_kind kind)
     add_sql(b, waiting ? with_runs[kind] : tables[kind]);
 }
 
+enum dialect builder_dialect(const struct builder *b)
+{
+    return database_dialect(b->reader->connection->database);
+}
+
+/* In SQLite a CROSS JOIN is what keeps the order; PostgreSQL keeps it as the connection is set (postgresql_line.c). */
+void add_join(struct builder *b)
+{
+    add_sql(b, builder_dialect(b) == DIALECT_SQLITE ? " CROSS JOIN " : " JOIN ");
+}
+
 void add_column(struct builder *b, unsigned alias, const char *column)
 {
     add_alias(b, alias);
@@ -227,7 +238,7 @@ static void add_posts(struct builder *b, const struct store_rule *rule)
 
 static void add_rule(struct builder *b, unsigned alias, const struct store_rule *rule)
 {
-    add_sql(b, "(1");
+    add_sql(b, "(TRUE");
     if (rule->custodians != NULL) {
         add_sql(b, " AND ");
         add_column(b, alias, ".custodian IN (");
@@ -244,8 +255,9 @@ static void add_rule(struct builder *b, unsigned alias, const struct store_rule 
         add_sql(b, ")");
     }
     if (rule->granted_through != 0) {
-        add_sql(b, " AND EXISTS(SELECT 1 FROM reference_of f CROSS JOIN grants g ON g.resource = f.value"
-                   " WHERE f.seq = ");
+        add_sql(b, " AND EXISTS(SELECT 1 FROM reference_of f");
+        add_join(b);
+        add_sql(b, "grants g ON g.resource = f.value WHERE f.seq = ");
         add_column(b, alias, ".seq AND f.parameter = ");
         add_integer(b, rule->granted_through);
         add_sql(b, " AND ");
@@ -333,7 +345,7 @@ static void add_rule_found(struct builder *b, const struct store_rule *rule)
 
 void add_filter_found(struct builder *b, struct str type)
 {
-    add_sql(b, "SELECT 0 WHERE 0");
+    add_sql(b, "SELECT 0 WHERE FALSE");
     for (size_t i = 0; i < b->filter->rules_count; i++) {
         if (rule_is_for(&b->filter->rules[i], type, NULL, 0)) {
             add_rule_found(b, &b->filter->rules[i]);
@@ -349,7 +361,7 @@ void add_visible(struct builder *b, unsigned alias, struct str type, const struc
     if (filter == NULL) {
         return;
     }
-    add_sql(b, " AND (0");
+    add_sql(b, " AND (FALSE");
     for (size_t i = 0; i < filter->rules_count; i++) {
         const struct store_rule *rule = &filter->rules[i];
         if (!rule_is_for(rule, type, types, types_count)) {
@@ -357,7 +369,7 @@ void add_visible(struct builder *b, unsigned alias, struct str type, const struc
         }
         add_sql(b, " OR (");
         if (str_equal(rule->type, STR("*")) || type.at != NULL) {
-            add_sql(b, "1");
+            add_sql(b, "TRUE");
         } else {
             add_type_is(b, alias, rule->type);
         }

@@ -40,6 +40,9 @@ void add_alias(struct builder *b, unsigned alias); /* "v3" */
 void add_column(struct builder *b, unsigned alias,
                 const char *column); /* "v3.seq"; the column with its dot */
 unsigned new_alias(struct builder *b);
+/* " JOIN " whose left side is looked at first; an ON must follow. */
+void add_join(struct builder *b);
+enum dialect builder_dialect(const struct builder *b);
 /* The index rows of a kind by value, as what stands after FROM: KEY (parameter, value, seq), TEXT (parameter, value,
  * seq), DATE (parameter, from_ms, to_ms, seq), NUMBER (parameter, unit, low, high, seq). No other place names where
  * these rows lie (some wait in memory, docs/modules/store.md), and each comes once. To stream them in an order, the

@@ -105,10 +105,12 @@ static void add_number_test(struct builder *b, const struct search_value *value)
     add_sql(b, ")");
 }
 
-/* The text after every text that begins with `prefix`: 0xF8 is in no UTF-8 text. */
-static struct str prefix_end(struct arena *arena, struct str prefix)
+/* The text after every text that begins with `prefix`: 0xF8 is in no UTF-8 text; where a text must be one, U+10FFFF, which
+ * is no character. */
+static struct str prefix_end(const struct builder *b, struct str prefix)
 {
-    return arena_concat(arena, prefix, STR("\xf8"));
+    bool sqlite = builder_dialect(b) == DIALECT_SQLITE;
+    return arena_concat(b->arena, prefix, sqlite ? STR("\xf8") : STR("\xf4\x8f\xbf\xbf"));
 }
 
 static void add_text_test(struct builder *b, const struct search_value *value)
@@ -119,7 +121,7 @@ static void add_text_test(struct builder *b, const struct search_value *value)
         add_sql(b, "(value >= ");
         add_text(b, text);
         add_sql(b, " AND value < ");
-        add_text(b, prefix_end(b->arena, text));
+        add_text(b, prefix_end(b, text));
         break;
     case SEARCH_TEST_CONTAINS:
         add_sql(b, "(instr(value, ");
@@ -303,7 +305,7 @@ static void add_words_found(struct builder *b, const struct search_criteria *cri
 
 void add_values_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
 {
-    add_sql(b, "(0");
+    add_sql(b, "(FALSE");
     for (size_t i = 0; i < criterion->values_count; i++) {
         const struct search_value *value = &criterion->values[i];
         if (value->test == SEARCH_TEST_NOTHING ||
@@ -387,19 +389,19 @@ void add_values_found(struct builder *b, const struct search_criteria *criterion
         }
     }
     if (!any) {
-        add_sql(b, "SELECT 0 AS seq WHERE 0");
+        add_sql(b, "SELECT 0 AS seq WHERE FALSE");
     }
 }
 
 /* lastUpdated never goes back along the sequence, so a bound on it is a bound on the sequence too. */
 void add_updated_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
 {
-    add_sql(b, "(0");
+    add_sql(b, "(FALSE");
     for (size_t i = 0; i < criterion->values_count; i++) {
         const struct search_value *value = &criterion->values[i];
         add_sql(b, " OR EXISTS(SELECT 1 FROM (SELECT ");
         add_column(b, alias, ".updated_ms AS from_ms, ");
-        add_column(b, alias, ".updated_ms + 1 AS to_ms) WHERE ");
+        add_column(b, alias, ".updated_ms + 1 AS to_ms) u WHERE ");
         add_date_test(b, value);
         add_sql(b, ")");
     }

@@ -264,11 +264,12 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_TABLES] = "SELECT count(*) FROM sqlite_schema",
 };
 
-const char *sql_text(enum sql which)
+const char *sql_text(enum dialect dialect, enum sql which)
 {
     assert(which < SQL_COUNT);
-    assert(texts[which] != NULL);
-    return texts[which];
+    const char *text = dialect == DIALECT_SQLITE ? texts[which] : sql_texts_postgresql[which];
+    assert(text != NULL);
+    return text;
 }
 
 const char *sql_schema(void)
@@ -276,9 +277,21 @@ const char *sql_schema(void)
     return schema;
 }
 
-const char *sql_schema_step(int from)
+/* PostgreSQL stores begin with version 4. */
+const char *sql_schema_step(enum dialect dialect, int from)
 {
     assert(from > 0);
     assert(from < STORE_SCHEMA_VERSION);
+    assert(dialect == DIALECT_SQLITE);
+    (void)dialect;
     return schema_steps[from];
+}
+
+const char *sql_kind(enum dialect dialect, enum store_value_kind kind)
+{
+    static const char *const names[][STORE_VALUE_BYTES + 1] = {
+        [DIALECT_SQLITE] = { "", "INTEGER", "REAL", "TEXT", "BLOB" },
+        [DIALECT_POSTGRESQL] = { "", "bigint", "float8", "text COLLATE \"C\"", "bytea" },
+    };
+    return names[dialect][kind];
 }

@@ -1,8 +1,10 @@
 /* sql.h — the one table of SQL statements (the dialect). Everything that the store asks of its database is a row
  * here, except what is put together from declarations: tables of other modules (rows.c), views (views.c) and
- * searches (search_sql.c), which use fragments without values. A second database brings a second table. */
+ * searches (search_sql.c), which use fragments without values. PostgreSQL's table is sql_postgresql.c. */
 #ifndef SHANHAI_STORE_SQL_H
 #define SHANHAI_STORE_SQL_H
+
+#include "store/database.h"
 
 enum { STORE_SCHEMA_VERSION = 4 };
 
@@ -117,16 +119,26 @@ enum sql {
     SQL_CHECK_HAS_DATE,   /* parameter, from_ms, to_ms, seq */
     SQL_CHECK_HAS_NUMBER, /* parameter, unit, low, high, seq */
     SQL_TABLES,
-    SQL_TABLE_NAMES,         /* that indicator SQL may not name */
+    SQL_TABLE_NAMES,         /* that indicator SQL may not name (PostgreSQL: schemas) */
+    SQL_SCHEMA,              /* PostgreSQL: where the tables are */
     SQL_GRANT_LIST_RESOURCE, /* resource, post or 0, now */
     SQL_GRANT_LIST_BASIS,    /* basis, post or 0, now */
     SQL_COUNT
 };
 
-const char *sql_text(enum sql which);
+/* The second table (sql_postgresql.c). */
+struct buf;
+extern const char *const sql_texts_postgresql[SQL_COUNT];
+void sql_schema_postgresql(struct buf *buf, unsigned partitions);
+/* A column's type. */
+const char *sql_kind(enum dialect dialect, enum store_value_kind kind);
+/* What ends a CREATE TABLE: ";", or its partitions by hash of the column `by`. */
+void sql_parts_postgresql(struct buf *buf, const char *name, const char *by, unsigned partitions);
+
+const char *sql_text(enum dialect dialect, enum sql which);
 
 /* The statements that make an empty store, and those that make a store of version `from` one of the next. */
-const char *sql_schema(void);
-const char *sql_schema_step(int from);
+const char *sql_schema(void); /* of SQLite */
+const char *sql_schema_step(enum dialect dialect, int from);
 
 #endif

@@ -1,8 +1,10 @@
 /* sql_run.c — figures: one SELECT over views on a connection that sees nothing else. A view's plain name is a
- * temporary SQL view of the connection: over the open rows, or over those that were open at a sequence number. */
+ * temporary SQL view of the connection: over the open rows, or over those that were open at a sequence number. In PostgreSQL,
+ * where a temporary view would keep its table from being changed, it is a table named before the statement (WITH). */
 #include "base/clock.h"
 #include "base/hash.h"
 #include "store/internal.h"
+#include "store/postgresql_values.h"
 
 enum { SQL_TEXT_BYTES = 256 * 1024 };
 
@@ -19,7 +21,23 @@ static void add_columns(struct buf *buf, struct str columns)
         add(buf, ", ");
         buf_add(buf, name);
     }
-    add(buf, " FROM main.view_");
+}
+
+/* The rows that a plain name stands for; `schema` is where the tables are. */
+static void add_rows(struct buf *buf, struct str schema, struct str name, struct str columns, bool known,
+                     bool as_of)
+{
+    for (int closed = 0; closed < (as_of && known ? 2 : 1); closed++) {
+        add(buf, closed == 0 ? "" : " UNION ALL ");
+        add_columns(buf, columns);
+        add(buf, " FROM ");
+        buf_add(buf, schema);
+        add(buf, ".view_");
+        buf_add(buf, name);
+        add(buf, closed == 0 ? "" : "_closed");
+        add(buf, as_of ? " WHERE seq_from <= as_of_seq()" : "");
+        add(buf, closed == 0 ? "" : " AND seq_to > as_of_seq()");
+    }
 }
 
 static void add_view(struct buf *buf, struct str name, struct str columns, bool known, bool as_of)
@@ -29,17 +47,7 @@ static void add_view(struct buf *buf, struct str name, struct str columns, bool 
     add(buf, "; CREATE TEMP VIEW ");
     buf_add(buf, name);
     add(buf, " AS ");
-    add_columns(buf, columns);
-    buf_add(buf, name);
-    if (as_of) {
-        add(buf, " WHERE seq_from <= as_of_seq()");
-    }
-    if (as_of && known) {
-        add(buf, " UNION ALL ");
-        add_columns(buf, columns);
-        buf_add(buf, name);
-        add(buf, "_closed WHERE seq_from <= as_of_seq() AND seq_to > as_of_seq()");
-    }
+    add_rows(buf, STR("main"), name, columns, known, as_of);
     add(buf, ";");
 }
 
@@ -70,6 +78,91 @@ static bool views_show(struct sql_place *place, bool as_of, struct error *error)
              database_run(place->connection.database, buf.at, error);
         place->views_digest = ok ? digest : 0;
     }
+    buf_deinit(&buf);
+    return ok;
+}
+
+/* ---- PostgreSQL ---- */
+
+static bool is_remote(const struct sql_place *place)
+{
+    return database_dialect(place->connection.database) == DIALECT_POSTGRESQL;
+}
+
+/* All rows' first column of a statement, each between line ends. */
+static bool names_read(struct connection *connection, enum sql which, struct buf *names, struct error *error)
+{
+    struct statement *statement = connection_statement(connection, which, error);
+    enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
+    add(names, "\n");
+    while (step == STEP_ROW) {
+        buf_add(names, column_bytes(statement, 0));
+        add(names, "\n");
+        step = statement_step(statement, error);
+    }
+    statement_reset(statement);
+    return step == STEP_DONE;
+}
+
+static bool add_named_views(struct buf *buf, struct sql_place *place, struct str schema, bool as_of,
+                            struct error *error)
+{
+    struct statement *statement = connection_statement(&place->connection, SQL_VIEW_ALL, error);
+    enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
+    bool any = false;
+    while (step == STEP_ROW) {
+        struct str name = column_bytes(statement, 0);
+        add(buf, any ? ", " : "");
+        buf_add(buf, name);
+        add(buf, " AS NOT MATERIALIZED (");
+        add_rows(buf, schema, name, column_bytes(statement, 4), column_integer(statement, 2) != 0, as_of);
+        add(buf, ")");
+        any = true;
+        step = statement_step(statement, error);
+    }
+    statement_reset(statement);
+    return step == STEP_DONE;
+}
+
+static struct str word_after(struct str text, struct str word)
+{
+    struct str rest = str_trim(text);
+    bool same = rest.len > word.len;
+    for (size_t i = 0; same && i < word.len; i++) {
+        same = (rest.at[i] | 0x20) == word.at[i];
+    }
+    return same ? str_skip(rest, word.len) : STR_NONE;
+}
+
+/* The statement with what its plain names stand for before it. */
+static bool text_with_views(struct sql_place *place, struct arena *arena, bool as_of, struct str text,
+                            struct str *out, struct error *error)
+{
+    struct buf schemas = { .bytes_max = SQL_TEXT_BYTES };
+    struct buf schema = { .bytes_max = SQL_TEXT_BYTES };
+    struct buf buf = { .bytes_max = SQL_TEXT_BYTES };
+    struct str own = word_after(text, STR("with"));
+    struct str recursive = own.at == NULL ? STR_NONE : word_after(own, STR("recursive"));
+    own = recursive.at == NULL ? own : recursive;
+    bool ok = names_read(&place->connection, SQL_TABLE_NAMES, &schemas, error) &&
+              names_read(&place->connection, SQL_SCHEMA, &schema, error) &&
+              postgresql_figure_check(text, buf_str(&schemas), error);
+    add(&buf, recursive.at == NULL ? "WITH " : "WITH RECURSIVE ");
+    size_t before = buf.len;
+    ok = ok && add_named_views(&buf, place, str_trim(buf_str(&schema)), as_of, error);
+    if (ok && own.at != NULL) {
+        add(&buf, buf.len == before ? "" : ", ");
+        buf_add(&buf, own);
+    } else if (ok) {
+        buf.len = buf.len == before ? 0 : buf.len;
+        add(&buf, " ");
+        buf_add(&buf, text);
+    }
+    struct str made = ok && !buf.failed ? arena_dup(arena, buf_str(&buf)) : STR_NONE;
+    ok = ok && (made.at != NULL || FAIL(error, ERROR_TOO_LARGE, "too many views"));
+    *out = made;
+    buf_deinit(&schemas);
+    buf_deinit(&schema);
     buf_deinit(&buf);
     return ok;
 }
@@ -132,7 +225,12 @@ static struct statement *sql_prepare(struct sql_place *place, struct str text, s
 static bool sql_execute(struct sql_place *place, struct arena *arena, const struct store_sql *sql,
                         struct store_sql_result *result, struct error *error)
 {
-    struct statement *statement = sql_prepare(place, sql->text, error);
+    struct str text = sql->text;
+    if (is_remote(place) && !text_with_views(place, arena, sql->as_of_seq != 0, sql->text, &text, error)) {
+        return false;
+    }
+    database_lock_to_views(place->connection.database, true);
+    struct statement *statement = sql_prepare(place, text, error);
     if (statement == NULL) {
         return false;
     }
@@ -160,7 +258,7 @@ static bool place_begin(struct store *store, struct sql_place *place, bool as_of
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
     *seq = step == STEP_ROW ? column_key(statement, 0) : 0;
     statement_reset(statement);
-    return step != STEP_FAILED && views_show(place, as_of, error);
+    return step != STEP_FAILED && (is_remote(place) || views_show(place, as_of, error));
 }
 
 static void place_end(struct sql_place *place)
@@ -188,7 +286,6 @@ bool store_sql_run(struct store *store, struct arena *arena, const struct store_
         struct database *database = place->connection.database;
         database_set_deadline(database, clock_monotonic_us() + time_ms * 1000);
         database_set_functions(database, sql->offset_minutes, sql->as_of_seq);
-        database_lock_to_views(database, true);
         ok = sql_execute(place, arena, sql, &result, error);
     }
     place_end(place);
@@ -206,10 +303,16 @@ bool store_sql_check(struct store *store, struct str text, struct error *error)
     (void)pthread_mutex_lock(&place->lock);
     bool ok = place_begin(store, place, false, &seq, error);
     if (ok) {
-        database_lock_to_views(place->connection.database, true);
-        struct statement *statement = sql_prepare(place, text, error);
+        struct arena arena = { .bytes_max = SQL_TEXT_BYTES };
+        struct statement *statement = NULL;
+        ok = !is_remote(place) || text_with_views(place, &arena, false, text, &text, error);
+        if (ok) {
+            database_lock_to_views(place->connection.database, true);
+            statement = sql_prepare(place, text, error);
+        }
         ok = statement != NULL;
         connection_release(&place->connection, statement);
+        arena_deinit(&arena);
     }
     place_end(place);
     (void)pthread_mutex_unlock(&place->lock);

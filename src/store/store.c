@@ -29,11 +29,12 @@ static char *path_join(const char *folder, const char *name)
 static bool paths_make(struct store *store, const char *folder, struct error *error)
 {
     store->folder = path_join(folder, "");
+    store->url_path = path_join(folder, "store.url");
     store->path = path_join(folder, "store.db");
     store->blob_folder = path_join(folder, "blobs");
     store->reserve_path = path_join(folder, "reserve");
     if (store->folder == NULL || store->path == NULL || store->blob_folder == NULL ||
-        store->reserve_path == NULL) {
+        store->reserve_path == NULL || store->url_path == NULL) {
         return FAIL(error, ERROR_BUSY, "out of memory");
     }
     store->folder[strlen(folder)] = '\0';
@@ -120,20 +121,100 @@ static bool database_file_make(struct store *store, struct error *error)
     return true;
 }
 
+/* ---- a PostgreSQL database in the file's place ---- */
+
+enum { URL_BYTES_MAX = 4096 };
+
+/* What FOLDER/store.url says; *url is NULL when there is none. */
+static bool url_read(struct store *store, char **url, struct error *error)
+{
+    char *text = memory_new(URL_BYTES_MAX);
+    int fd = open(store->url_path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 || text == NULL ? 0 : read(fd, text, URL_BYTES_MAX - 1);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' ')) {
+        text[--len] = '\0';
+    }
+    *url = len > 0 ? text : NULL;
+    if (len <= 0) {
+        memory_free(text);
+    }
+    return len >= 0 && (fd < 0 || text != NULL) && (*url == NULL || database_is_remote(*url))
+               ? true
+               : FAIL(error, ERROR_INPUT, "'%s' holds no postgresql:// address", store->url_path);
+}
+
+/* Given, else kept in the folder, else the folder's own file. A folder belongs to one store. */
+static bool place_choose(struct store *store, struct error *error)
+{
+    char *kept = NULL;
+    struct stat state = { 0 };
+    if (!url_read(store, &kept, error)) {
+        return false;
+    }
+    const char *given = store->given_url;
+    bool differs = given != NULL && kept != NULL && strcmp(given, kept) != 0;
+    bool has_file = stat(store->path, &state) == 0 && state.st_size > 0;
+    bool ok = true;
+    if (given != NULL && !database_is_remote(given)) {
+        ok = FAIL(error, ERROR_INPUT, "a store is named like postgresql://USER@HOST/DATABASE");
+    } else if (differs) {
+        ok = FAIL(error, ERROR_CONFLICT, "'%s' names another database: change it there if it has moved",
+                  store->url_path);
+    } else if ((given != NULL || kept != NULL) && has_file) {
+        ok = FAIL(error, ERROR_CONFLICT,
+                  "'%s' holds a store already: a PostgreSQL store wants a folder of its own", store->folder);
+    } else if (given != NULL || kept != NULL) {
+        const char *url = given != NULL ? given : kept;
+        char *path = path_join(url, "");
+        ok = path != NULL || FAIL(error, ERROR_BUSY, "out of memory");
+        if (ok) {
+            path[strlen(url)] = '\0';
+            memory_free(store->path);
+            store->path = path;
+            store->is_remote = true;
+        }
+    }
+    memory_free(kept);
+    return ok;
+}
+
+static bool place_keep(struct store *store, struct error *error)
+{
+    if (!store->is_remote || access(store->url_path, F_OK) == 0) {
+        return true;
+    }
+    int fd = open(store->url_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    size_t len = strlen(store->path);
+    bool ok = fd >= 0 && write(fd, store->path, len) == (ssize_t)len && fsync(fd) == 0;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return ok || FAIL_OS(error, error_kind_from_errno(errno), "cannot write '%s'", store->url_path);
+}
+
 static bool files_open(struct store *store, const char *folder, struct error *error)
 {
     if (!paths_make(store, folder, error)) {
         return false;
     }
+    if (!place_choose(store, error)) {
+        return false;
+    }
     if (store->options.read_only) {
-        if (access(store->path, R_OK) != 0) {
+        if (!store->is_remote && access(store->path, R_OK) != 0) {
             return FAIL(error, ERROR_NOT_FOUND, "there is no store in '%s'", folder);
         }
     } else if (!folder_create(folder, error) || !folder_create(store->blob_folder, error) ||
                !folder_lock(store, error)) {
         return false;
     }
-    if (!store->options.read_only && !database_file_make(store, error)) {
+    if (!store->options.read_only && !place_keep(store, error)) {
+        return false;
+    }
+    if (!store->options.read_only && !store->is_remote && !database_file_make(store, error)) {
         return false;
     }
     /* With no room even the engine's own files cannot be made: the reserve lets it start, read and be repaired. */
@@ -163,6 +244,8 @@ bool store_open(const struct store_options *options, struct store **out, struct 
     }
     store->options = *options;
     store->options.folder = NULL; /* the caller's; ours is store->folder */
+    store->options.database = NULL;
+    store->given_url = options->database;
     store->options.readers_max = options->readers_max == 0 ? LIMIT_STORE_READERS : options->readers_max;
     store->options.waiting_rows_max =
         options->waiting_rows_max == 0 ? LIMIT_STORE_WAITING_ROWS : options->waiting_rows_max;
@@ -179,6 +262,7 @@ bool store_open(const struct store_options *options, struct store **out, struct 
         store_close(store);
         return false;
     }
+    store->given_url = NULL;
     *out = store;
     return true;
 }
@@ -219,6 +303,7 @@ void store_close(struct store *store)
     (void)pthread_cond_destroy(&store->queue_filled);
     (void)pthread_cond_destroy(&store->seq_grown);
     memory_free(store->reserve_path);
+    memory_free(store->url_path);
     memory_free(store->blob_folder);
     memory_free(store->path);
     memory_free(store->folder);
@@ -288,7 +373,7 @@ void store_counts(struct store *store, struct store_counts *counts)
     counts->queue_sets = store->queue_count;
     (void)pthread_mutex_unlock(&store->queue_lock);
     struct stat state = { 0 };
-    if (stat(store->path, &state) == 0) {
+    if (!store->is_remote && stat(store->path, &state) == 0) {
         counts->database_bytes = (uint64_t)state.st_size;
     }
 }

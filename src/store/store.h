@@ -170,7 +170,16 @@ struct store_audit_sink {
 /* ---- opening ---- */
 
 struct store_options {
-    const char *folder;                      /* made when absent (mode 0700) */
+    const char *folder; /* made when absent (mode 0700) */
+    /* "postgresql://…": resources and tables lie in this database; blobs, audit log, keys and all else stay in the folder.
+     * It is written to FOLDER/store.url, so that it need not be said again. NULL: what that file says, else FOLDER/store.db. */
+    const char *database;
+    unsigned
+        partitions; /* of a new PostgreSQL store: tables of resources distributed by hash over so many; 0: not */
+    /* Called in the writer thread when this process must write no more: another server has taken over, or a commit's end could
+     * not be found out. May be NULL. */
+    void (*lost)(void *data, const char *text);
+    void *lost_data;
     const struct store_table *const *tables; /* of other modules: made or migrated at open */
     size_t tables_count;
     const struct store_audit_sink *audit; /* may be NULL: records are then refused */

@@ -40,7 +40,7 @@ static bool row_sweep(struct connection *connection, const struct index_row *row
         return false;
     }
     bind_index_row(statement, row, seq);
-    return statement_run(statement, error);
+    return statement_run_later(statement, error);
 }
 
 static bool version_sweep(struct connection *connection, const struct index_rows *rows, uint64_t seq,
@@ -59,7 +59,7 @@ static bool version_sweep(struct connection *connection, const struct index_rows
             return false;
         }
         bind_key(statement, 1, seq);
-        if (!statement_run(statement, error)) {
+        if (!statement_run_later(statement, error)) {
             return false;
         }
     }

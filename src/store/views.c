@@ -3,16 +3,12 @@
  * nothing else. SQL is made from declarations, never from values. */
 #include "store/views.h"
 
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "store/internal.h"
 
 enum { SQL_TEXT_BYTES = 16 * 1024, VIEW_ARENA_BYTES = 64 * 1024 };
-
-static const char *const kind_names[] = { [STORE_VALUE_NULL] = "",
-                                          [STORE_VALUE_INTEGER] = "INTEGER",
-                                          [STORE_VALUE_REAL] = "REAL",
-                                          [STORE_VALUE_TEXT] = "TEXT",
-                                          [STORE_VALUE_BYTES] = "BLOB" };
 
 static void add(struct buf *buf, const char *text)
 {
@@ -191,7 +187,7 @@ static bool run_composed(struct connection *connection, struct str text, uint64_
     if (with_seq) {
         bind_key(statement, 2, seq);
     }
-    bool ok = statement_run(statement, error);
+    bool ok = statement_run_later(statement, error);
     connection_release(connection, statement);
     return ok;
 }
@@ -234,7 +230,7 @@ bool view_add_rows(struct store *store, const struct store_view_rows *rows, uint
         for (size_t c = 0; c < rows->columns_count; c++) {
             bind_value(statement, (int)c + 4, &rows->values[r * rows->columns_count + c]);
         }
-        ok = statement_run(statement, error);
+        ok = statement_run_later(statement, error);
     }
     connection_release(connection, statement);
     return ok;
@@ -260,20 +256,28 @@ struct definition {
     bool unchanged;
 };
 
-static void add_table_sql(struct buf *buf, const struct store_view *view, bool closed)
+static void add_table_sql(struct buf *buf, const struct store *store, const struct store_view *view,
+                          bool closed)
 {
-    add(buf, "CREATE TABLE view_");
-    add(buf, view->name);
-    add(buf, closed ? "_closed(resource INTEGER, row INTEGER, seq_from INTEGER, seq_to INTEGER"
-                    : "(resource INTEGER, row INTEGER, seq_from INTEGER");
+    enum dialect dialect = database_dialect(store->writer.connection.database);
+    char name[64];
+    (void)snprintf(name, sizeof name, "view_%s%s", view->name, closed ? "_closed" : "");
+    add(buf, "CREATE TABLE ");
+    add(buf, name);
+    add(buf, closed ? "(resource bigint, row bigint, seq_from bigint, seq_to bigint"
+                    : "(resource bigint, row bigint, seq_from bigint");
     for (size_t i = 0; i < view->columns_count; i++) {
         add(buf, ", ");
         add(buf, view->columns[i].name);
         add(buf, " ");
-        add(buf, kind_names[view->columns[i].kind]);
+        add(buf, sql_kind(dialect, view->columns[i].kind));
     }
-    add(buf, closed ? ", PRIMARY KEY(resource, seq_from, row)) WITHOUT ROWID;"
-                    : ", PRIMARY KEY(resource, row)) WITHOUT ROWID;");
+    add(buf, closed ? ", PRIMARY KEY(resource, seq_from, row))" : ", PRIMARY KEY(resource, row))");
+    if (dialect == DIALECT_SQLITE) {
+        add(buf, " WITHOUT ROWID;");
+    } else {
+        sql_parts_postgresql(buf, name, "resource", store->partitions);
+    }
 }
 
 static void add_drop_sql(struct buf *buf, const char *name)
@@ -285,17 +289,17 @@ static void add_drop_sql(struct buf *buf, const char *name)
     add(buf, "_closed;");
 }
 
-static bool tables_make(struct connection *connection, const struct store_view *view, struct error *error)
+static bool tables_make(struct store *store, const struct store_view *view, struct error *error)
 {
     struct buf buf = { .bytes_max = SQL_TEXT_BYTES };
     add_drop_sql(&buf, view->name);
-    add_table_sql(&buf, view, false);
+    add_table_sql(&buf, store, view, false);
     if (view->known) {
-        add_table_sql(&buf, view, true);
+        add_table_sql(&buf, store, view, true);
     }
     buf_add_char(&buf, '\0');
     bool ok = !buf.failed || FAIL(error, ERROR_INPUT, "view %s has too many columns", view->name);
-    ok = ok && database_run(connection->database, buf.at, error);
+    ok = ok && database_run(store->writer.connection.database, buf.at, error);
     buf_deinit(&buf);
     return ok;
 }
@@ -363,7 +367,7 @@ static bool define_apply(void *data, struct store_transaction *transaction, stru
     /* An empty store has nothing to fill in. */
     definition->filled_seq = store->writer.seq == 0 ? UINT64_MAX >> 1 : 0;
     const struct store_view *view = definition->view;
-    if (!tables_make(connection, view, error) ||
+    if (!tables_make(store, view, error) ||
         !register_write(connection, definition, definition->filled_seq, error) ||
         !epoch_raise(transaction, error)) {
         return false;

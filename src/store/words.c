@@ -46,13 +46,43 @@ static bool piece_add(struct connection *connection, const struct index_row *row
     return true;
 }
 
-bool words_add(struct connection *connection, const struct index_rows *index, struct error *error)
+/* Without looking first: that would be an answer to wait for. Those met of late are known without the database. */
+static bool piece_put(struct writer *writer, const struct index_row *row, struct error *error)
 {
+    uint64_t *known = &writer->pieces_known[row->key & (STORE_PIECES_KNOWN - 1)];
+    if (*known == row->key) {
+        return true;
+    }
+    struct index_gram grams[GRAMS_MAX];
+    int64_t firsts[GRAMS_MAX];
+    size_t count = index_grams(row->text, grams, GRAMS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        firsts[i] = (int64_t)grams[i].first;
+    }
+    struct statement *statement = connection_statement(&writer->connection, SQL_WORDS_ADD, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_key(statement, 1, row->key);
+    bind_text(statement, 2, row->text);
+    bind_integers(statement, 3, firsts, count);
+    *known = row->key; /* a rollback forgets all */
+    return statement_run_later(statement, error);
+}
+
+bool words_add(struct writer *writer, const struct index_rows *index, struct error *error)
+{
+    struct connection *connection = &writer->connection;
+    bool looks = database_has_runs(connection->database);
     for (size_t i = 0; index != NULL && i < index->count; i++) {
         const struct index_row *row = &index->rows[i];
         bool known = true;
-        if (row->words && (!piece_is_known(connection, row->key, &known, error) ||
-                           (!known && !piece_add(connection, row, error)))) {
+        if (row->words && !looks) {
+            if (!piece_put(writer, row, error)) {
+                return false;
+            }
+        } else if (row->words && (!piece_is_known(connection, row->key, &known, error) ||
+                                  (!known && !piece_add(connection, row, error)))) {
             return false;
         }
     }

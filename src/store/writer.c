@@ -290,6 +290,18 @@ static bool try_group(struct store *store, size_t count, struct error *error)
     return true;
 }
 
+/* Nothing can be written any more: whoever opened the store is told, once. */
+static void tell_lost(struct store *store, const struct error *error)
+{
+    struct writer *writer = &store->writer;
+    if (!writer->told_lost && database_is_fenced(writer->connection.database)) {
+        writer->told_lost = true;
+        if (store->options.lost != NULL) {
+            store->options.lost(store->options.lost_data, error->text);
+        }
+    }
+}
+
 static void refuse_all(struct writer *writer, size_t count, const struct error *error)
 {
     for (size_t i = 0; i < count; i++) {
@@ -343,8 +355,9 @@ static void write_group(struct store *store, size_t count)
             group[i] = result;
         }
     } else if (!ok) {
-        writer->full = error.kind == ERROR_FULL;
+        writer->full = error.kind == ERROR_FULL && !store->is_remote;
         refuse_all(writer, count, &error);
+        tell_lost(store, &error);
     } else if (store->options.audit != NULL) {
         audit_hand_over(store, count);
     }

@@ -27,7 +27,7 @@ static struct run *run_of(const struct index_row *rows, size_t count, uint64_t s
     struct run_entry entries[64];
     assert_true(count <= 64);
     for (size_t i = 0; i < count; i++) {
-        entries[i] = (struct run_entry){ &rows[i], seq };
+        entries[i] = (struct run_entry){ &rows[i], seq, 0 };
     }
     struct run *run = run_create(entries, count, commit);
     assert_non_null(run);

@@ -1,0 +1,100 @@
+/* index_columns.c — the index rows of a group as columns: one statement a kind, each with an array a column. The way of
+ * PostgreSQL, where every statement costs the way to another process. */
+#include "base/memory.h"
+#include "store/internal.h"
+
+struct columns {
+    size_t count;
+    int64_t *parameters;
+    int64_t *firsts;  /* KEY: value; DATE: from_ms; NUMBER: unit */
+    int64_t *seconds; /* KEY: whether it is a reference; DATE: to_ms */
+    double *lows;
+    double *highs;
+    struct str *texts;
+    int64_t *seqs;
+    int64_t *resources;
+};
+
+static bool columns_make(struct columns *columns, size_t count, void **memory, struct error *error)
+{
+    char *at = memory_new_array(count, 5 * sizeof(int64_t) + 2 * sizeof(double) + sizeof(struct str));
+    *memory = at;
+    if (at == NULL) {
+        return FAIL(error, ERROR_BUSY, "out of memory; try again");
+    }
+    columns->parameters = (int64_t *)(void *)at;
+    columns->firsts = columns->parameters + count;
+    columns->seconds = columns->firsts + count;
+    columns->seqs = columns->seconds + count;
+    columns->resources = columns->seqs + count;
+    columns->lows = (double *)(void *)(columns->resources + count);
+    columns->highs = columns->lows + count;
+    columns->texts = (struct str *)(void *)(columns->highs + count);
+    return true;
+}
+
+static void columns_add(struct columns *columns, const struct run_entry *entry)
+{
+    const struct index_row *row = entry->row;
+    size_t at = columns->count;
+    bool date = row->kind == INDEX_DATE;
+    columns->parameters[at] = row->parameter;
+    columns->firsts[at] = date ? row->from_ms : (int64_t)row->key;
+    columns->seconds[at] = date ? row->to_ms : row->reference ? 1 : 0;
+    columns->lows[at] = row->low;
+    columns->highs[at] = row->high;
+    columns->texts[at] = row->kind == INDEX_TEXT ? index_text_cut(row->text) : STR("");
+    columns->seqs[at] = (int64_t)entry->seq;
+    columns->resources[at] = (int64_t)entry->resource;
+    columns->count++;
+}
+
+static bool columns_send(struct connection *connection, enum index_kind kind, const struct columns *columns,
+                         struct error *error)
+{
+    static const enum sql adding[] = { [INDEX_KEY] = SQL_INDEX_KEY_ADD,
+                                       [INDEX_TEXT] = SQL_INDEX_TEXT_ADD,
+                                       [INDEX_DATE] = SQL_INDEX_DATE_ADD,
+                                       [INDEX_NUMBER] = SQL_INDEX_NUMBER_ADD };
+    struct statement *statement = connection_statement(connection, adding[kind], error);
+    size_t count = columns->count;
+    int at = 1;
+    if (statement == NULL) {
+        return false;
+    }
+    bind_integers(statement, at++, columns->parameters, count);
+    if (kind == INDEX_TEXT) {
+        bind_texts(statement, at++, columns->texts, count);
+    } else {
+        bind_integers(statement, at++, columns->firsts, count);
+    }
+    if (kind == INDEX_DATE) {
+        bind_integers(statement, at++, columns->seconds, count);
+    } else if (kind == INDEX_NUMBER) {
+        bind_reals(statement, at++, columns->lows, count);
+        bind_reals(statement, at++, columns->highs, count);
+    }
+    bind_integers(statement, at++, columns->seqs, count);
+    bind_integers(statement, at++, columns->resources, count);
+    if (kind == INDEX_KEY) {
+        bind_integers(statement, at, columns->seconds, count);
+    }
+    return statement_run_later(statement, error);
+}
+
+bool index_add_columns(struct connection *connection, const struct run_entry *entries, size_t count,
+                       struct error *error)
+{
+    struct columns columns = { 0 };
+    void *memory = NULL;
+    bool ok = columns_make(&columns, count, &memory, error);
+    for (size_t i = 0; ok && i < count; i++) { /* sorted: one kind after the other */
+        columns_add(&columns, &entries[i]);
+        if (i + 1 == count || entries[i + 1].row->kind != entries[i].row->kind) {
+            ok = columns_send(connection, entries[i].row->kind, &columns, error);
+            columns.count = 0;
+        }
+    }
+    memory_free(memory);
+    return ok;
+}

@@ -1,0 +1,324 @@
+/* sql_postgresql.c — the second table of statements: PostgreSQL's. The same numbers, parameters and columns as in sql.c.
+ *
+ * Every table of resources has the resource's key as a column of its primary key, so that it can be distributed by hash of
+ * it (docs/scale.md); with `partitions` it is, over native partitions. All whole numbers are bigint (the 64 bits of a key,
+ * signed); all texts compare as bytes. What is looked up by version is a second index of the tables by value, and a view
+ * under the other name. */
+#include "store/sql.h"
+
+#include "base/buf.h"
+
+#define TEXT "text COLLATE \"C\""
+
+struct table {
+    const char *name;
+    const char *columns;
+    const char *by; /* the column of the resource's key; NULL: one table whatever happens */
+};
+
+static const struct table tables[] = {
+    { "meta", "name " TEXT " PRIMARY KEY, value bigint", NULL },
+    { "setting", "area " TEXT ", name " TEXT ", value bytea, PRIMARY KEY(area, name)", NULL },
+    { "resource_type", "number bigint PRIMARY KEY, name " TEXT " NOT NULL UNIQUE", NULL },
+    { "dictionary", "id bigint PRIMARY KEY, type " TEXT ", created_ms bigint, bytes bytea NOT NULL", NULL },
+    { "resource", "key bigint PRIMARY KEY, seq bigint NOT NULL", "key" },
+    { "version",
+      "seq bigint, resource bigint, version bigint NOT NULL, type bigint NOT NULL, id " TEXT " NOT NULL,"
+      " method bigint NOT NULL, updated_ms bigint NOT NULL, custodian bigint NOT NULL,"
+      " author bigint NOT NULL, ended_seq bigint, body bytea, PRIMARY KEY(seq, resource)",
+      "resource" },
+    { "history", "resource bigint, version bigint, seq bigint NOT NULL, PRIMARY KEY(resource, version)",
+      "resource" },
+    { "index_key",
+      "parameter bigint, value bigint, seq bigint, resource bigint, reference bigint NOT NULL,"
+      " PRIMARY KEY(parameter, value, seq, resource)",
+      "resource" },
+    { "index_text",
+      "parameter bigint, value " TEXT ", seq bigint, resource bigint,"
+      " PRIMARY KEY(parameter, value, seq, resource)",
+      "resource" },
+    { "index_date",
+      "parameter bigint, from_ms bigint, to_ms bigint, seq bigint, resource bigint,"
+      " PRIMARY KEY(parameter, from_ms, to_ms, seq, resource)",
+      "resource" },
+    { "index_number",
+      "parameter bigint, unit bigint, low float8, high float8, seq bigint, resource bigint,"
+      " PRIMARY KEY(parameter, unit, low, high, seq, resource)",
+      "resource" },
+    { "index_mark",
+      "merged bigint NOT NULL, run bigint NOT NULL, position bigint NOT NULL,"
+      " swept bigint NOT NULL DEFAULT 0",
+      NULL },
+    { "words", "key bigint PRIMARY KEY, value " TEXT " NOT NULL", NULL },
+    { "gram", "gram bigint, words bigint, PRIMARY KEY(gram, words)", NULL },
+    { "grants",
+      "resource bigint, post bigint, basis bigint, from_ms bigint NOT NULL, until_ms bigint NOT NULL,"
+      " PRIMARY KEY(resource, post, basis)",
+      "resource" },
+    { "audit_outbox", "number bigint PRIMARY KEY, records bytea NOT NULL", NULL },
+    { "job",
+      "id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kind " TEXT " NOT NULL, subject " TEXT ","
+      " unique_text " TEXT ", state bigint NOT NULL, input bytea, result bytea, progress bigint NOT NULL,"
+      " attempts bigint NOT NULL, run_after_ms bigint NOT NULL, created_ms bigint NOT NULL,"
+      " updated_ms bigint NOT NULL",
+      NULL },
+    { "feed_cursor", "name " TEXT " PRIMARY KEY, seq bigint NOT NULL", NULL },
+    { "own_table", "name " TEXT " PRIMARY KEY, version bigint NOT NULL", NULL },
+    { "view_registry",
+      "name " TEXT " PRIMARY KEY, type " TEXT " NOT NULL, known bigint NOT NULL, digest bigint NOT NULL,"
+      " columns " TEXT " NOT NULL, filled_seq bigint NOT NULL",
+      NULL },
+    /* Who writes: a number raised at each open, and the number of the last commit (database_postgresql.c). */
+    { "writer", "fence bigint NOT NULL, commits bigint NOT NULL", NULL },
+};
+
+/* After the tables. writer_step runs in every commit: whoever was followed by another writer fails there. */
+static const char rest[] =
+    "INSERT INTO index_mark VALUES(0, 0, 0); INSERT INTO writer VALUES(0, 0);"
+    "CREATE INDEX version_by_type ON version(type, seq);"
+    "CREATE INDEX index_key_of ON index_key(seq, parameter) WHERE reference = 1;"
+    "CREATE INDEX index_text_of ON index_text(seq, parameter, value);"
+    "CREATE INDEX index_date_of ON index_date(seq, parameter, from_ms, to_ms);"
+    "CREATE INDEX index_number_of ON index_number(seq, parameter, unit, low, high);"
+    "CREATE VIEW reference_of AS SELECT seq, parameter, value FROM index_key WHERE reference = 1;"
+    "CREATE VIEW text_of AS SELECT seq, parameter, value FROM index_text;"
+    "CREATE VIEW date_of AS SELECT seq, parameter, from_ms, to_ms FROM index_date;"
+    "CREATE VIEW number_of AS SELECT seq, parameter, unit, low, high FROM index_number;"
+    "CREATE INDEX grants_by_basis ON grants(basis);"
+    "CREATE INDEX grants_by_post ON grants(post, until_ms);"
+    "CREATE INDEX job_waiting ON job(kind, run_after_ms, id) WHERE state = 1;"
+    "CREATE INDEX job_unique ON job(unique_text) WHERE state IN (1, 2) AND unique_text IS NOT NULL;"
+    "CREATE FUNCTION instr(text, text) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT strpos($1, $2)';"
+    "CREATE FUNCTION writer_step(bigint, bigint) RETURNS void LANGUAGE plpgsql AS $step$ BEGIN"
+    " UPDATE writer SET commits = $2 WHERE fence = $1;"
+    " IF NOT FOUND THEN RAISE EXCEPTION 'another server writes' USING ERRCODE = 'SH001'; END IF;"
+    " END $step$;"
+    /* What indicator SQL may call (store/views.h), in a schema of its own. */
+    "CREATE SCHEMA IF NOT EXISTS shanhai_sql;"
+    "CREATE OR REPLACE FUNCTION shanhai_sql.ratio(float8, float8) RETURNS float8 LANGUAGE sql IMMUTABLE"
+    " AS 'SELECT $1 / nullif($2, 0)';"
+    "CREATE OR REPLACE FUNCTION shanhai_sql.days_between(float8, float8) RETURNS float8 LANGUAGE sql"
+    " IMMUTABLE AS 'SELECT ($2 - $1) / 86400000.0::float8';"
+    "CREATE OR REPLACE FUNCTION shanhai_sql.local_day(bigint) RETURNS bigint LANGUAGE sql STABLE AS"
+    " 'SELECT floor(($1 + 60000 * current_setting(''shanhai.offset_minutes'')::bigint) / 86400000.0)"
+    "::bigint';"
+    "CREATE OR REPLACE FUNCTION shanhai_sql.one_of(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE"
+    " AS 'SELECT coalesce($1 <> '''' AND $1 = ANY(string_to_array($2, '' '')), false)';"
+    "CREATE OR REPLACE FUNCTION shanhai_sql.as_of_seq() RETURNS bigint LANGUAGE sql STABLE"
+    " AS 'SELECT current_setting(''shanhai.as_of_seq'')::bigint';"
+    "CREATE OR REPLACE FUNCTION shanhai_sql.sample_middle(float8[]) RETURNS float8 LANGUAGE sql IMMUTABLE"
+    " AS 'SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY v) FROM unnest($1) v';"
+    "CREATE OR REPLACE FUNCTION shanhai_sql.sample_add(float8[], float8, float8) RETURNS float8[]"
+    " LANGUAGE plpgsql IMMUTABLE AS $sample$ BEGIN IF $1 IS NULL THEN RETURN ARRAY[$3, $2]; END IF;"
+    " RETURN array_append($1, $2); END $sample$;"
+    "CREATE OR REPLACE FUNCTION shanhai_sql.sample_part(float8[]) RETURNS float8 LANGUAGE sql IMMUTABLE"
+    " AS 'SELECT percentile_cont($1[1]) WITHIN GROUP (ORDER BY v) FROM unnest($1[2:]) v';"
+    "CREATE OR REPLACE AGGREGATE shanhai_sql.median(float8) (SFUNC = array_append, STYPE = float8[],"
+    " FINALFUNC = shanhai_sql.sample_middle);"
+    "CREATE OR REPLACE AGGREGATE shanhai_sql.percentile(float8, float8) (SFUNC = shanhai_sql.sample_add,"
+    " STYPE = float8[], FINALFUNC = shanhai_sql.sample_part);";
+
+void sql_parts_postgresql(struct buf *buf, const char *name, const char *by, unsigned partitions)
+{
+    if (partitions == 0 || by == NULL) {
+        buf_add_char(buf, ';');
+        return;
+    }
+    buf_printf(buf, " PARTITION BY HASH(%s);", by);
+    for (unsigned i = 0; i < partitions; i++) {
+        buf_printf(buf, "CREATE TABLE %s_part_%u PARTITION OF %s FOR VALUES WITH (MODULUS %u, REMAINDER %u);",
+                   name, i, name, partitions, i);
+    }
+}
+
+void sql_schema_postgresql(struct buf *buf, unsigned partitions)
+{
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        buf_printf(buf, "CREATE TABLE %s(%s)", tables[i].name, tables[i].columns);
+        sql_parts_postgresql(buf, tables[i].name, tables[i].by, partitions);
+    }
+    buf_add(buf, str_from_cstr(rest));
+}
+
+#define VERSION_COLUMNS                                                                                      \
+    "v.seq, v.resource, v.version, v.type, v.id, v.method, v.updated_ms, v.custodian, v.author,"             \
+    " v.ended_seq, v.body"
+#define CHECK_ALL(columns, kind)                                                                             \
+    "SELECT " columns ", k.seq FROM index_" kind " k JOIN version v ON v.seq = k.seq"                        \
+    " AND v.resource = k.resource WHERE v.ended_seq IS NULL AND v.method <> 3"
+#define JOB_COLUMNS                                                                                          \
+    "id, kind, subject, unique_text, state, input, result, progress, attempts, run_after_ms, created_ms,"    \
+    " updated_ms"
+
+const char *const sql_texts_postgresql[SQL_COUNT] = {
+    [SQL_BEGIN_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ",
+    [SQL_BEGIN_WRITE] = "BEGIN",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_SAVEPOINT] = "SAVEPOINT one_set",
+    [SQL_SAVEPOINT_UNDO] = "ROLLBACK TO one_set",
+    [SQL_SAVEPOINT_RELEASE] = "RELEASE one_set",
+    [SQL_META_GET] = "SELECT value FROM meta WHERE name = ?1",
+    [SQL_META_SET] = "INSERT INTO meta VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+    [SQL_SEQ_LAST] = "SELECT seq, updated_ms FROM version ORDER BY seq DESC LIMIT 1",
+    [SQL_SNAPSHOT] =
+        "SELECT coalesce((SELECT max(seq) FROM version), 0), merged, run, position, swept FROM index_mark",
+    [SQL_TYPE_ALL] = "SELECT number, name FROM resource_type ORDER BY number",
+    [SQL_TYPE_ADD] = "INSERT INTO resource_type VALUES(?1, ?2)",
+    [SQL_TYPE_COUNT_UP_TO] = "SELECT count(*) FROM (SELECT 1 FROM version WHERE type = ?1 LIMIT ?2) t",
+    [SQL_DICTIONARY_ALL] = "SELECT id, type, bytes FROM dictionary ORDER BY created_ms, id",
+    [SQL_DICTIONARY_ADD] = "INSERT INTO dictionary VALUES(?1, ?2, ?3, ?4) ON CONFLICT(id) DO NOTHING",
+    [SQL_RESOURCE_SEQ] = "SELECT seq FROM resource WHERE key = ?1",
+    [SQL_RESOURCE_ADD] = "INSERT INTO resource VALUES(?1, ?2)",
+    [SQL_RESOURCE_MOVE] = "UPDATE resource SET seq = ?2 WHERE key = ?1",
+    [SQL_VERSION_ADD] = "INSERT INTO version VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, ?10)",
+    [SQL_VERSION_END] = "UPDATE version SET ended_seq = ?2 WHERE seq = ?1",
+    [SQL_HISTORY_ADD] = "INSERT INTO history VALUES(?1, ?2, ?3)",
+    [SQL_HISTORY_SEQ] = "SELECT seq FROM history WHERE resource = ?1 AND version = ?2",
+    [SQL_HISTORY_AS_OF] =
+        "SELECT seq FROM history WHERE resource = ?1 AND seq <= ?2 ORDER BY version DESC LIMIT 1",
+    [SQL_VERSION_BY_SEQ] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq = ?1",
+    [SQL_VERSION_BY_KEY] =
+        "SELECT " VERSION_COLUMNS " FROM resource r JOIN version v ON v.seq = r.seq AND v.resource = r.key"
+        " WHERE r.key = ?1",
+    /* The latest version is not in `history`; the two parts keep the order because it is the newest. */
+    [SQL_INSTANCE_BEFORE] =
+        "SELECT " VERSION_COLUMNS " FROM (SELECT seq AS at FROM resource WHERE key = ?1 UNION ALL"
+        " SELECT seq FROM history WHERE resource = ?1) h JOIN version v ON v.seq = at AND v.resource = ?1"
+        " WHERE at < ?2 AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY at DESC LIMIT ?5",
+    [SQL_TYPE_BEFORE] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.type = ?1 AND v.seq < ?2"
+                        " AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY v.seq DESC LIMIT ?5",
+    [SQL_SYSTEM_BEFORE] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq < ?1"
+                          " AND v.updated_ms >= ?2 AND v.updated_ms < ?3 ORDER BY v.seq DESC LIMIT ?4",
+    [SQL_INSTANCE_AFTER] =
+        "SELECT " VERSION_COLUMNS " FROM (SELECT seq AS at FROM resource WHERE key = ?1 UNION ALL"
+        " SELECT seq FROM history WHERE resource = ?1) h JOIN version v ON v.seq = at AND v.resource = ?1"
+        " WHERE at > ?2 AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY at LIMIT ?5",
+    [SQL_TYPE_AFTER] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.type = ?1 AND v.seq > ?2"
+                       " AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY v.seq LIMIT ?5",
+    [SQL_SYSTEM_AFTER] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq > ?1"
+                         " AND v.updated_ms >= ?2 AND v.updated_ms < ?3 ORDER BY v.seq LIMIT ?4",
+    [SQL_INSTANCE_COUNT] =
+        "SELECT count(*) FROM (SELECT seq AS at FROM resource WHERE key = ?1 UNION ALL"
+        " SELECT seq FROM history WHERE resource = ?1) h JOIN version v ON v.seq = at AND v.resource = ?1"
+        " WHERE v.updated_ms >= ?2 AND v.updated_ms < ?3",
+    [SQL_TYPE_COUNT] =
+        "SELECT count(*) FROM version WHERE type = ?1 AND updated_ms >= ?2 AND updated_ms < ?3",
+    [SQL_SYSTEM_COUNT] = "SELECT count(*) FROM version WHERE updated_ms >= ?1 AND updated_ms < ?2",
+    [SQL_FEED] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq > ?1 ORDER BY v.seq LIMIT ?2",
+    [SQL_FEED_TYPE] =
+        "SELECT " VERSION_COLUMNS " FROM version v WHERE v.type = ?1 AND v.seq > ?2 ORDER BY v.seq LIMIT ?3",
+    [SQL_VERSION_TIME] = "SELECT seq, updated_ms FROM version WHERE seq >= ?1 ORDER BY seq LIMIT 1",
+    [SQL_CURSOR_GET] = "SELECT seq FROM feed_cursor WHERE name = ?1",
+    [SQL_CURSOR_SET] =
+        "INSERT INTO feed_cursor VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET seq = excluded.seq",
+    [SQL_SETTING_GET] = "SELECT value FROM setting WHERE area = ?1 AND name = ?2",
+    [SQL_SETTING_SET] = "INSERT INTO setting VALUES(?1, ?2, ?3)"
+                        " ON CONFLICT(area, name) DO UPDATE SET value = excluded.value",
+    /* Equal rows of one version (two paths with one value) are one row. */
+    [SQL_INDEX_KEY_ADD] = "INSERT INTO index_key SELECT * FROM unnest(?1::bigint[], ?2::bigint[], "
+                          "?3::bigint[], ?4::bigint[], ?5::bigint[])"
+                          " ON CONFLICT DO NOTHING",
+    [SQL_INDEX_TEXT_ADD] =
+        "INSERT INTO index_text SELECT * FROM unnest(?1::bigint[], ?2::text[], ?3::bigint[], ?4::bigint[])"
+        " ON CONFLICT DO NOTHING",
+    [SQL_INDEX_DATE_ADD] = "INSERT INTO index_date SELECT * FROM unnest(?1::bigint[], ?2::bigint[], "
+                           "?3::bigint[], ?4::bigint[], ?5::bigint[])"
+                           " ON CONFLICT DO NOTHING",
+    [SQL_INDEX_NUMBER_ADD] = "INSERT INTO index_number SELECT * FROM unnest(?1::bigint[], ?2::bigint[], "
+                             "?3::float8[], ?4::float8[], ?5::bigint[], ?6::bigint[])"
+                             " ON CONFLICT DO NOTHING",
+    [SQL_WORDS_HAS] = "SELECT 1 FROM words WHERE key = ?1",
+    [SQL_WORDS_ADD] =
+        "WITH added AS (INSERT INTO words VALUES(?1, ?2) ON CONFLICT DO NOTHING RETURNING key)"
+        " INSERT INTO gram SELECT g, key FROM added CROSS JOIN unnest(?3::bigint[]) g ON CONFLICT DO NOTHING",
+    [SQL_GRAM_ADD] = "INSERT INTO gram VALUES(?1, ?2) ON CONFLICT DO NOTHING",
+    [SQL_SWEEP_NEXT] = "SELECT n.seq, h.seq FROM version n JOIN history h"
+                       " ON h.resource = n.resource AND h.version = n.version - 1"
+                       " WHERE n.seq > ?1 AND n.seq <= ?2 AND n.version > 1 ORDER BY n.seq LIMIT ?3",
+    [SQL_SWEEP_KEY] = "DELETE FROM index_key WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
+    [SQL_SWEEP_TEXT] = "DELETE FROM index_text WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
+    [SQL_SWEEP_DATE] =
+        "DELETE FROM index_date WHERE parameter = ?1 AND from_ms = ?2 AND to_ms = ?3 AND seq = ?4",
+    [SQL_SWEEP_NUMBER] = "DELETE FROM index_number WHERE parameter = ?1 AND unit = ?2 AND low = ?3"
+                         " AND high = ?4 AND seq = ?5",
+    [SQL_SWEEP_REFERENCE_OF] = "DELETE FROM index_key WHERE reference = 1 AND seq = ?1",
+    [SQL_SWEEP_TEXT_OF] = "DELETE FROM index_text WHERE seq = ?1",
+    [SQL_SWEEP_DATE_OF] = "DELETE FROM index_date WHERE seq = ?1",
+    [SQL_SWEEP_NUMBER_OF] = "DELETE FROM index_number WHERE seq = ?1",
+    [SQL_SWEPT_SET] = "UPDATE index_mark SET swept = ?1",
+    [SQL_REFERENCES_OF] = "SELECT parameter, value FROM reference_of WHERE seq = ?1",
+    [SQL_GRANT_ADD] = "INSERT INTO grants VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(resource, post, basis)"
+                      " DO UPDATE SET from_ms = excluded.from_ms, until_ms = excluded.until_ms",
+    [SQL_GRANT_END] = "UPDATE grants SET until_ms = ?4"
+                      " WHERE resource = ?1 AND post = ?2 AND basis = ?3 AND until_ms > ?4",
+    [SQL_GRANT_END_BASIS] = "UPDATE grants SET until_ms = ?2 WHERE basis = ?1 AND until_ms > ?2",
+    [SQL_GRANT_ALIVE] =
+        "SELECT 1 FROM grants WHERE resource = ?1 AND post = ?2 AND from_ms <= ?3 AND until_ms > ?3 LIMIT 1",
+    [SQL_GRANT_LIST_RESOURCE] =
+        "SELECT resource, post, basis FROM grants"
+        " WHERE resource = ?1 AND (?2::bigint = 0 OR post = ?2) AND from_ms <= ?3 AND until_ms > ?3",
+    [SQL_GRANT_LIST_BASIS] =
+        "SELECT resource, post, basis FROM grants"
+        " WHERE basis = ?1 AND (?2::bigint = 0 OR post = ?2) AND from_ms <= ?3 AND until_ms > ?3",
+    [SQL_AUDIT_ADD] = "INSERT INTO audit_outbox VALUES(?1, ?2)",
+    [SQL_AUDIT_ALL] = "SELECT number, records FROM audit_outbox ORDER BY number",
+    [SQL_AUDIT_DROP] = "DELETE FROM audit_outbox WHERE number <= ?1",
+    [SQL_JOB_ADD] =
+        "INSERT INTO job(kind, subject, unique_text, state, input, progress, attempts, run_after_ms,"
+        " created_ms, updated_ms) VALUES(?1, ?2, ?3, 1, ?4, 0, 0, ?5, ?6, ?6) RETURNING id",
+    [SQL_JOB_UNIQUE] = "SELECT id FROM job WHERE unique_text = ?1 AND state IN (1, 2) LIMIT 1",
+    [SQL_JOB_NEXT] = "SELECT " JOB_COLUMNS " FROM job WHERE state = 1 AND kind = ?1 AND run_after_ms <= ?2"
+                     " ORDER BY run_after_ms, id LIMIT 1",
+    [SQL_JOB_DUE] =
+        "SELECT run_after_ms FROM job WHERE state = 1 AND kind = ?1 ORDER BY run_after_ms LIMIT 1",
+    [SQL_JOB_START] =
+        "UPDATE job SET state = 2, attempts = attempts + 1, updated_ms = ?2 WHERE id = ?1 AND state = 1",
+    [SQL_JOB_PROGRESS] = "UPDATE job SET progress = ?2, updated_ms = ?3 WHERE id = ?1 AND state = 2",
+    [SQL_JOB_END] =
+        "UPDATE job SET state = ?2, result = ?3, run_after_ms = ?4, updated_ms = ?5,"
+        " progress = CASE WHEN ?2::bigint = 3 THEN 1000 ELSE progress END WHERE id = ?1 AND state = 2",
+    [SQL_JOB_GET] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
+    [SQL_JOB_LIST] = "SELECT " JOB_COLUMNS " FROM job WHERE id < ?4 AND (?1::text IS NULL OR kind = ?1)"
+                     " AND (?2::text IS NULL OR subject = ?2) AND (?3::bigint = 0 OR state = ?3)"
+                     " ORDER BY id DESC LIMIT ?5",
+    [SQL_JOB_REVIVE] = "UPDATE job SET state = 1, updated_ms = ?1 WHERE state = 2",
+    [SQL_TABLE_ALL] = "SELECT name, version FROM own_table",
+    [SQL_TABLE_SET] =
+        "INSERT INTO own_table VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET version = excluded.version",
+    [SQL_VIEW_ALL] = "SELECT name, type, known, digest, columns, filled_seq FROM view_registry ORDER BY name",
+    [SQL_VIEW_SET] =
+        "INSERT INTO view_registry VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
+        " ON CONFLICT(name) DO UPDATE SET type = excluded.type, known = excluded.known,"
+        " digest = excluded.digest, columns = excluded.columns, filled_seq = excluded.filled_seq",
+    [SQL_VIEW_FILLED] = "UPDATE view_registry SET filled_seq = ?2 WHERE name = ?1",
+    [SQL_VIEW_DROP] = "DELETE FROM view_registry WHERE name = ?1",
+    [SQL_CHECK_INTEGRITY] = "SELECT 'ok'::text",
+    [SQL_CHECK_GAPS] = "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0) FROM version",
+    /* Resources whose latest version is missing, ended, or of another resource. */
+    [SQL_CHECK_RESOURCES] = "SELECT r.key FROM resource r LEFT JOIN version v ON v.seq = r.seq"
+                            " WHERE v.seq IS NULL OR v.resource <> r.key OR v.ended_seq IS NOT NULL LIMIT 20",
+    /* Versions that claim to be the latest and are not. */
+    [SQL_CHECK_CURRENT] = "SELECT v.seq FROM version v LEFT JOIN resource r ON r.key = v.resource"
+                          " WHERE v.ended_seq IS NULL AND r.seq IS DISTINCT FROM v.seq LIMIT 20",
+    /* Ended versions that are not in the history or whose follower is not the next version of the resource. */
+    [SQL_CHECK_CHAIN] = "SELECT v.seq FROM version v LEFT JOIN version n ON n.seq = v.ended_seq"
+                        " LEFT JOIN history h ON h.resource = v.resource AND h.version = v.version"
+                        " WHERE v.ended_seq IS NOT NULL AND (n.seq IS NULL OR n.resource <> v.resource"
+                        " OR n.version <> v.version + 1 OR h.seq IS DISTINCT FROM v.seq) LIMIT 20",
+    [SQL_CHECK_COUNTS] = "SELECT (SELECT count(*) FROM version), (SELECT count(*) FROM resource)",
+    [SQL_CHECK_ALL_KEY] = CHECK_ALL("k.parameter, k.value", "key"),
+    [SQL_CHECK_ALL_TEXT] = CHECK_ALL("k.parameter, k.value", "text"),
+    [SQL_CHECK_ALL_DATE] = CHECK_ALL("k.parameter, k.from_ms, k.to_ms", "date"),
+    [SQL_CHECK_ALL_NUMBER] = CHECK_ALL("k.parameter, k.unit, k.low, k.high", "number"),
+    [SQL_CHECK_HAS_KEY] = "SELECT 1 FROM index_key WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
+    [SQL_CHECK_HAS_TEXT] = "SELECT 1 FROM index_text WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
+    [SQL_CHECK_HAS_DATE] =
+        "SELECT 1 FROM index_date WHERE parameter = ?1 AND from_ms = ?2 AND to_ms = ?3 AND seq = ?4",
+    [SQL_CHECK_HAS_NUMBER] = "SELECT 1 FROM index_number WHERE parameter = ?1 AND unit = ?2 AND low = ?3 AND "
+                             "high = ?4 AND seq = ?5",
+    [SQL_TABLE_NAMES] = "SELECT nspname::text FROM pg_namespace",
+    [SQL_SCHEMA] = "SELECT quote_ident(current_schema())",
+    [SQL_TABLES] = "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+                   " AND relkind IN ('r', 'p')",
+};
