@@ -51,6 +51,18 @@ def check_calls(path, code):
             tell(path, number, 'SQL is a constant with bound values')
 
 
+ENGINES = {'libpq-fe.h': ('src/store/postgresql_line.h',)}  # by which the engine's two files have it
+
+
+def check_engines(path, code):
+    for number, line in enumerate(code.splitlines(), 1):
+        found = re.match(r'\s*#include <([\w.-]+)>', line)
+        if found and str(path.relative_to(ROOT)) not in ENGINES.get(found.group(1), (str(path.relative_to(ROOT)),)):
+            tell(path, number, f'{found.group(1)} is for {", ".join(ENGINES[found.group(1)])} alone')
+        if re.match(r'\s*#include "store/postgresql_line.h"', line) and path.name not in ('postgresql_line.c', 'database_postgresql.c'):
+            tell(path, number, "the line to the server is the engine's alone")
+
+
 def check_globals(path, code):
     """A file-scope object that is neither const nor _Atomic."""
     for number, line in enumerate(code.splitlines(), 1):
@@ -105,6 +117,7 @@ def main():
         code = without_comments(path.read_text())
         check_floors(path, code)
         check_calls(path, code)
+        check_engines(path, code)
         if path.relative_to(ROOT).parts[0] == 'src' and path.suffix == '.c':
             check_globals(path, code)
     for path in tracked():

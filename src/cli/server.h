@@ -22,7 +22,7 @@ struct view_set;
 
 struct server_options {
     const char *data_folder;
-    const char *store;              /* "postgresql://…"; NULL: what the folder says (store_options.database) */
+    const char *store; /* "postgresql://…"; NULL: what the folder says (store_options.database) */
     const char *definitions_folder; /* NULL: only the built-in ones */
     int offset_minutes;             /* site.timezone; 480 is +08:00 */
     const char *base_url;           /* NULL: relative links */

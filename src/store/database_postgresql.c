@@ -66,11 +66,13 @@ static struct postgresql_statement *statement_of(struct statement *statement)
 static bool drop_statements(struct postgresql *database, struct error *error)
 {
     bool ok = true;
+    bool any = database->dropped.len > 0;
     for (size_t at = 0; ok && at < database->dropped.len; at += strlen(database->dropped.at + at) + 1) {
         ok = line_send(database, database->dropped.at + at, error);
     }
     buf_clear(&database->dropped);
-    return ok;
+    return ok &&
+           (!any || line_end(database, error)); /* a BEGIN behind them would stand inside their transaction */
 }
 
 static bool step_send(struct postgresql *database, struct error *error)

@@ -1,6 +1,7 @@
 // What the interface tests share: the real program on a fresh folder with the invented world in it.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, existsSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPatient, hospitals, initHospitals, patientFacts, peopleOf, startServer } from '../../scenarios/world.mjs';
@@ -10,10 +11,23 @@ export const phantomProgram = process.env.SHANHAI_PHANTOM ?? 'build/release/scen
 export const shared = process.env.SHANHAI_SHARED ?? '../shared';
 export const hasShared = existsSync(join(shared, 'suites'));
 
+// The suite "postgresql" (tests/run.py) names a server: each folder of data then has a database of its own there.
+export const postgresql = process.env.SHANHAI_TEST_POSTGRESQL;
+export const runSql = (sql, url = postgresql) => execFileSync('psql', ['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', url, '-c', sql]).toString().trim();
+
+export function makeDatabase(data) {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  runSql(`CREATE DATABASE ${name} TEMPLATE template0`);
+  mkdirSync(data, { mode: 0o700 });
+  writeFileSync(join(data, 'store.url'), postgresql.replace(/\/\w+\?/, `/${name}?`), { mode: 0o600 });
+  return name;
+}
+
 // {folder, data, base, dicomPort, doctor, …, patient, stop}. `more` are further hospitals: made[key] has their first administrator.
 export async function startWorld({ people = true, more = {}, env = {}, data = undefined, requests = false, flags = [] } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'shanhai-test-'));
   data ??= join(folder, 'data');
+  const database = postgresql && !existsSync(data) ? makeDatabase(data) : undefined;
   const made = initHospitals(program, data, { ...hospitals, ...more });
   const options = ['--port', '0', '--dicom-port', '0', '--dicom-peer', `*@127.0.0.1=Organization/${made.county.organization}`, ...flags];
   const server = await startServer(program, data, options, { env, requests });
@@ -30,6 +44,7 @@ export async function startWorld({ people = true, more = {}, env = {}, data = un
   world.stop = async () => {
     const status = await world.server.stop();
     if (!process.env.SHANHAI_KEEP) rmSync(folder, { recursive: true, force: true });
+    if (database && !process.env.SHANHAI_KEEP) runSql(`DROP DATABASE ${database} WITH (FORCE)`);
     if (status !== 0) throw new Error(`the server ended with ${status}:\n${world.server.log()}`);
     if (/ERROR: (Address|Leak)Sanitizer|runtime error:/.test(world.server.log())) throw new Error(world.server.log());
   };
