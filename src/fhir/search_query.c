@@ -58,75 +58,109 @@ static bool types_parse(struct search_parse *parse, const struct search_pair *pa
 
 /* ---- _sort ---- */
 
-static bool sort_one(struct search_parse *parse, const struct search_pair *pair, struct str code,
-                     struct search_sort *sort, struct error *error)
+struct sorts {
+    struct search_sort list[SORTS_MAX];
+    size_t count;
+};
+
+static bool sort_add(struct sorts *sorts, struct search_sort sort, struct error *error)
 {
-    if (str_starts_with(code, STR("-"))) {
-        sort->descending = true;
-        code = str_skip(code, 1);
+    if (sorts->count == SORTS_MAX) {
+        return FAIL(error, ERROR_TOO_COSTLY, "_sort has more than %d parts", SORTS_MAX);
     }
-    sort->code = code;
-    if (str_equal(code, STR("_id"))) {
-        sort->by = SEARCH_SORT_ID;
-        return true;
+    sorts->list[sorts->count] = sort;
+    sorts->count++;
+    return true;
+}
+
+/* What has rows of one kind. A parameter that others answer for is sorted by their values. */
+static bool sort_by_rows(struct search_parse *parse, struct search_sort sort, enum index_kind rows,
+                         struct sorts *sorts, struct error *error)
+{
+    struct str aliases[INDEX_ALIASES_MAX];
+    size_t count = index_aliases(parse->arena, parse->query->type, sort.code, aliases);
+    sort.by = SEARCH_SORT_ROWS;
+    sort.rows = rows;
+    sort.parameter = hash_parameter(parse->query->type, aliases[0]);
+    sort.also = count > 1 ? hash_parameter(parse->query->type, aliases[1]) : 0;
+    return sort_add(sorts, sort, error);
+}
+
+static bool sort_by(struct search_parse *parse, const struct model_search_parameter *parameter,
+                    struct search_sort sort, struct sorts *sorts, struct error *error)
+{
+    sort.code = parameter->code;
+    switch (parameter->kind) {
+    case MODEL_SEARCH_STRING:
+    case MODEL_SEARCH_URI:
+        return sort_by_rows(parse, sort, INDEX_TEXT, sorts, error);
+    case MODEL_SEARCH_DATE:
+        return sort_by_rows(parse, sort, INDEX_DATE, sorts, error);
+    case MODEL_SEARCH_NUMBER:
+    case MODEL_SEARCH_QUANTITY:
+        return sort_by_rows(parse, sort, INDEX_NUMBER, sorts, error);
+    case MODEL_SEARCH_TOKEN:
+    case MODEL_SEARCH_REFERENCE:
+        return sort_by_rows(parse, sort, INDEX_KEY, sorts, error);
+    case MODEL_SEARCH_COMPOSITE: /* by its components, one after the other */
+    case MODEL_SEARCH_SPECIAL:
+        break;
     }
-    if (str_equal(code, STR("_lastUpdated"))) {
-        sort->by = SEARCH_SORT_UPDATED;
-        return true;
+    for (size_t i = 0; i < parameter->components_count; i++) {
+        const struct model_search_parameter *component =
+            model_search_find(parse->query->type, parameter->components[i].code);
+        if (component == NULL || component->kind == MODEL_SEARCH_COMPOSITE) {
+            continue;
+        }
+        if (!sort_by(parse, component, sort, sorts, error)) {
+            return false;
+        }
     }
-    const struct model_search_parameter *parameter = model_search_find(parse->query->type, code);
+    parse->forgivable = parameter->components_count == 0;
+    return parameter->components_count > 0 ||
+           FAIL(error, ERROR_UNSUPPORTED, "sorting by '%.*s' is not offered", STR_FMT(parameter->code));
+}
+
+static bool sort_one(struct search_parse *parse, const struct search_pair *pair, struct str code,
+                     struct sorts *sorts, struct error *error)
+{
+    struct search_sort sort = { .descending = str_starts_with(code, STR("-")) };
+    sort.code = sort.descending ? str_skip(code, 1) : code;
+    if (str_equal(sort.code, STR("_id"))) {
+        sort.by = SEARCH_SORT_ID;
+        return sort_add(sorts, sort, error);
+    }
+    if (str_equal(sort.code, STR("_lastUpdated"))) {
+        sort.by = SEARCH_SORT_UPDATED;
+        return sort_add(sorts, sort, error);
+    }
+    const struct model_search_parameter *parameter = model_search_find(parse->query->type, sort.code);
     if (parameter == NULL) {
         parse->forgivable = true;
         return FAIL(error, ERROR_INPUT, "'%.*s' names a parameter that %.*s does not have",
                     STR_FMT(pair->name), STR_FMT(parse->query->type));
     }
-    sort->by = SEARCH_SORT_ROWS;
-    sort->parameter =
-        hash_parameter(parse->query->type, str_equal(code, STR("phonetic")) ? STR("name") : code);
-    switch (parameter->kind) {
-    case MODEL_SEARCH_STRING:
-        sort->rows = INDEX_TEXT;
-        break;
-    case MODEL_SEARCH_URI:
-        sort->rows = INDEX_TEXT;
-        break;
-    case MODEL_SEARCH_DATE:
-        sort->rows = INDEX_DATE;
-        break;
-    case MODEL_SEARCH_NUMBER:
-    case MODEL_SEARCH_QUANTITY:
-        sort->rows = INDEX_NUMBER;
-        break;
-    case MODEL_SEARCH_TOKEN:
-    case MODEL_SEARCH_REFERENCE:
-        sort->rows = INDEX_KEY;
-        break;
-    case MODEL_SEARCH_COMPOSITE:
-    case MODEL_SEARCH_SPECIAL:
-        parse->forgivable = true;
-        return FAIL(error, ERROR_UNSUPPORTED, "sorting by '%.*s' is not offered", STR_FMT(code));
-    }
-    return true;
+    return sort_by(parse, parameter, sort, sorts, error);
 }
 
 static bool sort_parse(struct search_parse *parse, const struct search_pair *pair, struct error *error)
 {
     const struct str *words = NULL;
     size_t count = 0;
+    struct sorts *sorts = ARENA_NEW(parse->arena, struct sorts);
     if (!words_parse(parse, pair, &words, &count, error)) {
         return false;
     }
-    struct search_sort *sorts = ARENA_ARRAY(parse->arena, struct search_sort, count);
-    if (sorts == NULL || count > SORTS_MAX) {
-        return FAIL(error, ERROR_TOO_COSTLY, "_sort has more than %d parts", SORTS_MAX);
+    if (sorts == NULL) {
+        return search_no_memory(error);
     }
     for (size_t i = 0; i < count; i++) {
-        if (!sort_one(parse, pair, words[i], &sorts[i], error)) {
+        if (!sort_one(parse, pair, words[i], sorts, error)) {
             return false;
         }
     }
-    parse->query->sorts = sorts;
-    parse->query->sorts_count = count;
+    parse->query->sorts = sorts->list;
+    parse->query->sorts_count = sorts->count;
     return true;
 }
 

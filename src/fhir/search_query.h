@@ -101,6 +101,7 @@ struct search_sort {
     enum search_sort_by by;
     struct str code;
     uint32_t parameter;
+    uint32_t also;        /* of combo-…: the components' parameter, whose values count as well; else 0 */
     enum index_kind rows; /* ascending by the smallest value of a resource, descending by the largest */
     bool descending;
 };

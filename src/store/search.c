@@ -237,6 +237,9 @@ static bool search_all(struct search_run *run, struct str cursor, struct store_h
 {
     const struct search_query *query = run->query;
     run->place = (struct search_place){ .mode = MODE_SEQUENCE, .as_of_seq = run->reader->seq };
+    if (query->sorts_count > SORTS_MAX) {
+        return FAIL(error, ERROR_TOO_COSTLY, "at most %d sort parameters", SORTS_MAX);
+    }
     if (cursor.at != NULL && !cursor_read(run, cursor, error)) {
         return false;
     }

@@ -168,8 +168,11 @@ void search_add_sort_value(struct builder *b, const struct search_sort *sort)
         add_sql(b, sort_columns[sort->rows]);
         add_sql(b, ") FROM ");
         add_sql(b, sort_tables[sort->rows]);
-        add_sql(b, " WHERE seq = v0.seq AND parameter = ");
+        add_sql(b, " WHERE seq = v0.seq AND parameter IN (");
         add_integer(b, sort->parameter);
+        add_sql(b, ", ");
+        add_integer(b, sort->also != 0 ? sort->also : sort->parameter);
+        add_sql(b, ")");
         add_sql(b, sort->rows == INDEX_NUMBER ? " AND unit = 0)" : ")");
     }
 }
@@ -223,7 +226,9 @@ static bool values_from_body(struct search_run *run, struct search_candidate *ca
         }
         for (size_t r = 0; r < rows.count; r++) {
             const struct index_row *row = &rows.rows[r];
-            if (row->kind != INDEX_KEY || row->parameter != sort->parameter || row->text.at == NULL) {
+            bool mine =
+                row->parameter == sort->parameter || (sort->also != 0 && row->parameter == sort->also);
+            if (row->kind != INDEX_KEY || !mine || row->text.at == NULL) {
                 continue;
             }
             int order = best.at == NULL ? -1 : str_compare(row->text, best);
@@ -298,9 +303,6 @@ bool search_page_memory(struct search_run *run, struct error *error)
 {
     const struct search_query *query = run->query;
     struct builder b;
-    if (query->sorts_count > SORTS_MAX) {
-        return FAIL(error, ERROR_TOO_COSTLY, "at most %d sort parameters", SORTS_MAX);
-    }
     if (!builder_init(&b, run->reader, run->search->filter, run->arena, run->place.as_of_seq, error)) {
         return false;
     }
@@ -357,7 +359,9 @@ static bool filter_count(struct search_run *run, uint64_t most, uint64_t *count,
 /* Whether the rows of an index stand in the order of the first sort parameter. */
 static bool has_index(const struct search_query *query)
 {
-    return query->sorts_count > 0 && query->sorts->by == SEARCH_SORT_ROWS && query->sorts->rows != INDEX_KEY;
+    const struct search_sort *sort = query->sorts;
+    return query->sorts_count > 0 && sort->by == SEARCH_SORT_ROWS && sort->rows != INDEX_KEY &&
+           sort->also == 0;
 }
 
 bool search_driver_choose(struct search_run *run, struct error *error)

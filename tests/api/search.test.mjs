@@ -54,6 +54,25 @@ describe('what is asked', () => {
     }
   });
 
+  test('_sort by composites and by what components have, and by too much', async () => {
+    const of = (code, value, component) => create({ resourceType: 'Observation', status: 'final', subject: { reference: `Patient/${patient.id}` }, code: { coding: [{ system: 'urn:sort', code }] },
+      ...(value && { valueQuantity: { value, unit: 'kg', system: 'http://unitsofmeasure.org', code: 'kg' } }),
+      ...(component && { component: [{ code: { coding: [{ system: 'urn:sort', code: component[0] }] }, valueQuantity: { value: component[1], unit: 'kg' } }] }) });
+    const made = { b7: await of('b', 7), a9: await of('a', 9), a2: await of('a', 2), c: await of('c', undefined, ['0', 5]) };
+    const names = Object.fromEntries(Object.entries(made).map(([name, o]) => [o.id, name]));
+    const order = async (sort) => idsOf(await search(d, `/fhir/Observation?combo-code=urn:sort|&_sort=${sort}`)).map((id) => names[id]).join(' ');
+    assert.equal(await order('code-value-quantity'), 'a2 a9 b7 c');
+    assert.equal(await order('-code-value-quantity'), 'c b7 a9 a2');
+    assert.equal(await order('value-quantity'), 'a2 b7 a9 c');
+    assert.equal(await order('combo-value-quantity'), 'a2 c b7 a9');
+    assert.match(await order('combo-code'), /^c (a2 a9|a9 a2) b7$/);
+    assert.equal(await order('combo-code-value-quantity'), 'c a2 a9 b7');
+    for (const many of ['status,date,code,value-quantity,category', Array(9).fill('date').join()]) {
+      assert.equal((await d.request('GET', `/fhir/Observation?_sort=${many}`)).status, 422, many);
+    }
+    assert.equal((await d.request('GET', '/fhir/Location?_sort=near')).status, 400);
+  });
+
   test('compartments of a patient and of an encounter, and none of that name', async () => {
     assert.deepEqual(idsOf(await search(d, `/fhir/Patient/${patient.id}/Observation?code=8310-5`)), [notes.id]);
     assert.deepEqual(idsOf(await search(d, `/fhir/Encounter/${encounter.id}/Observation`)), [notes.id]);

@@ -598,6 +598,9 @@ static void order_by_anything(void **state)
     name.descending = false;
     struct search_sort streamed[3] = { birth, gender, name };
     expect_order(streamed, 3, "wang li zhang nobody");
+    struct search_sort too_many[5] = { birth, gender, name, updated, id };
+    struct search_query query = { .type = STR("Patient"), .sorts = too_many, .sorts_count = 5 };
+    assert_int_equal(refused(&query), ERROR_TOO_COSTLY);
 }
 
 /* Page after page, with changes between them: everything that was there at the first page comes exactly once. */
