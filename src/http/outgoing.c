@@ -1,5 +1,10 @@
 #include "http/outgoing.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <curl/curl.h>
 
 enum { CONNECT_TIMEOUT_MS = 10000, ADDRESS_BYTES_MAX = 2048, PATH_END = '/' };
@@ -14,7 +19,9 @@ struct flight {
 };
 
 struct outgoing {
-    CURLM *multi;
+    CURLM *
+        multi; /* NULL before the first call: getting ready for TLS takes 2 MB that most servers never need */
+    int wake_fd;
     struct flight *flights;
     size_t flights_count;
 };
@@ -24,16 +31,25 @@ static void release(void *data);
 bool outgoing_create(struct arena *arena, struct outgoing **outgoing, struct error *error)
 {
     struct outgoing *made = ARENA_NEW(arena, struct outgoing);
-    bool ready = made != NULL && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-    if (ready) {
-        made->multi = curl_multi_init();
-    }
-    if (!ready || made->multi == NULL) {
+    if (made == NULL) {
         return FAIL(error, ERROR_INTERNAL, "no memory for outgoing requests");
+    }
+    made->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (made->wake_fd < 0) {
+        return FAIL_OS(error, error_kind_from_errno(errno), "outgoing requests cannot be woken");
     }
     *outgoing = made;
     return arena_on_reset(arena, release, made) ||
            FAIL(error, ERROR_INTERNAL, "no memory for outgoing requests");
+}
+
+/* On the thread of outgoing_wait, which is the only one that uses the library. */
+static bool get_ready(struct outgoing *outgoing, struct error *error)
+{
+    if (outgoing->multi == NULL && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
+        outgoing->multi = curl_multi_init();
+    }
+    return outgoing->multi != NULL || FAIL(error, ERROR_BUSY, "out of memory; try again");
 }
 
 static void flight_end(struct outgoing *outgoing, struct flight *flight)
@@ -59,8 +75,11 @@ static void release(void *data)
     while (outgoing->flights != NULL) {
         flight_end(outgoing, outgoing->flights);
     }
-    (void)curl_multi_cleanup(outgoing->multi);
-    curl_global_cleanup();
+    if (outgoing->multi != NULL) {
+        (void)curl_multi_cleanup(outgoing->multi);
+        curl_global_cleanup();
+    }
+    (void)close(outgoing->wake_fd);
 }
 
 /* What an endpoint answers beside its status is of no use to us. */
@@ -114,6 +133,9 @@ bool outgoing_send(struct outgoing *outgoing, const struct outgoing_call *call, 
     assert(call->done != NULL);
     if (outgoing->flights_count >= OUTGOING_CALLS_MAX) {
         return FAIL(error, ERROR_TOO_MANY, "too many requests are on their way");
+    }
+    if (!get_ready(outgoing, error)) {
+        return false;
     }
     struct flight *flight = ARENA_NEW(&arena, struct flight);
     if (flight == NULL) {
@@ -173,16 +195,29 @@ static void take_ended(struct outgoing *outgoing)
 
 void outgoing_wait(struct outgoing *outgoing, int timeout_ms)
 {
-    int running = 0;
-    (void)curl_multi_perform(outgoing->multi, &running);
-    (void)curl_multi_poll(outgoing->multi, NULL, 0, timeout_ms, NULL);
-    (void)curl_multi_perform(outgoing->multi, &running);
-    take_ended(outgoing);
+    uint64_t wakes = 0;
+    if (outgoing->multi == NULL) {
+        struct pollfd wake = { .fd = outgoing->wake_fd, .events = POLLIN };
+        (void)poll(&wake, 1, timeout_ms);
+    } else {
+        int running = 0;
+        struct curl_waitfd wake = { .fd = outgoing->wake_fd, .events = CURL_WAIT_POLLIN };
+        (void)curl_multi_perform(outgoing->multi, &running);
+        (void)curl_multi_poll(outgoing->multi, &wake, 1, timeout_ms, NULL);
+        (void)curl_multi_perform(outgoing->multi, &running);
+        take_ended(outgoing);
+    }
+    if (read(outgoing->wake_fd, &wakes, sizeof wakes) < 0) {
+        return; /* nobody has woken it */
+    }
 }
 
 void outgoing_wake(struct outgoing *outgoing)
 {
-    (void)curl_multi_wakeup(outgoing->multi);
+    static const uint64_t once = 1;
+    if (write(outgoing->wake_fd, &once, sizeof once) < 0) {
+        return; /* full: it is awake */
+    }
 }
 
 /* ---- where to ---- */
