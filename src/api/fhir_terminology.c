@@ -16,6 +16,7 @@ struct terms {
     struct json *body; /* Parameters, or NULL */
     struct terminology_source source;
     struct terminology_run run;
+    int64_t regex_us;
 };
 
 /* ---- finding ---- */
@@ -65,7 +66,8 @@ static bool begin(struct http_request *request, struct terms *terms, struct erro
     terms->source = (struct terminology_source){ .data = terms, .find = find_uploaded };
     terms->run = (struct terminology_run){ .terminology = api_of(request)->terminology,
                                            .source = &terms->source,
-                                           .arena = &request->arena };
+                                           .arena = &request->arena,
+                                           .regex_us = &terms->regex_us };
     return operation_body(request, &terms->body, error);
 }
 
@@ -80,7 +82,8 @@ const struct terminology_run *api_terminology(struct http_request *request)
     terms->source = (struct terminology_source){ .data = terms, .find = find_uploaded };
     terms->run = (struct terminology_run){ .terminology = api_of(request)->terminology,
                                            .source = &terms->source,
-                                           .arena = &request->arena };
+                                           .arena = &request->arena,
+                                           .regex_us = &terms->regex_us };
     return &terms->run;
 }
 

@@ -89,9 +89,10 @@ static bool has_code(void *data, struct arena *arena, struct str value_set, stru
 {
     struct asked *asked = data;
     const struct terminology_source source = { .data = asked, .find = find_own };
-    const struct terminology_run run = { .terminology = asked->terminology,
-                                         .source = &source,
-                                         .arena = arena };
+    int64_t regex_us = 0;
+    const struct terminology_run run = {
+        .terminology = asked->terminology, .source = &source, .arena = arena, .regex_us = &regex_us
+    };
     const struct terminology_code wanted = { .system = system, .code = code };
     const struct json *found = NULL;
     return terminology_find(&run, STR("ValueSet"), value_set, &found, error) &&

@@ -2,10 +2,17 @@
 
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/table.h"
+#include "fhirpath/regex.h"
 
-enum { TERMINOLOGY_ARENA_BYTES = 64 * 1024 * 1024, TERMINOLOGY_IMPORTS = 8, CONCEPT_DEPTH = 32 };
+enum {
+    TERMINOLOGY_ARENA_BYTES = 64 * 1024 * 1024,
+    TERMINOLOGY_IMPORTS = 8,
+    CONCEPT_DEPTH = 32,
+    REGEX_US_MAX = 300000, /* of processor time for all regular expressions of one request */
+};
 
 struct terminology {
     struct arena arena;        /* holds this struct and the trees */
@@ -185,6 +192,26 @@ static struct str property_of(struct arena *arena, const struct json *concept, s
     return STR_NONE;
 }
 
+/* The whole value fits the expression. All those of a request share one budget: a set asks each of its codes. */
+static bool regex_fits(const struct terminology_run *run, struct str pattern, struct str text, bool *fits,
+                       struct error *error)
+{
+    struct regex_cache *cache = NULL;
+    const struct regex_question question = { .pattern = pattern, .text = text, .whole = true };
+    if (run->regex_us == NULL) {
+        return FAIL(error, ERROR_UNSUPPORTED, "the filter 'regex' of a value set is not offered here");
+    }
+    if (*run->regex_us > REGEX_US_MAX) {
+        return FAIL(error, ERROR_TOO_COSTLY, "the regular expressions of this value set take too long");
+    }
+    int64_t began_us = clock_thread_us();
+    bool ok = text.at == NULL || regex_matches(&cache, run->arena, &question, fits, error);
+    regex_cache_close(cache);
+    *run->regex_us += clock_thread_us() - began_us;
+    *fits = text.at != NULL && *fits;
+    return ok;
+}
+
 static bool filter_fits(const struct terminology_run *run, const struct json *code_system,
                         const struct json *filter, const struct json *concept, bool *fits,
                         struct error *error)
@@ -197,6 +224,10 @@ static bool filter_fits(const struct terminology_run *run, const struct json *co
         *fits = terminology_is_below(run, code_system, value, code, str_equal(op, STR("is-a")));
     } else if (str_equal(op, STR("is-not-a"))) {
         *fits = !terminology_is_below(run, code_system, value, code, true);
+    } else if (str_equal(op, STR("generalizes"))) {
+        *fits = terminology_is_below(run, code_system, code, value, true);
+    } else if (str_equal(op, STR("regex"))) {
+        return regex_fits(run, value, property_of(run->arena, concept, property), fits, error);
     } else if (str_equal(op, STR("in"))) {
         *fits = code_in_list(filter, property_of(run->arena, concept, property), run->arena);
     } else if (str_equal(op, STR("not-in"))) {

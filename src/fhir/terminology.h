@@ -7,6 +7,8 @@
 #ifndef SHANHAI_FHIR_TERMINOLOGY_H
 #define SHANHAI_FHIR_TERMINOLOGY_H
 
+#include <stdint.h>
+
 #include "base/arena.h"
 #include "base/error.h"
 #include "json/json.h"
@@ -32,6 +34,8 @@ struct terminology_run {
     struct terminology *terminology;
     const struct terminology_source *source; /* or NULL */
     struct arena *arena;
+    int64_t *
+        regex_us; /* processor time that regular expressions of filters have taken so far; NULL: none is offered */
 };
 
 /* Uploaded ones first, then R4's own; *resource stays NULL when neither has it. */

@@ -117,7 +117,21 @@ describe('uploaded', () => {
     assert.equal((await get(`ValueSet/$validate-code?url=${loop.url}&code=x&system=y`)).status, 422);
     const odd = { resourceType: 'ValueSet', url: 'urn:test:set:odd', status: 'active', compose: { include: [{ system, filter: [{ property: 'display', op: 'regex', value: '(a+)+' }] }] } };
     await admin.create(odd);
-    assert.equal((await get(`ValueSet/$expand?url=${odd.url}`)).status, 400);
+    assert.deepEqual((await get(`ValueSet/$expand?url=${odd.url}`)).json.expansion.contains ?? [], []);
+    const filtered = async (filter) => d.request('POST', '/fhir/ValueSet/$expand', { resourceType: 'Parameters', parameter: [{ name: 'valueSet', resource: { ...odd, url: 'urn:test:set:mine', compose: { include: [{ system, filter: [filter] }] } } }] });
+    const codes = async (filter) => ((await filtered(filter)).json.expansion.contains ?? []).map((c) => c.code).sort();
+    assert.deepEqual(await codes({ property: 'code', op: 'regex', value: '(in|resp)' }), ['in', 'resp']);
+    assert.deepEqual(await codes({ property: 'code', op: 'regex', value: 'res' }), [], 'the whole value');
+    assert.deepEqual(await codes({ property: 'display', op: 'regex', value: '.*科' }), await codes({ property: 'display', op: 'regex', value: '^.*科$' }));
+    assert.deepEqual(await codes({ property: 'concept', op: 'generalizes', value: 'resp' }), ['in', 'resp']);
+    assert.deepEqual(await codes({ property: 'concept', op: 'generalizes', value: 'in' }), ['in']);
+    assert.equal((await filtered({ property: 'code', op: 'regex', value: '(((' })).status, 422);
+    assert.equal((await filtered({ property: 'code', op: 'nonsense', value: 'x' })).status, 400);
+    // Codes that cost: all expressions of a request share one budget.
+    const slow = { resourceType: 'CodeSystem', url: 'urn:test:slow', status: 'active', content: 'complete', concept: Array.from({ length: 400 }, (_, i) => ({ code: `${'a'.repeat(24)}${i}` })) };
+    await admin.create(slow);
+    const bomb = await d.request('POST', '/fhir/ValueSet/$expand', { resourceType: 'Parameters', parameter: [{ name: 'valueSet', resource: { ...odd, compose: { include: [{ system: slow.url, filter: [{ property: 'code', op: 'regex', value: '(a+)+b' }] }] } } }] });
+    assert.equal(bomb.status, 422, bomb.text.slice(0, 300));
   });
 
   test('bind elements of an uploaded profile', async () => {
