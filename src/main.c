@@ -31,6 +31,7 @@ static const struct {
     { "init", cli_init, "a first hospital with its administrator" },
     { "user", cli_people, "people, posts, passwords, tokens" },
     { "key", cli_people, "signing keys" },
+    { "app", cli_people, "apps of others (SMART): registration" },
     { "backup", cli_backup, "everything as one encrypted file, also while the server runs" },
     { "restore", cli_restore, "a backup as a folder of data again" },
     { "check", cli_check, "verify the store, the images and the audit chain" },

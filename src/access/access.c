@@ -27,7 +27,7 @@ bool access_has(const struct access_session *session, struct access_act act)
     }
     for (size_t i = 0; i < actor->rules_count; i++) {
         const struct actor_rule *rule = &actor->rules[i];
-        if (policy_rule_has_act(rule->rule, act) && actor_rule_part(rule, act.type) != NULL) {
+        if (actor_rule_has_act(actor, rule, act) && actor_rule_part(rule, act.type) != NULL) {
             return true;
         }
     }
@@ -50,6 +50,10 @@ bool access_check(const struct access_session *session, struct access_act act, s
 bool access_has_right(const struct access_session *session, const char *right)
 {
     const struct policy_role *role = session->actor->role;
+    const struct scope_list *scopes = session->actor->scopes;
+    if (scopes != NULL && !scope_list_has_right(scopes, str_from_cstr(right))) {
+        return false;
+    }
     for (size_t i = 0; i < role->rights_count && !session->must_change_password; i++) {
         if (str_equal_cstr(role->rights[i], right)) {
             return true;
@@ -269,7 +273,7 @@ static bool previous_readable(const struct access_session *session, const struct
     }
     for (size_t i = 0; i < actor->rules_count && !matches; i++) {
         const struct store_rule *part = actor_rule_part(&actor->rules[i], write->act.type);
-        if (part != NULL && policy_rule_has_act(actor->rules[i].rule, read) &&
+        if (part != NULL && actor_rule_has_act(actor, &actor->rules[i], read) &&
             !part_matches(actor, write, part, &matches, error)) {
             return false;
         }
@@ -318,7 +322,7 @@ bool access_may_write(const struct access_session *session, const struct access_
         const struct actor_rule *rule = &actor->rules[i];
         const struct store_rule *part = actor_rule_part(rule, write->act.type);
         bool fits = false;
-        if (part == NULL || !policy_rule_has_act(rule->rule, write->act)) {
+        if (part == NULL || !actor_rule_has_act(actor, rule, write->act)) {
             continue;
         }
         if (!part_matches(actor, write, part, &fits, error)) {

@@ -23,12 +23,13 @@
 #include "base/error.h"
 #include "json/json.h"
 
-struct access;        /* the module, made in main.c: access_open */
-struct access_actor;  /* opaque */
-struct store_filter;  /* store/search.h */
-struct store_reader;  /* store/read.h */
-struct store_version; /* store/read.h */
-struct search_query;  /* fhir/search_query.h */
+struct access;         /* the module, made in main.c: access_open */
+struct access_actor;   /* opaque */
+struct store_filter;   /* store/search.h */
+struct store_reader;   /* store/read.h */
+struct store_version;  /* store/read.h */
+struct search_query;   /* fhir/search_query.h */
+struct search_subject; /* fhir/search_query.h */
 
 /* One file of definitions/policies. */
 struct access_policy_file {
@@ -60,9 +61,10 @@ struct access_act {
 };
 
 enum access_means {
-    ACCESS_BY_COOKIE, /* a person at a screen: unsafe methods need Origin and CSRF token */
-    ACCESS_BY_TOKEN,  /* a program with a bearer token */
-    ACCESS_BY_MACHINE /* the program itself: a job, a DICOM association */
+    ACCESS_BY_COOKIE,  /* a person at a screen: unsafe methods need Origin and CSRF token */
+    ACCESS_BY_TOKEN,   /* a program with a bearer token */
+    ACCESS_BY_MACHINE, /* the program itself: a job, a DICOM association */
+    ACCESS_BY_APP      /* an app with scopes (app.h): what the post may do and they name */
 };
 
 /* One request's session. All text lives in the request's arena or in the actor. */
@@ -78,6 +80,9 @@ struct access_session {
     struct str csrf;           /* ACCESS_BY_COOKIE: what X-CSRF-Token must hold */
     bool must_change_password; /* then only the change of password and sign-out are allowed (403 else) */
     uint64_t number;           /* stable for the session's life, not secret: for rate limits and events */
+    struct str app;            /* ACCESS_BY_APP: its client_id */
+    struct str scopes;         /* ACCESS_BY_APP: granted, as text */
+    struct str patient;        /* ACCESS_BY_APP: id of the Patient in context, or absent */
 };
 
 /* ---- what a role may do ---- */
@@ -142,6 +147,11 @@ struct access_write {
 bool access_may_write(const struct access_session *session, const struct access_write *write,
                       struct arena *arena, struct error *error) MUST_CHECK;
 
+/* Whether what is to be written lies within an app's scopes: of one with a search or a patient the new content too,
+ * not only the stored one. ERROR_FORBIDDEN. Always true for who is no app. `subject` has the rows of the new content. */
+bool access_may_keep(const struct access_session *session, struct access_act act,
+                     const struct search_subject *subject, struct error *error) MUST_CHECK;
+
 /* ---- masking ---- */
 
 /* Whether reads of this type must be parsed and masked; their ETag is then weak and of its own. */
@@ -178,9 +188,16 @@ bool access_session_machine(struct access *access, struct arena *arena, const ch
                             struct str organization, struct access_session *session,
                             struct error *error) MUST_CHECK;
 
-/* The session of a job that somebody asked for: the rights of that person's post as they are now. ERROR_FORBIDDEN when
- * the post has ended or is not the person's. */
-bool access_session_post(struct access *access, struct arena *arena, struct str person, struct str post,
+/* The session of a job that somebody asked for, a person or an app: the rights of that person's post as they are now,
+ * within the scopes that the app had. ERROR_FORBIDDEN when the post has ended or is not the person's. */
+struct access_asker {
+    struct str person;
+    struct str post;
+    struct str app;
+    struct str scopes;  /* absent: no app */
+    struct str patient; /* in the app's context */
+};
+bool access_session_post(struct access *access, struct arena *arena, const struct access_asker *asker,
                          struct access_session *session, struct error *error) MUST_CHECK;
 
 /* ---- grants ---- */

@@ -56,7 +56,11 @@ static bool rows_load(struct access *access, struct error *error)
     const struct access_rows *rows = &access->options.rows;
     return rows->each(rows->context, ROWS_ACCOUNT, account_load, access, error) &&
            rows->each(rows->context, ROWS_SESSION, session_load, access, error) &&
-           rows->each(rows->context, ROWS_TOKEN, token_load, access, error);
+           rows->each(rows->context, ROWS_TOKEN, token_load, access, error) &&
+           rows->each(rows->context, ROWS_KEY, app_key_load, access, error) &&
+           rows->each(rows->context, ROWS_APP, app_load, access, error) &&
+           rows->each(rows->context, ROWS_GRANT, app_grant_load, access, error) &&
+           rows->each(rows->context, ROWS_ASSERTION, app_assertion_load, access, error);
 }
 
 bool access_open(const struct access_options *options, struct access **access, struct error *error)
@@ -76,6 +80,11 @@ bool access_open(const struct access_options *options, struct access **access, s
     made->tokens = slots_of(made, sizeof(struct session), ACCESS_TOKENS_MAX);
     made->throttles = slots_of(made, sizeof(struct throttle), ACCESS_THROTTLES_MAX);
     made->machines = slots_of(made, sizeof(struct machine), ACCESS_MACHINES_MAX);
+    made->apps = slots_of(made, sizeof(struct app), ACCESS_APPS_MAX);
+    made->app_grants = slots_of(made, sizeof(struct app_grant), ACCESS_GRANTS_MAX);
+    made->app_tokens = slots_of(made, sizeof(struct app_access), ACCESS_APP_TOKENS_MAX);
+    made->app_assertions = slots_of(made, sizeof(struct app_once), ACCESS_ASSERTIONS_MAX);
+    made->app_launches = slots_of(made, sizeof(struct app_once), ACCESS_LAUNCHES_MAX);
     if (!password_gate_init(&made->gate, made->options.password_operations,
                             made->options.password_memory_bytes, error)) {
         (void)pthread_mutex_destroy(&made->lock);
@@ -106,6 +115,7 @@ void access_close(struct access *access)
     }
     actors_drop(&access->sessions);
     actors_drop(&access->tokens);
+    apps_close(access);
     for (struct slot *item = slots_each(&access->machines, NULL); item != NULL;
          item = slots_each(&access->machines, item)) {
         actor_unref(((struct machine *)item)->actor);
@@ -161,6 +171,9 @@ bool access_tick(struct access *access, struct error *error)
     (void)pthread_mutex_lock(&access->lock);
     ok = ok && slots_tick(access, &access->sessions, &arena, changes, &count, error) &&
          slots_tick(access, &access->tokens, &arena, changes, &count, error);
+    if (ok) {
+        app_sweep(access, &arena, changes, &count, TICK_CHANGES_MAX);
+    }
     (void)pthread_mutex_unlock(&access->lock);
     ok =
         ok && (count == 0 || access->options.rows.write(access->options.rows.context, changes, count, error));
@@ -226,14 +239,20 @@ bool access_session_machine(struct access *access, struct arena *arena, const ch
     return actor_attach(arena, actor, session, error);
 }
 
-bool access_session_post(struct access *access, struct arena *arena, struct str person, struct str post,
+bool access_session_post(struct access *access, struct arena *arena, const struct access_asker *asker,
                          struct access_session *session, struct error *error)
 {
     struct access_actor *actor = NULL;
-    const struct actor_start start = { .practitioner = person, .post = post };
+    const struct actor_start start = {
+        .practitioner = asker->person, .post = asker->post, .scopes = asker->scopes, .patient = asker->patient
+    };
     if (!actor_create(access, &start, &actor, error)) {
         return false;
     }
-    *session = (struct access_session){ .means = ACCESS_BY_TOKEN, .language = STR("zh") };
+    *session = (struct access_session){ .means = asker->scopes.at != NULL ? ACCESS_BY_APP : ACCESS_BY_TOKEN,
+                                        .language = STR("zh"),
+                                        .app = asker->app,
+                                        .scopes = asker->scopes,
+                                        .patient = asker->patient };
     return actor_attach(arena, actor, session, error);
 }

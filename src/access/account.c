@@ -284,7 +284,8 @@ bool account_set_disabled(struct access *access, struct str name, bool disabled,
     }
     next.disabled = disabled;
     return account_save(access, &next, false, error) &&
-           (!disabled || sessions_end_of(access, str_from_cstr(next.name), 0, true, error));
+           (!disabled || (sessions_end_of(access, str_from_cstr(next.name), 0, true, error) &&
+                          app_grants_end(access, str_from_cstr(next.name), STR_NONE, error)));
 }
 
 bool account_reset_password(struct access *access, struct arena *arena, struct str name, struct str *password,
@@ -298,7 +299,8 @@ bool account_reset_password(struct access *access, struct arena *arena, struct s
     }
     next.must_change = true;
     if (!account_save(access, &next, false, error) ||
-        !sessions_end_of(access, str_from_cstr(next.name), 0, false, error)) {
+        !sessions_end_of(access, str_from_cstr(next.name), 0, false, error) ||
+        !app_grants_end(access, str_from_cstr(next.name), STR_NONE, error)) {
         return false;
     }
     *password = text;

@@ -1,15 +1,6 @@
 #include "access/actor.h"
 
-#include <assert.h>
-
-#include "fhir/search_query.h"
-
-enum { ACTOR_BYTES_MAX = 4 * 1024 * 1024, ORGANIZATIONS_MAX = 4096, WHEN_BYTES_MAX = 1024 };
-
-struct actor_access_pair {
-    const char *name;
-    struct str value;
-};
+enum { ACTOR_BYTES_MAX = 8 * 1024 * 1024, ORGANIZATIONS_MAX = 4096 };
 
 /* ---- organisations below and led ---- */
 
@@ -158,150 +149,6 @@ static bool organizations_find(struct access_actor *actor, struct arena *scratch
            ids_keep(actor, &keys, error);
 }
 
-/* ---- rules ---- */
-
-/* Fills in the variables of a `when`. *known is false when the actor lacks one: the rule then gives nothing. */
-static bool when_fill(const struct access_actor *actor, struct arena *scratch, struct str when,
-                      struct str *filled, bool *known, struct error *error)
-{
-    const struct actor_access_pair variables[] = { { "%practitioner", actor->person },
-                                                   { "%post", actor->post },
-                                                   { "%organization", actor->organization },
-                                                   { "%tenant", actor->tenant } };
-    struct buf buf = { .bytes_max = WHEN_BYTES_MAX };
-    *known = true;
-    while (when.len > 0) {
-        size_t percent = str_find_char(when, '%');
-        buf_add(&buf, str_slice(when, 0, percent));
-        when = str_skip(when, percent);
-        size_t i = 0;
-        while (when.len > 0 && i < sizeof variables / sizeof variables[0] &&
-               !str_starts_with(when, str_from_cstr(variables[i].name))) {
-            i++;
-        }
-        if (when.len > 0 && i < sizeof variables / sizeof variables[0]) {
-            *known = *known && variables[i].value.len > 0;
-            buf_add(&buf, variables[i].value); /* an id: nothing in it needs encoding */
-            when = str_skip(when, strlen(variables[i].name));
-        } else if (when.len > 0) {
-            buf_add_char(&buf, '%'); /* a percent-encoded byte */
-            when = str_skip(when, 1);
-        }
-    }
-    *filled = buf.failed ? STR_NONE : arena_dup(scratch, buf_str(&buf));
-    buf_deinit(&buf);
-    return filled->at != NULL ? true : FAIL(error, ERROR_STRUCTURE, "a policy's 'when' is too long");
-}
-
-static bool part_make(struct access_actor *actor, const struct policy_rule *rule, struct str type,
-                      struct str when, struct store_rule *part, struct error *error)
-{
-    *part = (struct store_rule){ .type = type, .granted = rule->granted };
-    if (rule->custodian != POLICY_CUSTODIAN_ANY) {
-        bool own = rule->custodian == POLICY_CUSTODIAN_OWN;
-        part->custodians = own ? actor->own : actor->led;
-        part->custodians_count = own ? actor->own_count : actor->led_count;
-    }
-    if (rule->granted_through.len > 0) {
-        part->granted_through = hash_parameter(type, rule->granted_through);
-    }
-    if (rule->granted_as.len > 0) {
-        struct str grantee = arena_printf(&actor->arena, "PractitionerRole/%.*s|%.*s", STR_FMT(actor->post),
-                                          STR_FMT(rule->granted_as));
-        if (grantee.at == NULL) {
-            return FAIL(error, ERROR_TOO_LARGE, "no memory for the rights of a post");
-        }
-        part->granted_as = access_grantee_key(grantee);
-    }
-    if (when.len > 0) {
-        struct search_options options = { .type = type, .offset_minutes = 480 };
-        struct search_query query = { 0 };
-        if (!search_query_parse_text(&actor->arena, &options, when, &query, error)) {
-            return false;
-        }
-        part->criteria = query.criteria;
-    }
-    return true;
-}
-
-/* An empty custodian list would mean "any" to the store: such a rule gives nothing instead. */
-static bool rule_gives_nothing(const struct access_actor *actor, const struct policy_rule *rule)
-{
-    return rule->custodian != POLICY_CUSTODIAN_ANY && actor->own_count == 0;
-}
-
-static bool rule_make(struct access_actor *actor, struct arena *scratch, const struct policy_rule *rule,
-                      struct actor_rule *out, struct error *error)
-{
-    struct str when = STR_NONE;
-    bool known = true;
-    *out = (struct actor_rule){ .rule = rule };
-    if (rule->when.len > 0 && !when_fill(actor, scratch, rule->when, &when, &known, error)) {
-        return false;
-    }
-    if (!known || rule_gives_nothing(actor, rule)) {
-        return true;
-    }
-    struct store_rule *parts = ARENA_ARRAY(&actor->arena, struct store_rule, rule->types_count);
-    if (parts == NULL) {
-        return FAIL(error, ERROR_TOO_LARGE, "no memory for the rights of a post");
-    }
-    for (size_t i = 0; i < rule->types_count; i++) {
-        if (!part_make(actor, rule, rule->types[i], when, &parts[i], error)) {
-            return false;
-        }
-    }
-    out->parts = parts;
-    out->parts_count = rule->types_count;
-    return true;
-}
-
-static bool rules_of_act(const struct access_actor *actor, struct access_act act, struct arena *arena,
-                         struct actor_filter *filter, struct error *error)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < actor->rules_count; i++) {
-        count += policy_rule_has_act(actor->rules[i].rule, act) ? actor->rules[i].parts_count : 0;
-    }
-    struct store_rule *rules = ARENA_ARRAY(arena, struct store_rule, count + 1);
-    if (rules == NULL) {
-        return FAIL(error, ERROR_TOO_LARGE, "no memory for the rights of a post");
-    }
-    size_t at = 0;
-    for (size_t i = 0; i < actor->rules_count; i++) {
-        const struct actor_rule *rule = &actor->rules[i];
-        if (policy_rule_has_act(rule->rule, act) && rule->parts_count > 0) {
-            memcpy(&rules[at], rule->parts, rule->parts_count * sizeof *rules);
-            at += rule->parts_count;
-        }
-    }
-    assert(at == count);
-    *filter = (struct actor_filter){ .rules = rules, .count = count };
-    return true;
-}
-
-static bool rules_make(struct access_actor *actor, struct arena *scratch, struct error *error)
-{
-    struct actor_rule *rules = ARENA_ARRAY(&actor->arena, struct actor_rule, actor->role->rules_count + 1);
-    if (rules == NULL) {
-        return FAIL(error, ERROR_TOO_LARGE, "no memory for the rights of a post");
-    }
-    for (size_t i = 0; i < actor->role->rules_count; i++) {
-        if (!rule_make(actor, scratch, actor->role->rules[i], &rules[i], error)) {
-            return false;
-        }
-    }
-    actor->rules = rules;
-    actor->rules_count = actor->role->rules_count;
-    for (int i = 0; i < ACCESS_OPERATION; i++) {
-        struct access_act act = { .interaction = (enum access_interaction)i };
-        if (!rules_of_act(actor, act, &actor->arena, &actor->filters[i], error)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ---- posts by which grants count ---- */
 
 uint64_t access_grantee_key(struct str grantee)
@@ -339,6 +186,22 @@ static bool posts_make(struct access_actor *actor, struct arena *scratch, const 
 }
 
 /* ---- making ---- */
+
+/* An app's scopes, as texts of the actor's own. */
+static bool scopes_take(struct access_actor *actor, const struct actor_start *start, struct error *error)
+{
+    struct scope_list *list = ARENA_NEW(&actor->arena, struct scope_list);
+    struct str text = start->scopes.at == NULL ? STR_NONE : arena_dup(&actor->arena, start->scopes);
+    if (start->scopes.at == NULL) {
+        return true;
+    }
+    actor->patient = arena_dup(&actor->arena, start->patient);
+    if (list == NULL || text.at == NULL || !scope_list_read(&actor->arena, text, list, error)) {
+        return FAIL(error, ERROR_TOO_LARGE, "no memory for the rights of an app");
+    }
+    actor->scopes = list;
+    return true;
+}
 
 static bool start_look(struct access *access, struct arena *scratch, const struct actor_start *start,
                        struct post_info *info, struct error *error)
@@ -397,7 +260,7 @@ bool actor_create(struct access *access, const struct actor_start *start, struct
     made->tenant = arena_dup(&made->arena, info.tenant);
     ok = organizations_find(made, &scratch, true, error) &&
          (info.role->machine || posts_make(made, &scratch, &info, error)) &&
-         rules_make(made, &scratch, error);
+         scopes_take(made, start, error) && actor_rules_make(made, &scratch, error);
 done:
     arena_deinit(&scratch);
     if (ok) {
@@ -487,7 +350,7 @@ bool access_filter(const struct access_session *session, struct access_act act, 
     }
     if (act.interaction != ACCESS_OPERATION) {
         found = actor->filters[act.interaction];
-    } else if (!rules_of_act(actor, act, arena, &found, error)) {
+    } else if (!actor_rules_of_act(actor, act, arena, &found, error)) {
         return false;
     }
     *out = actor_filter(actor, found.rules, found.count, access_now_ms(actor->access));

@@ -7,13 +7,23 @@
 #include <stdatomic.h>
 
 #include "access/internal.h"
+#include "access/scope.h"
 #include "store/search.h"
 
-/* One rule of the policy for this post: one store_rule for each of its types. */
+/* One rule of the policy for this post: one store_rule for each of its types. Of an app's actor there is one for each
+ * rule and scope that meet, its parts narrowed by both. */
 struct actor_rule {
     const struct policy_rule *rule;
     const struct store_rule *parts;
     size_t parts_count;
+    const struct scope *scope; /* NULL: not an app */
+};
+
+/* What a scope asks of a resource of a type, without the policy's part: new content must fit it too. */
+struct actor_reach {
+    const struct scope *scope;
+    struct str type; /* "*": of every type, without criteria */
+    const struct search_criteria *criteria;
 };
 
 struct actor_filter {
@@ -42,11 +52,25 @@ struct access_actor {
     size_t posts_count;
     const struct actor_rule *rules;
     size_t rules_count;
+    const struct scope_list *scopes; /* NULL: not an app */
+    const struct actor_reach *reaches;
+    size_t reaches_count;
+    struct str patient; /* in context, for patient/ scopes; absent: these give nothing */
     struct actor_filter
         filters[ACCESS_OPERATION]; /* by interaction; operations are put together when asked */
 };
 
 /* ---- the instance part of one rule ---- */
+
+/* ---- actor_rules.c ---- */
+
+bool actor_rules_make(struct access_actor *actor, struct arena *scratch, struct error *error) MUST_CHECK;
+bool actor_rules_of_act(const struct access_actor *actor, struct access_act act, struct arena *arena,
+                        struct actor_filter *filter, struct error *error) MUST_CHECK;
+
+/* Whether rule, scope and operation let the act be. */
+bool actor_rule_has_act(const struct access_actor *actor, const struct actor_rule *rule,
+                        struct access_act act);
 
 /* The rule's part for a type, or NULL. */
 const struct store_rule *actor_rule_part(const struct actor_rule *rule, struct str type);

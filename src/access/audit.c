@@ -89,7 +89,8 @@ struct audit_record audit_record_of(const struct access_session *session, struct
                                   .interaction = act.interaction,
                                   .operation = act.operation,
                                   .type = act.type,
-                                  .count = 1 };
+                                  .count = 1,
+                                  .app = session->app };
 }
 
 bool audit_encode(struct arena *arena, const struct audit_record *record, struct str *bytes,

@@ -34,6 +34,7 @@ struct audit_record {
     struct str patients[AUDIT_PATIENTS_MAX]; /* ids of the Patients concerned; the rest absent */
     enum audit_outcome outcome;
     uint32_t count; /* 1; more after merging */
+    struct str app; /* client_id of the app that acted for the person; absent without one */
 };
 
 struct audit_options {

@@ -5,7 +5,7 @@
 #include "access/row_json.h"
 
 static const char magic[8] = { 'S', 'H', 'A', 'U', 'D', 'I', 'T', '1' };
-enum { TEXT_IS_UUID = 255, RECORD_VERSION = 1 };
+enum { TEXT_IS_UUID = 255, RECORD_VERSION = 1, RECORD_VERSION_APP = 2 /* one text more, at the end */ };
 
 static_assert(AUDIT_RECORD_BYTES_MAX < UINT16_MAX, "a frame's length has two bytes");
 
@@ -76,22 +76,22 @@ static size_t patients_count(const struct audit_record *record)
 
 bool audit_record_encode(struct buf *buf, const struct audit_record *record, struct error *error)
 {
-    const struct str texts[] = { record->person, record->post, record->organization,
-                                 record->route,  record->type, record->operation,
-                                 record->id };
+    const struct str texts[] = { record->person, record->post,      record->organization, record->route,
+                                 record->type,   record->operation, record->id,           record->app };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (texts[i].len > AUDIT_ROUTE_BYTES_MAX || !str_is_utf8(texts[i])) {
             return FAIL(error, ERROR_INPUT, "a field of an audit record is too long or no text");
         }
     }
-    add_number(buf, RECORD_VERSION, 1);
+    size_t texts_count = sizeof texts / sizeof texts[0] - 1; /* the app stands at the end, if there is one */
+    add_number(buf, record->app.len > 0 ? RECORD_VERSION_APP : RECORD_VERSION, 1);
     add_number(buf, (uint64_t)record->time_ms, 8);
     add_number(buf, (uint64_t)record->interaction, 1);
     add_number(buf, (uint64_t)record->outcome, 1);
     add_number(buf, record->count, 4);
     add_number(buf, record->query_hash, 8);
     add_number(buf, record->version, 8);
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    for (size_t i = 0; i < texts_count; i++) {
         add_text(buf, texts[i]);
     }
     size_t patients = patients_count(record);
@@ -101,6 +101,9 @@ bool audit_record_encode(struct buf *buf, const struct audit_record *record, str
             return FAIL(error, ERROR_INPUT, "a patient's id in an audit record is too long or no text");
         }
         add_text(buf, record->patients[i]);
+    }
+    if (record->app.len > 0) {
+        add_text(buf, record->app);
     }
     return buf->failed ? FAIL(error, ERROR_TOO_LARGE, "an audit record is too large") : true;
 }
@@ -165,9 +168,12 @@ bool audit_record_decode(struct arena *arena, struct str payload, struct audit_r
         out.patients[i] = take_text(&decoder);
         decoder.failed = decoder.failed || out.patients[i].len == 0;
     }
+    if (version == RECORD_VERSION_APP) {
+        out.app = take_text(&decoder);
+    }
     bool outcome_known = outcome == AUDIT_SUCCESS || outcome == AUDIT_REFUSED || outcome == AUDIT_FAILED;
-    if (decoder.failed || decoder.rest.len != 0 || version != RECORD_VERSION || !outcome_known ||
-        interaction >= ACCESS_INTERACTIONS_COUNT) {
+    if (decoder.failed || decoder.rest.len != 0 || version < RECORD_VERSION || version > RECORD_VERSION_APP ||
+        !outcome_known || interaction >= ACCESS_INTERACTIONS_COUNT) {
         return false;
     }
     out.interaction = (enum access_interaction)interaction;

@@ -390,6 +390,17 @@ static void agent_add(struct arena *arena, struct json *event, const struct audi
         (void)json_add(agent, STR("altId"), json_new_string(arena, record->post));
     }
     (void)json_add(agent, STR("requestor"), json_new_bool(arena, true));
+    if (record->app.len > 0) {
+        struct json *app = json_append(agents, json_new(arena, JSON_OBJECT));
+        struct json *type = json_add(app, STR("type"), json_new(arena, JSON_OBJECT));
+        struct json *codings = json_add(type, STR("coding"), json_new(arena, JSON_ARRAY));
+        struct json *coding = json_append(codings, json_new(arena, JSON_OBJECT));
+        (void)json_add(coding, STR("system"),
+                       json_new_string(arena, STR("http://dicom.nema.org/resources/ontology/DCM")));
+        (void)json_add(coding, STR("code"), json_new_string(arena, STR("110150"))); /* Application */
+        (void)json_add(app, STR("altId"), json_new_string(arena, record->app));
+        (void)json_add(app, STR("requestor"), json_new_bool(arena, false));
+    }
     struct json *source = json_add(event, STR("source"), json_new(arena, JSON_OBJECT));
     (void)json_add(source, STR("site"), json_new_string(arena, STR("shanhai")));
     if (record->organization.len > 0) {

@@ -17,6 +17,8 @@
 #include "base/hash.h"
 
 #define TOKEN_PREFIX "shanhai_" /* so that a leaked token is recognised by scanners */
+#define APP_TOKEN_PREFIX "shanhai_app_"
+#define APP_REFRESH_PREFIX "shanhai_refresh_"
 
 enum {
     ACCESS_ACCOUNT_BYTES = 65, /* name and NUL */
@@ -28,6 +30,16 @@ enum {
     ACCESS_THROTTLES_MAX = 65536,
     ACCESS_POSTS_MAX = 32, /* of one person */
     ACCESS_MACHINES_MAX = 256,
+    ACCESS_APPS_MAX = 1000,
+    ACCESS_GRANTS_MAX = 20000,
+    ACCESS_GRANTS_OF_ACCOUNT = 50, /* of one person and app: the oldest gives way */
+    ACCESS_APP_TOKENS_MAX = 20000,
+    ACCESS_APP_TOKENS_OF_APP = 2000,
+    ACCESS_ASSERTIONS_MAX = 50000,
+    ACCESS_LAUNCHES_MAX = 2000,
+    ACCESS_FAMILY_BYTES = 33, /* 128 random bits in hexadecimal, and NUL */
+    ACCESS_REDIRECT_BYTES = 512,
+    ACCESS_NONCE_BYTES = 257,
     ACCESS_CONFIRM_MS = 10 * 60 * 1000
 };
 
@@ -70,6 +82,57 @@ struct throttle {
     int64_t until_ms; /* refused before this */
 };
 
+/* A registered app: its row as it is stored, read when it is needed. */
+struct app {
+    struct slot slot; /* hash of the id */
+    char id[ACCESS_ID_BYTES];
+    bool disabled;
+    struct str row; /* malloc */
+};
+
+/* What one authorisation gave: first behind a code, then behind tokens. With offline_access it is a row too. */
+struct app_grant {
+    struct slot slot; /* hash of the family */
+    char family[ACCESS_FAMILY_BYTES];
+    char app[ACCESS_ID_BYTES];
+    char account[ACCESS_ACCOUNT_BYTES]; /* "": the app's own post */
+    char practitioner[ACCESS_ID_BYTES];
+    char post[ACCESS_ID_BYTES];
+    char patient[ACCESS_ID_BYTES];
+    struct str scopes; /* malloc */
+    bool offline;
+    int64_t created_ms;
+    int64_t ends_ms;
+    uint8_t refresh_key[SHA256_BYTES]; /* SHA-256 of the current refresh token's secret */
+    /* until it is exchanged: */
+    uint8_t code_key[SHA256_BYTES];
+    int64_t code_ends_ms;
+    bool code_used;
+    char challenge[44]; /* base64url of SHA-256 */
+    char redirect[ACCESS_REDIRECT_BYTES];
+    char nonce[ACCESS_NONCE_BYTES];
+    struct access_actor *actor; /* NULL until first used; one reference */
+};
+
+/* An access token: memory only, a restart ends it. */
+struct app_access {
+    struct slot slot;
+    uint8_t key[SHA256_BYTES];
+    char family[ACCESS_FAMILY_BYTES];
+    int64_t ends_ms;
+    uint64_t number;
+};
+
+/* A used assertion, or a launch from the screens. */
+struct app_once {
+    struct slot slot;
+    uint8_t key[SHA256_BYTES];
+    int64_t ends_ms;
+    char person[ACCESS_ID_BYTES];
+    char post[ACCESS_ID_BYTES];
+    char patient[ACCESS_ID_BYTES];
+};
+
 struct machine {
     struct slot slot;
     char role[ACCESS_ID_BYTES];
@@ -89,7 +152,13 @@ struct access {
     struct slots tokens;
     struct slots throttles;
     struct slots machines;
-    uint64_t sessions_made; /* the next session's number */
+    struct slots apps;
+    struct slots app_grants;
+    struct slots app_tokens;
+    struct slots app_assertions;
+    struct slots app_launches;
+    struct str id_token_key; /* malloc; absent until it is needed */
+    uint64_t sessions_made;  /* the next session's number */
 };
 
 static inline int64_t access_now_ms(const struct access *access)
@@ -149,6 +218,37 @@ bool session_account(struct access *access, const struct access_session *session
 /* Any time: the CSRF token that belongs to a cookie's secret. */
 bool session_csrf(struct arena *arena, struct str secret, struct str *csrf, struct error *error) MUST_CHECK;
 
+/* ---- app.c, app_client.c, app_grant.c ---- */
+
+bool app_load(void *access, struct str key, struct str value, struct error *error) MUST_CHECK;
+bool app_key_load(void *access, struct str key, struct str value, struct error *error) MUST_CHECK;
+bool app_assertion_load(void *access, struct str key, struct str value, struct error *error) MUST_CHECK;
+bool app_grant_load(void *access, struct str key, struct str value, struct error *error) MUST_CHECK;
+/* With `lock` held: NULL when there is none or it is disabled. */
+const struct app *app_find(struct access *access, struct str id);
+/* Without `lock`: the app's row; ERROR_NOT_FOUND also when it is disabled. */
+bool app_row(struct access *access, struct arena *arena, struct str id, struct json **row,
+             struct error *error) MUST_CHECK;
+/* Without `lock`: ends what an account, or an app, holds. */
+bool app_grants_end(struct access *access, struct str account, struct str app,
+                    struct error *error) MUST_CHECK;
+/* With `lock` held: what has ended goes; rows to remove are added to *changes. */
+void app_sweep(struct access *access, struct arena *arena, struct rows_change *changes, size_t *count,
+               size_t max);
+void apps_close(struct access *access);
+/* Without `lock`: ends the line of a client's refresh token (without its prefix), when it is its current one. */
+bool app_family_end(struct access *access, struct arena *arena, struct str refresh, struct str client,
+                    struct error *error) MUST_CHECK;
+/* Without `lock`: the session of a request by an access token of an app, `secret` behind the prefix. */
+bool app_session(struct access *access, struct arena *arena, struct str secret,
+                 struct access_session *session, struct error *error) MUST_CHECK;
+/* With `lock` held: an item whose key is the SHA-256 of a secret; NULL. */
+struct app_once *app_once_find(const struct slots *slots, const uint8_t key[SHA256_BYTES]);
+struct app_once *app_once_add(struct slots *slots, const uint8_t key[SHA256_BYTES], int64_t ends_ms);
+
+/* Any time: whether two texts are the same, in a time that does not tell where they differ. */
+bool text_equal_in_constant_time(struct str a, struct str b);
+
 /* ---- throttle.c: with `lock` held ---- */
 
 /* 0 when the key may try, else the seconds to wait. */
@@ -193,6 +293,8 @@ struct actor_start {
     struct str post;
     struct str role; /* machines only: role and organisation are given, not looked up */
     struct str organization;
+    struct str scopes;  /* an app's; absent: not an app */
+    struct str patient; /* in its context */
 };
 /* A new actor with one reference, without `lock` held. ERROR_FORBIDDEN when the post is gone, ended, not of
  * this person, or its role has no policy. */

@@ -214,7 +214,7 @@ bool session_csrf(struct arena *arena, struct str secret, struct str *csrf, stru
     return csrf->at != NULL ? true : FAIL(error, ERROR_TOO_LARGE, "request memory used up");
 }
 
-static bool equal_in_constant_time(struct str a, struct str b)
+bool text_equal_in_constant_time(struct str a, struct str b)
 {
     unsigned char difference = a.len != b.len;
     for (size_t i = 0; i < a.len && i < b.len; i++) {
@@ -239,7 +239,7 @@ static bool unsafe_is_allowed(const struct session_request *request, struct str 
     if (!origin_is_same(request)) {
         return FAIL(error, ERROR_FORBIDDEN, "the request does not come from this site (header Origin)");
     }
-    if (!equal_in_constant_time(request->csrf, csrf)) {
+    if (!text_equal_in_constant_time(request->csrf, csrf)) {
         return FAIL(error, ERROR_FORBIDDEN, "the header X-CSRF-Token is missing or not that of this session");
     }
     return true;
@@ -327,6 +327,12 @@ bool session_of_request(struct access *access, struct arena *arena, const struct
     static const struct str bearer = { "Bearer ", 7 };
     if (str_equal_ignore_case(str_slice(request->authorization, 0, bearer.len), bearer)) {
         struct str token = str_trim(str_skip(request->authorization, bearer.len));
+        if (str_starts_with(token, STR(APP_TOKEN_PREFIX))) {
+            struct str app_secret = str_skip(token, strlen(APP_TOKEN_PREFIX));
+            return is_secret(app_secret)
+                       ? app_session(access, arena, app_secret, session, error)
+                       : FAIL(error, ERROR_SIGN_IN, "the bearer token is not one of this server");
+        }
         if (!str_starts_with(token, STR(TOKEN_PREFIX)) || !is_secret(str_skip(token, strlen(TOKEN_PREFIX)))) {
             return FAIL(error, ERROR_SIGN_IN, "the bearer token is not one of this server");
         }

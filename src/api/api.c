@@ -314,8 +314,10 @@ static bool check_row(struct http_request *request, struct api_call *call, struc
     const struct api_row *row = request->route->data;
     switch (row->need) {
     case API_PUBLIC:
-    case API_SESSION:
         return true;
+    case API_SESSION:
+        return call->session.means != ACCESS_BY_APP || row->apps ||
+               FAIL(error, ERROR_FORBIDDEN, "this is for people at a screen, not for apps");
     case API_RIGHT:
         return access_need_right(&call->session, row->name, error);
     case API_TYPE:

@@ -19,6 +19,7 @@ struct api_row {
     const char *name;     /* API_RIGHT: the right; ACCESS_OPERATION: "$transition" */
     const char *metadata; /* codes of the interaction in /metadata, blank-separated, or NULL */
     bool any_format;      /* Accept is the handler's business: images are no FHIR JSON */
+    bool apps;            /* API_SESSION: also for an app's token; the handler asks by type, so scopes hold */
 };
 
 enum api_return { API_RETURN_REPRESENTATION, API_RETURN_MINIMAL, API_RETURN_OUTCOME };

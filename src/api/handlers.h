@@ -68,6 +68,19 @@ enum http_verdict session_post(struct http_request *request);
 enum http_verdict session_password(struct http_request *request);
 enum http_verdict session_delete(struct http_request *request);
 
+/* smart.c, smart_token.c (pool) */
+enum http_verdict smart_configuration(struct http_request *request);
+enum http_verdict smart_openid_configuration(struct http_request *request);
+enum http_verdict smart_keys(struct http_request *request);
+enum http_verdict smart_authorize(struct http_request *request);
+enum http_verdict smart_consent_get(struct http_request *request);
+enum http_verdict smart_consent(struct http_request *request);
+enum http_verdict smart_apps(struct http_request *request);
+enum http_verdict smart_launch(struct http_request *request);
+enum http_verdict smart_token(struct http_request *request);
+enum http_verdict smart_introspect(struct http_request *request);
+enum http_verdict smart_revoke(struct http_request *request);
+
 /* accounts.c (pool) */
 enum http_verdict audit_events(struct http_request *request);
 enum http_verdict accounts_list(struct http_request *request);

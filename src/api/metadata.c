@@ -3,6 +3,7 @@
 #include "api/call.h"
 #include "api/handlers.h"
 #include "feed/topic.h"
+#include "api/smart.h"
 #include "base/clock.h"
 #include "model/model.h"
 
@@ -162,9 +163,40 @@ static void add_topics(struct arena *arena, struct json *resource, const struct 
     (void)json_add(resource, STR("extension"), list);
 }
 
-static void add_security(struct arena *arena, struct json *rest)
+/* SMART App Launch: where apps are allowed. The .well-known document says the same and more. */
+static void add_smart(struct http_request *request, struct json *security)
 {
+    static const struct {
+        const char *name;
+        const char *path;
+    } uris[] = { { "authorize", "/auth/authorize" },
+                 { "token", "/auth/token" },
+                 { "introspect", "/auth/introspect" },
+                 { "revoke", "/auth/revoke" } };
+    struct arena *arena = &request->arena;
+    struct json *extension =
+        json_append(add_array(arena, security, STR("extension")), json_new(arena, JSON_OBJECT));
+    (void)json_add_text(arena, extension, STR("url"),
+                        STR("http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"));
+    struct json *list = add_array(arena, extension, STR("extension"));
+    for (size_t i = 0; i < sizeof uris / sizeof *uris; i++) {
+        struct json *one = json_append(list, json_new(arena, JSON_OBJECT));
+        (void)json_add_text(arena, one, STR("url"), str_from_cstr(uris[i].name));
+        (void)json_add_text(arena, one, STR("valueUri"), smart_url(request, uris[i].path));
+    }
+    struct json *service =
+        json_append(add_array(arena, security, STR("service")), json_new(arena, JSON_OBJECT));
+    struct json *coding = json_append(add_array(arena, service, STR("coding")), json_new(arena, JSON_OBJECT));
+    (void)json_add_text(arena, coding, STR("system"),
+                        STR("http://terminology.hl7.org/CodeSystem/restful-security-service"));
+    (void)json_add_text(arena, coding, STR("code"), STR("SMART-on-FHIR"));
+}
+
+static void add_security(struct http_request *request, struct json *rest)
+{
+    struct arena *arena = &request->arena;
     struct json *security = add_object(arena, rest, STR("security"));
+    add_smart(request, security);
     (void)json_add(security, STR("cors"), json_new_bool(arena, false));
     (void)json_add_text(
         arena, security, STR("description"),
@@ -199,7 +231,7 @@ enum http_verdict fhir_metadata(struct http_request *request)
     (void)json_append(patches, json_new_string(arena, STR("application/fhir+json")));
     struct json *rest = json_append(add_array(arena, statement, STR("rest")), json_new(arena, JSON_OBJECT));
     (void)json_add_text(arena, rest, STR("mode"), STR("server"));
-    add_security(arena, rest);
+    add_security(request, rest);
     struct json *resources = add_array(arena, rest, STR("resource"));
     size_t count = 0;
     const struct model_type *const *types = model_resources(&count);

@@ -13,6 +13,8 @@ enum { SMALL_BODY_BYTES = 64 * 1024 };
     }
 #define PUBLIC ROW(.need = API_PUBLIC)
 #define SESSION ROW(.need = API_SESSION)
+/* Also for an app: what it gives is asked for type by type. */
+#define SESSION_APPS(...) ROW(.need = API_SESSION, .apps = true, __VA_ARGS__)
 #define RIGHT(right) ROW(.need = API_RIGHT, .name = (right))
 /* An interaction on the type in the path, and its code in /metadata (R4 value set restful-interaction). */
 #define TYPE(act, code) ROW(.need = API_TYPE, .interaction = (act), .metadata = (code))
@@ -33,7 +35,9 @@ enum { SMALL_BODY_BYTES = 64 * 1024 };
 #define FIGURES ROW(.need = API_RIGHT, .name = "figures", .any_format = true)
 #define IMAGES(right) ROW(.need = API_RIGHT, .name = (right), .any_format = true)
 #define BULK(right) ROW(.need = API_RIGHT, .name = (right), .any_format = true)
-#define BULK_JOB ROW(.need = API_SESSION, .any_format = true)
+#define BULK_JOB SESSION_APPS(.any_format = true)
+#define AUTH_FORM                                                                                            \
+    PUBLIC, .body_bytes_max = LIMIT_HTTP_FORM_BYTES, .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY
 #define DICOM_WEB "/dicom-web"
 #define DICOM_STUDY DICOM_WEB "/studies/{study}"
 #define DICOM_SERIES DICOM_STUDY "/series/{series}"
@@ -77,20 +81,21 @@ static const struct http_route routes[] = {
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_GET, "/fhir/{type}/_history", fhir_history, TYPE(ACCESS_HISTORY, "history-type"),
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_GET, "/fhir/_history", fhir_history, ROW(.need = API_SESSION, .metadata = "history-system"),
+    { HTTP_GET, "/fhir/_history", fhir_history, SESSION_APPS(.metadata = "history-system"),
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_GET, "/fhir", fhir_search, ROW(.need = API_SESSION, .metadata = "search-system"),
-      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_POST, "/fhir/_search", fhir_search, SESSION, .body_bytes_max = LIMIT_HTTP_FORM_BYTES,
-      .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY, .begin = api_begin },
-    { HTTP_POST, "/fhir", fhir_bundle, ROW(.need = API_SESSION, .metadata = "transaction batch"),
+    { HTTP_GET, "/fhir", fhir_search, SESSION_APPS(.metadata = "search-system"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_POST, "/fhir/_search", fhir_search, SESSION_APPS(.metadata = NULL),
+      .body_bytes_max = LIMIT_HTTP_FORM_BYTES, .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY,
+      .begin = api_begin },
+    { HTTP_POST, "/fhir", fhir_bundle, SESSION_APPS(.metadata = "transaction batch"),
       .body_bytes_max = LIMIT_BUNDLE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_POST, "/fhir/", fhir_bundle, SESSION, .body_bytes_max = LIMIT_BUNDLE_BYTES,
+    { HTTP_POST, "/fhir/", fhir_bundle, SESSION_APPS(.metadata = NULL), .body_bytes_max = LIMIT_BUNDLE_BYTES,
       .flags = HTTP_ROUTE_POOL, .begin = api_begin }, /* as some clients write it */
     { HTTP_GET, "/fhir/metadata", fhir_metadata, PUBLIC, .flags = HTTP_ROUTE_POOL,
       .begin = api_begin_public },
 
-    { HTTP_POST, "/fhir/ViewDefinition/$run", view_run, ROW(.need = API_SESSION, .any_format = true),
+    { HTTP_POST, "/fhir/ViewDefinition/$run", view_run, SESSION_APPS(.any_format = true),
       .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
     /* operations on any type */
@@ -239,6 +244,21 @@ static const struct http_route routes[] = {
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_DELETE, "/session", session_delete, SESSION, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
+    /* apps of others: SMART App Launch, docs/smart.md */
+    { HTTP_GET, "/fhir/.well-known/smart-configuration", smart_configuration, PUBLIC, .flags = 0 },
+    { HTTP_GET, "/fhir/.well-known/openid-configuration", smart_openid_configuration, PUBLIC, .flags = 0 },
+    { HTTP_GET, "/auth/jwks", smart_keys, PUBLIC, .flags = HTTP_ROUTE_POOL },
+    { HTTP_GET, "/auth/authorize", smart_authorize, PUBLIC, .flags = HTTP_ROUTE_POOL },
+    { HTTP_GET, "/auth/consent", smart_consent_get, SESSION, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/auth/consent", smart_consent, SESSION, .body_bytes_max = SMALL_BODY_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/auth/apps", smart_apps, SESSION, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/auth/launch", smart_launch, SESSION, .body_bytes_max = SMALL_BODY_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/auth/token", smart_token, AUTH_FORM },
+    { HTTP_POST, "/auth/introspect", smart_introspect, AUTH_FORM },
+    { HTTP_POST, "/auth/revoke", smart_revoke, AUTH_FORM },
+
     /* the administrator's */
     { HTTP_GET, "/admin/accounts", accounts_list, RIGHT("accounts"), .flags = HTTP_ROUTE_POOL,
       .begin = api_begin },
@@ -260,10 +280,10 @@ static const struct http_route routes[] = {
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
     /* photos of film: marked, never for diagnosis; the handlers ask for the rights on Media and Patient */
-    { HTTP_POST, "/photos", photos_add, SESSION, .body_bytes_max = LIMIT_PHOTO_BYTES,
+    { HTTP_POST, "/photos", photos_add, SESSION_APPS(.metadata = NULL), .body_bytes_max = LIMIT_PHOTO_BYTES,
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_GET, "/photos/{id}", photos_get, ROW(.need = API_SESSION, .any_format = true),
-      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/photos/{id}", photos_get, SESSION_APPS(.any_format = true), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
 
     /* a folder or CD packed as a ZIP */
     { HTTP_POST, "/studies/zip", studies_zip, RIGHT("dicom-send"),
@@ -302,8 +322,8 @@ static const struct http_route routes[] = {
     { HTTP_GET, "/reports/{code}", reports_get, FIGURES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
     /* live events, the machine's own figures, the screens */
-    { HTTP_GET, "/events", events_open, ROW(.need = API_SESSION, .any_format = true),
-      .flags = HTTP_ROUTE_NO_DEADLINE, .begin = api_begin },
+    { HTTP_GET, "/events", events_open, SESSION_APPS(.any_format = true), .flags = HTTP_ROUTE_NO_DEADLINE,
+      .begin = api_begin },
     { HTTP_GET, "/metrics", api_metrics, ROW(.need = API_RIGHT, .name = "settings", .any_format = true),
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_GET, "/health", api_health, PUBLIC, .flags = 0 },

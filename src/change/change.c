@@ -272,6 +272,24 @@ static bool index_entry(const struct preparing *at, const struct change_entry *e
     return true;
 }
 
+/* An app writes only what its scopes name, also by what is in it. */
+static bool check_scopes(const struct preparing *at, const struct change_entry *entry,
+                         const struct store_write *write, struct error *error)
+{
+    const struct access_act act = { .interaction =
+                                        write->method == STORE_METHOD_CREATED ? ACCESS_CREATE : ACCESS_UPDATE,
+                                    .type = entry->type };
+    if (at->set->by_workflow || entry->kind == CHANGE_DELETE) {
+        return true;
+    }
+    const struct search_subject subject = { .type = entry->type,
+                                            .id = entry->id,
+                                            .updated_ms = at->now_ms,
+                                            .rows = write->index->rows,
+                                            .rows_count = write->index->count };
+    return access_may_keep(at->set->session, act, &subject, error);
+}
+
 static bool fill_write(const struct preparing *at, struct change_entry *entry,
                        const struct store_version *previous, struct store_write *write, struct error *error)
 {
@@ -302,7 +320,7 @@ static bool fill_write(const struct preparing *at, struct change_entry *entry,
         }
         entry->result.body = write->body;
     }
-    return index_entry(at, entry, write, error);
+    return index_entry(at, entry, write, error) && check_scopes(at, entry, write, error);
 }
 
 static bool add_none_condition(struct preparing *at, const struct change_condition *condition)

@@ -1,4 +1,4 @@
-/* `shanhai user …` and `shanhai key …`: opens the folder for cli_user.h. */
+/* `shanhai user …`, `shanhai key …` and `shanhai app …`: opens the folder for cli_user.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +40,10 @@ int cli_people(int argc, char **argv)
                                        .change = server->change,
                                        .keys = server->keys,
                                        .directory = access_directory_of_store(server->store) };
-    bool is_key = strcmp(argv[0], "key") == 0;
-    int status = is_key ? cli_key(&people, count, rest) : cli_user(&people, count, rest);
+    int (*const run)(const struct cli_people *, int, char **) = strcmp(argv[0], "key") == 0   ? cli_key
+                                                                : strcmp(argv[0], "app") == 0 ? cli_app
+                                                                                              : cli_user;
+    int status = run(&people, count, rest);
     server_close(server);
     free(server);
     return status;

@@ -25,8 +25,9 @@ struct cli_people {
     struct access_directory directory; /* of the same store */
 };
 
-/* argv[0] is "user" or "key". Exit codes: 0; 1 refused or failed; 2 wrong use. */
+/* argv[0] is "user", "key" or "app". Exit codes: 0; 1 refused or failed; 2 wrong use. */
 int cli_user(const struct cli_people *people, int argc, char **argv);
 int cli_key(const struct cli_people *people, int argc, char **argv);
+int cli_app(const struct cli_people *people, int argc, char **argv); /* cli_app.c */
 
 #endif

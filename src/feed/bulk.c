@@ -72,6 +72,11 @@ bool bulk_queue(struct bulk *bulk, const struct access_session *session, struct 
 {
     (void)json_add_text(arena, input, STR("person"), session->person);
     (void)json_add_text(arena, input, STR("post"), session->post);
+    if (session->scopes.at != NULL) {
+        (void)json_add_text(arena, input, STR("app"), session->app);
+        (void)json_add_text(arena, input, STR("scopes"), session->scopes);
+        (void)json_add_text(arena, input, STR("patient"), session->patient);
+    }
     struct str text = json_write_arena(arena, input);
     if (text.at == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
@@ -112,9 +117,13 @@ bool bulk_run_begin(struct bulk *bulk, struct arena *arena, const struct store_j
     }
     run->input = input;
     run->folder = JSON_TEXT(arena, input, "folder");
+    const struct access_asker asker = { .person = JSON_TEXT(arena, input, "person"),
+                                        .post = JSON_TEXT(arena, input, "post"),
+                                        .app = JSON_TEXT(arena, input, "app"),
+                                        .scopes = JSON_TEXT(arena, input, "scopes"),
+                                        .patient = JSON_TEXT(arena, input, "patient") };
     return read_state(run, error) &&
-           access_session_post(bulk->options.access, arena, JSON_TEXT(arena, input, "person"),
-                               JSON_TEXT(arena, input, "post"), &run->session, error);
+           access_session_post(bulk->options.access, arena, &asker, &run->session, error);
 }
 
 bool bulk_run_save(struct bulk_run *run, const struct json *state, struct error *error)
@@ -164,6 +173,16 @@ struct found {
     struct str folder;
 };
 
+/* A job is the post's that asked, and an app's only with the scopes that it was asked with: its files hold no less. */
+static bool is_of(const struct access_session *session, struct arena *arena, const struct json *input)
+{
+    return str_equal(JSON_TEXT(arena, input, "person"), session->person) &&
+           str_equal(JSON_TEXT(arena, input, "post"), session->post) &&
+           str_equal(JSON_TEXT(arena, input, "app"), session->app) &&
+           str_equal(JSON_TEXT(arena, input, "scopes"), session->scopes) &&
+           str_equal(JSON_TEXT(arena, input, "patient"), session->patient);
+}
+
 /* The job when it is this post's and still there; else there is none. */
 static bool find(struct bulk *bulk, const struct access_session *session, struct arena *arena, uint64_t id,
                  struct found *found, struct error *error)
@@ -177,9 +196,7 @@ static bool find(struct bulk *bulk, const struct access_session *session, struct
     bool there = store_job_get(reader, arena, id, &found->job, &none);
     store_reader_end(reader);
     there = there && kind_of(found->job.kind, &found->kind) &&
-            json_read(arena, found->job.input, &input, &none) &&
-            str_equal(JSON_TEXT(arena, input, "person"), session->person) &&
-            str_equal(JSON_TEXT(arena, input, "post"), session->post);
+            json_read(arena, found->job.input, &input, &none) && is_of(session, arena, input);
     found->input = input;
     found->folder = there ? JSON_TEXT(arena, input, "folder") : STR_NONE;
     there = there && !is_cancelled(bulk, found->folder) && clock_now_ms() - found->job.created_ms < KEPT_MS;

@@ -374,8 +374,8 @@ static bool judge(struct subscriptions *subscriptions, struct subscription *subs
         set_state(subscriptions, subscription, SUBSCRIPTION_OFF, "its end has come");
         return false;
     }
-    bool stands =
-        access_session_post(subscriptions->options.access, arena, spec->person, spec->post, session, &error);
+    const struct access_asker asker = { .person = spec->person, .post = spec->post };
+    bool stands = access_session_post(subscriptions->options.access, arena, &asker, session, &error);
     const struct access_act act = { .interaction = ACCESS_CREATE, .type = STR("Subscription") };
     stands = stands && access_check(session, act, &error);
     for (const struct topic_filter *filter = spec->filters; stands && filter != NULL; filter = filter->next) {

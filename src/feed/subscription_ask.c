@@ -25,11 +25,11 @@ static bool catch_up(struct subscriptions *subscriptions, struct subscription *s
 {
     struct arena arena = { .bytes_max = LIMIT_RESOURCE_BYTES };
     struct access_session session = { 0 };
-    const struct subscription_spec *spec = &subscription->spec;
+    const struct access_asker asker = { .person = subscription->spec.person,
+                                        .post = subscription->spec.post };
     bool more = subscription->is_sound && subscription->state != SUBSCRIPTION_OFF &&
                 subscription->place < store_seq(subscriptions->options.store);
-    bool ok = !more || access_session_post(subscriptions->options.access, &arena, spec->person, spec->post,
-                                           &session, error);
+    bool ok = !more || access_session_post(subscriptions->options.access, &arena, &asker, &session, error);
     for (int page = 0; ok && more && page < CATCH_UP_PAGES; page++) {
         ok = subscription_find(subscriptions, subscription, &session, SUBSCRIPTION_EVENTS_MAX, &more, error);
     }

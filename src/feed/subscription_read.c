@@ -212,6 +212,10 @@ bool subscription_guard(struct subscriptions *subscriptions, struct arena *arena
 {
     struct subscription_spec spec;
     bool off = json_equals_text(JSON_GET(resource, "status"), STR("off"));
+    /* It would go on telling what the post may see, when the app's scopes name less and its token has ended. */
+    if (session->means == ACCESS_BY_APP) {
+        return FAIL(error, ERROR_RULE, "an app cannot subscribe: a person can, for the post");
+    }
     if (session->person.at == NULL || session->post.at == NULL) {
         return FAIL(error, ERROR_FORBIDDEN, "a subscription belongs to a person's post");
     }
