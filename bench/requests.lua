@@ -1,5 +1,6 @@
 -- What wrk sends: the requests of the file named by BENCH_REQUESTS, one after another. A line is `METHOD PATH` or
--- `METHOD PATH BODY`; "%N" in a body becomes a number that is never sent twice.
+-- `METHOD PATH BODY`; "%N" in a body becomes a number that is never sent twice. BENCH_PAUSE: ms between two requests of a
+-- connection.
 local lines = {}
 for line in io.lines(os.getenv('BENCH_REQUESTS')) do
   local method, path, body = line:match('^(%u+) (%S+) ?(.*)$')
@@ -9,6 +10,7 @@ end
 local headers = { ['Authorization'] = 'Bearer ' .. os.getenv('BENCH_TOKEN'), ['Content-Type'] = 'application/fhir+json' }
 local ready = {}
 local count = 0
+local pause = tonumber(os.getenv('BENCH_PAUSE') or '0')
 
 function init()
   for i, line in ipairs(lines) do
@@ -27,4 +29,10 @@ function request()
   local line = lines[i]
   local body = line.body:gsub('%%N', tostring(count))
   return wrk.format(line.method, line.path, headers, body)
+end
+
+if pause > 0 then
+  function delay()
+    return pause
+  end
 end

@@ -1,20 +1,21 @@
 // What the program reaches, each figure beside its ceiling measured in the same run; prints a table and writes it
 // between the two marker lines of bench/README.md. A figure is the median of three short runs.
 //
-//     node bench/run.mjs [--only read,create,search,ct,cstore,idle] [--no-write] [--folder DIR]
+//     node bench/run.mjs [--only read,search,create,mixed,bundle,ct,cstore,idle] [--no-write] [--folder DIR]
 //     node bench/run.mjs --only curve [--sizes 1000,8000] [--folder DIR] [--no-write]
 //
 // The curve of searches over the number of patients (curve.mjs) is a run of its own with marker lines of its own; a folder that it
 // filled is kept and used again.
 // With --folder the server runs on DIR/data, which bench/store_load has filled; DIR/world.json has its organization and token.
 // SHANHAI_PROGRAM (build/release/src/shanhai), SHANHAI_SHARED (the real CT), SHANHAI_BENCH_SECONDS (10).
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import {
   closeSync, existsSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync,
 } from 'node:fs';
 import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { startServer } from '../scenarios/world.mjs';
 import { measureCurve } from './curve.mjs';
 
@@ -25,6 +26,8 @@ const seconds = Number(process.env.SHANHAI_BENCH_SECONDS ?? 10);
 const RUNS = 3;
 const PATIENTS = 1000;
 const SLICES = 300;
+const BUNDLE = 100;
+const WRITER_PAUSE_MS = 14;
 
 const option = (name) => process.argv.includes(name) && process.argv[process.argv.indexOf(name) + 1];
 const only = option('--only') ? option('--only').split(',') : null;
@@ -39,7 +42,7 @@ const cpuText = (made) => `${made.cpu < 20 ? made.cpu.toFixed(1) : whole(made.cp
 
 function row(work, figure, goal, ceiling, ratio, cpu = '') {
   rows.push([work, figure, cpu, goal, ceiling, ratio]);
-  console.log(`${work}: ${figure} (goal ${goal}; ${ceiling}${ratio ? `: ${ratio}` : ''})${cpu && `, ${cpu} a request`}`);
+  console.log(`${work}: ${figure} (goal ${goal}; ${ceiling}${ratio ? `: ${ratio}` : ''})${cpu && `, processor ${cpu}`}`);
 }
 
 // A folder with one doctor and his bearer token.
@@ -115,25 +118,35 @@ function cpuOf(pid) {
 // Bytes that the server has handed to the disk.
 const writtenBy = (pid) => Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))[1]);
 
-// One run of wrk over the given request lines: {perSecond, p99, cpu}, cpu being the server's µs a request.
-function wrk(world, lines, connections) {
-  const file = join(world.folder, 'requests.txt');
+// What starts wrk over the given request lines; `pause` ms between two requests of a connection.
+function wrkCall(world, lines, connections, { name = 'requests', pause = 0, latest = 2 } = {}) {
+  const file = join(world.folder, `${name}.txt`);
   writeFileSync(file, lines.join('\n'));
-  const [before, written] = [cpuOf(world.pid), writtenBy(world.pid)];
-  const made = spawnSync('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', join(here, 'requests.lua'), world.base],
-    { encoding: 'utf8', env: { ...process.env, BENCH_REQUESTS: file, BENCH_TOKEN: world.token } });
-  const failed = /Non-2xx or 3xx responses: (\d+)/.exec(made.stdout) ?? /Socket errors: (.*)/.exec(made.stdout);
-  if (made.status !== 0 || failed) throw new Error(`wrk: ${made.stderr}${failed?.[0] ?? ''}`);
+  return ['wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', `${latest}s`, '--latency', '-s', join(here, 'requests.lua'), world.base],
+    { encoding: 'utf8', env: { ...process.env, BENCH_REQUESTS: file, BENCH_TOKEN: world.token, BENCH_PAUSE: String(pause) } }];
+}
+
+// What wrk said: {count, perSecond, p99, longest}.
+function wrkSaid(text) {
+  const failed = /Non-2xx or 3xx responses: (\d+)/.exec(text) ?? /Socket errors: (.*)/.exec(text);
+  if (failed) throw new Error(`wrk: ${failed[0]}`);
   const time = (pattern) => {
-    const [, number, unit] = pattern.exec(made.stdout);
+    const [, number, unit] = pattern.exec(text);
     return Number(number) * { us: 0.001, ms: 1, s: 1000 }[unit];
   };
   return {
-    perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(made.stdout)[1]), p99: time(/99%\s+([\d.]+)(us|ms|s)/),
-    longest: time(/Latency\s+\S+\s+\S+\s+([\d.]+)(us|ms|s)/),
-    cpu: (cpuOf(world.pid) - before) / Number(/(\d+) requests in/.exec(made.stdout)[1]),
-    written: (writtenBy(world.pid) - written) / Number(/(\d+) requests in/.exec(made.stdout)[1]),
+    count: Number(/(\d+) requests in/.exec(text)[1]), perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)[1]),
+    p99: time(/99%\s+([\d.]+)(us|ms|s)/), longest: time(/Latency\s+\S+\s+\S+\s+([\d.]+)(us|ms|s)/),
   };
+}
+
+// One run of wrk: also the server's processor time a request in µs, and the bytes it handed to the disk for each.
+function wrk(world, lines, connections, options) {
+  const [before, written] = [cpuOf(world.pid), writtenBy(world.pid)];
+  const made = spawnSync(...wrkCall(world, lines, connections, options));
+  if (made.status !== 0) throw new Error(`wrk: ${made.stderr}`);
+  const said = wrkSaid(made.stdout);
+  return { ...said, cpu: (cpuOf(world.pid) - before) / said.count, written: (writtenBy(world.pid) - written) / said.count };
 }
 
 // The figure and its ceiling in turns, so that a noisy neighbour meets both.
@@ -191,6 +204,32 @@ function benchCreate(world) {
       `${whole(made.perSecond)} /s, p99 ${made.p99.toFixed(1)} ms, longest ${made.longest.toFixed(0)} ms, ${(made.written / 1024).toFixed(1)} KB written each`, goal,
       `pwrite 8 KB + fdatasync ${whole(made.ceiling)} /s`, `${made.ratio.toFixed(2)} × the syncs`, cpuText(made));
   }
+}
+
+// Reads while others write, about 5,000 a second: 100 connections that pause between two creates.
+async function benchMixed(world) {
+  const run = promisify(execFile);
+  const reads = world.patients.map((id) => `GET /fhir/Patient/${id}`);
+  const runs = [];
+  for (let i = 0; i < RUNS; i++) {
+    const both = await Promise.all([wrkCall(world, reads, 64), wrkCall(world, createLines(world), 100, { name: 'writes', pause: WRITER_PAUSE_MS })].map((call) => run(...call)));
+    const [read, write] = both.map(({ stdout }) => wrkSaid(stdout));
+    runs.push({ read, write, alone: wrk(world, reads, 64).perSecond });
+  }
+  const of = (pick) => median(runs.map(pick));
+  row('reads by id beside creates', `${whole(of((r) => r.read.perSecond))} /s, p99 ${of((r) => r.read.p99).toFixed(1)} ms, beside ${whole(of((r) => r.write.perSecond))} creates/s, p99 ${of((r) => r.write.p99).toFixed(1)} ms`,
+    '≥ 18,000 /s beside 5,000', `reads alone ${whole(of((r) => r.alone))} /s`, percent(of((r) => r.read.perSecond), of((r) => r.alone)));
+}
+
+// Transactions of a hundred creates, eight at a time.
+function benchBundle(world) {
+  const lines = world.patients.slice(0, 20).map((id) => {
+    const entry = Array.from({ length: BUNDLE }, (_, k) => ({ fullUrl: `urn:uuid:${crypto.randomUUID()}`, resource: observation(id, `T-%N-${k}`), request: { method: 'POST', url: 'Observation' } }));
+    return `POST /fhir ${JSON.stringify({ resourceType: 'Bundle', type: 'transaction', entry })}`;
+  });
+  const made = inTurns(() => wrk(world, lines, 8, { latest: 10 }), () => syncs(world.folder, 8192));
+  row(`transactions of ${BUNDLE} creates, 8 connections`, `${whole(made.perSecond * BUNDLE)} resources/s, p99 of a transaction ${made.p99.toFixed(0)} ms, ${(made.written / 1024 / BUNDLE).toFixed(1)} KB written each`,
+    '≥ 12,000 resources/s', `pwrite 8 KB + fdatasync ${whole(made.ceiling)} /s`, `${(made.ratio * BUNDLE).toFixed(2)} × the syncs`, `${whole(made.cpu / BUNDLE)} µs a resource`);
 }
 
 // The same with the folder on a memory file system: what is left when the disk costs nothing.
@@ -338,6 +377,8 @@ async function main() {
     if (want('read')) benchRead(world);
     if (want('search')) benchSearch(world);
     if (want('create')) benchCreate(world);
+    if (want('mixed')) await benchMixed(world);
+    if (want('bundle')) benchBundle(world);
     if (want('cstore')) benchStore(world);
     if ((await world.server.stop()) !== 0) throw new Error(world.server.log());
     if (want('create') && !world.kept && existsSync('/dev/shm')) await benchCreateInMemory();
