@@ -43,11 +43,20 @@ async function eventsAfter(person, lastId, done) {
 }
 
 describe('the duty list', () => {
-  test('the coordinator keeps it; others do not write it', async () => {
+  test('coordinator and medical affairs keep it; others do not write it', async () => {
     for (const person of [w.doctor, w.lead, w.commander, w.radiologist]) {
       const answer = await person.request('POST', '/fhir/Schedule', dutyList([person.post]));
       assert.equal(answer.status, 403, person.name);
     }
+    const affairs = await hire(w, { account: 'lvxin', name: '吕新', role: 'medical-affairs', title: 'associate-chief', specialty: '医务部', phone: '15400000049' });
+    const kept = await affairs.create(dutyList([second.post], 8, Date.now() + 90 * 864e5));
+    assert.equal((await affairs.update({ ...kept, actor: [{ reference: third.post }] })).actor[0].reference, third.post, 'medical affairs keeps it too');
+    const ward = { ...dutyList([second.post]), serviceType: [{ coding: [{ system: 'urn:shanhai:codes:duty', code: 'ward' }] }] };
+    assert.equal((await affairs.request('POST', '/fhir/Schedule', ward)).status, 403, 'no other list');
+    assert.equal((await w.lead.request('GET', `/fhir/Schedule/${kept.id}`)).status, 200, 'who may be on it reads it');
+    assert.ok([403, 404].includes((await w.lead.request('PUT', `/fhir/Schedule/${kept.id}`, kept)).status));
+    assert.equal((await w.duty.request('GET', `/fhir/Schedule/${kept.id}`)).status, 404, 'another hospital does not');
+    assert.ok((await affairs.request('DELETE', `/fhir/Schedule/${kept.id}`)).status < 300);
     const list = await w.coordinator.create(dutyList([low.post, second.post, third.post]));
     assert.deepEqual(list.actor.map((a) => a.reference), [low.post, second.post, third.post]);
     const changed = await w.coordinator.update({ ...list, actor: [...list.actor] });

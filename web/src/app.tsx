@@ -28,6 +28,7 @@ const RoundPage = lazy(() => import('./round/round-page'));
 const TodayPage = lazy(() => import('./today/today-page'));
 const DailyPage = lazy(() => import('./daily/daily-page'));
 const ChangesPage = lazy(() => import('./changes/changes-page'));
+const DutyPage = lazy(() => import('./duty/duty-page'));
 const PeoplePage = lazy(() => import('./people/people-page'));
 
 /** Who takes no part in consults has no worklist: the first page is the own work. */
@@ -57,6 +58,7 @@ const inShell: RouteObject[] = [
   { path: 'today', element: <TodayPage /> },
   { path: 'daily', element: <DailyPage /> },
   { path: 'changes', element: <ChangesPage /> },
+  { path: 'duty', element: <DutyPage /> },
   { path: 'people', element: <PeoplePage /> },
   { path: '*', element: <Navigate to="/" replace /> },
 ];

@@ -147,6 +147,14 @@ export interface Appointment extends Resource {
   participant: { actor?: Reference; type?: CodeableConcept[]; required?: string; status: string }[];
 }
 
+export interface Schedule extends Resource {
+  resourceType: 'Schedule';
+  active?: boolean;
+  serviceType?: CodeableConcept[];
+  actor: Reference[];
+  planningHorizon?: Period;
+}
+
 export interface Observation extends Resource {
   resourceType: 'Observation';
   status: string;

@@ -140,6 +140,8 @@ export const update = <T extends Resource>(resource: T) =>
     headers: { ...ifMatch(resource), Prefer: 'return=representation' },
   });
 
+export const remove = (reference: string) => fhir<undefined>(`/${reference}`, { method: 'DELETE' });
+
 export const transaction = (entry: BundleEntry[]) =>
   fhir<Bundle>('', { method: 'POST', body: JSON.stringify({ resourceType: 'Bundle', type: 'transaction', entry }) });
 

@@ -19,8 +19,9 @@ export function GlassNotice() {
   const { t } = useTranslation();
   const { post } = useSession();
   const directory = useDirectory();
-  const { data = [] } = useOpened(REVIEWERS.includes(post.role));
-  const waiting = data.filter((one) => {
+  const reviews = REVIEWERS.includes(post.role);
+  const { data = [] } = useOpened(reviews);
+  const waiting = (reviews ? data : []).filter((one) => {
     const answered = reviewsOf(one.task).flatMap((review) => review.sides);
     const sides = sidesOf(one, post.organization.id, directory.post(one.task.requester)?.organizationId);
     return one.state !== 'closed' && sides.some((side) => !answered.includes(side));

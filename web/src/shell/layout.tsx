@@ -18,6 +18,7 @@ import { StatNotice } from './stat-notice';
 const CLINICAL: Role[] = ['county-doctor', 'consult-coordinator', 'expert', 'radiologist', 'duty-head'];
 
 const BREAK_GLASS: Role[] = ['county-doctor', 'duty-head', 'radiologist', 'expert', 'medical-affairs'];
+const DUTY: Role[] = ['consult-coordinator', 'medical-affairs', 'expert', 'duty-head'];
 const ROUND: Role[] = ['county-doctor', 'duty-head', 'commander'];
 const CRITICAL: Role[] = ['county-doctor', 'duty-head', 'radiologist', 'expert'];
 
@@ -28,6 +29,7 @@ function placesOf(session: Session): { to: string; key: string }[] {
   if (CRITICAL.includes(role)) places.push({ to: '/critical', key: 'nav.critical' });
   if (BREAK_GLASS.includes(role)) places.push({ to: '/break-glass', key: 'nav.breakGlass' });
   if (role === 'medical-affairs') places.push({ to: '/holds', key: 'nav.holds' });
+  if (DUTY.includes(role)) places.push({ to: '/duty', key: 'nav.duty' });
   if (ROUND.includes(role)) places.push({ to: '/round', key: 'nav.round' });
   places.push({ to: '/today', key: 'nav.today' }, { to: '/daily', key: 'nav.daily' });
   if (role === 'administrator') places.unshift({ to: '/people', key: 'nav.people' });

@@ -1,0 +1,94 @@
+// The desks beside the consult, clicked through in Chromium: the duty list by who keeps it and who stands on it, the list
+// handed over on paper, a measurement that runs, what the first page weighs on the line.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { createPatient } from '../../scenarios/world.mjs';
+import { House, named, stepsOf, why } from './house.mjs';
+
+const PHONE = { width: 360, height: 740 };
+
+describe('the desks through the screens', { skip: why, timeout: 900_000 }, () => {
+  const house = new House();
+  const at = {};
+  const step = stepsOf(it, at);
+  let w;
+
+  before(async () => {
+    await house.start();
+    await house.hire({ key: 'affairs', hospital: 'helper', account: 'lvxin', name: '吕新', role: 'medical-affairs', title: 'associate-chief', specialty: '医务部', phone: '15400000023' });
+    w = house.world;
+    w.patient = await createPatient(w.doctor);
+  });
+
+  after(() => house.stop());
+
+  step('medical affairs keeps the duty list: empty, a shift in the order of calling, its hours, its gaps', async () => {
+    at.affairs = await house.signIn('affairs');
+    const { page } = at.affairs;
+    await page.locator('.nav-link').filter({ hasText: '值班表' }).click();
+    await at.affairs.sees('本周没有排班');
+    await at.affairs.sees('现在无人值班');
+    await at.affairs.keep('80-duty-empty');
+    await page.locator('.empty').getByRole('button', { name: '添加班次' }).click();
+    const dialog = page.locator('.ant-modal:visible');
+    assert.ok(await dialog.locator('.ant-modal-footer .ant-btn-primary').isDisabled(), 'no shift without anybody');
+    await dialog.getByText('全天 08–次日 08').click();
+    for (const field of ['#from', '#to']) {
+      await page.fill(field, '00:00');
+      await page.keyboard.press('Enter');
+    }
+    await at.affairs.choose('called', named('lead').name);
+    await at.affairs.choose('called', named('expert').name);
+    await dialog.getByRole('button', { name: `${named('expert').name} 提前` }).click();
+    assert.match(await dialog.locator('.call-order').innerText(), new RegExp(`${named('expert').name}[\\s\\S]*${named('lead').name}`));
+    await at.affairs.keep('81-duty-shift');
+    await at.affairs.confirm();
+    await page.locator('.duty-now li').filter({ hasText: named('expert').name }).getByText('首先联系').waitFor();
+    await page.locator('.duty-now li').filter({ hasText: named('lead').name }).getByText('第 2 位').waitFor();
+    await page.locator('.shift').filter({ hasText: '00:00–次日 00:00' }).waitFor();
+    const [list] = await w.coordinator.search('Schedule', {});
+    assert.deepEqual(list.actor.map((one) => one.reference), [w.expert.post, w.lead.post], 'the order is that of the record');
+  });
+
+  step('the week is copied into the next; only empty hours are filled', async () => {
+    const { page } = at.affairs;
+    await page.getByRole('button', { name: '下一周' }).click();
+    await page.locator('[data-action=copy-week]:not([disabled])').click();
+    await page.locator('.shift').first().waitFor();
+    await at.affairs.sees('以下时段无人值班');
+    await at.affairs.keep('82-duty-week');
+    assert.ok(await page.locator('[data-action=copy-week]').isDisabled(), 'nothing is copied twice');
+    await page.locator('.shift').getByRole('button', { name: /修改班次/ }).click();
+    await page.locator('[data-action=remove-shift]').click();
+    await page.locator('.ant-popconfirm:visible .ant-btn-primary').click();
+    await at.affairs.sees('本周没有排班');
+  });
+
+  step('an expert sees on the phone when it is his turn; he changes nothing', async () => {
+    at.expert = await house.signIn('expert', { ...PHONE, name: 'expert on a phone' });
+    await at.expert.go('/duty');
+    await at.expert.page.locator('.shift-own').filter({ hasText: named('expert').name }).waitFor();
+    assert.equal(await at.expert.page.getByRole('button', { name: /添加|修改|复制上周/ }).count(), 0);
+    await at.expert.fits();
+    await at.expert.keep('83-duty-phone');
+  });
+
+  step('the coordinator adds a shift on the phone', async () => {
+    at.phone = await house.signIn('coordinator', { ...PHONE, name: 'coordinator on a phone' });
+    const { page } = at.phone;
+    await at.phone.go('/duty');
+    await page.getByRole('button', { name: '下一周' }).click();
+    await page.getByRole('button', { name: '添加班次' }).first().click();
+    await page.locator('.ant-modal:visible').getByText('白班 08–18').click();
+    await at.phone.choose('called', named('lead').name);
+    await at.phone.fits();
+    await at.phone.keep('84-duty-phone-form');
+    await at.phone.confirm();
+    await page.locator('.shift').filter({ hasText: '08:00–18:00' }).waitFor();
+    await at.phone.fits();
+  });
+
+  step('nobody was told an error', async () => {
+    for (const person of Object.values(at)) await person.leave();
+  });
+});
