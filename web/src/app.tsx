@@ -28,7 +28,11 @@ const RoundPage = lazy(() => import('./round/round-page'));
 const TodayPage = lazy(() => import('./today/today-page'));
 const DailyPage = lazy(() => import('./daily/daily-page'));
 const ChangesPage = lazy(() => import('./changes/changes-page'));
+<<<<<<< HEAD
 const DutyPage = lazy(() => import('./duty/duty-page'));
+=======
+const AllowPage = lazy(() => import('./allow/allow-page'));
+>>>>>>> a19338d (web: the question before an app may act for a person)
 const PeoplePage = lazy(() => import('./people/people-page'));
 
 /** Who takes no part in consults has no worklist: the first page is the own work. */
@@ -69,6 +73,7 @@ const router = createBrowserRouter([
     errorElement: <PageFault />,
     children: [
       { path: 'check/:document/:mark', element: <CheckPage /> },
+      { path: 'allow', element: <SignedIn bare />, children: [{ index: true, element: <AllowPage /> }] },
       { path: 'consults/:taskId/print', element: <SignedIn bare />, children: [{ index: true, element: <PrintPage /> }] },
       { element: <SignedIn />, errorElement: <PageFault />, children: inShell },
     ],

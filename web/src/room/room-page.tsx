@@ -4,6 +4,7 @@ import { Button } from 'antd';
 import { useCallback, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
+import { OpenApp } from '../allow/open-app';
 import { useConsult, type Consult } from '../consult/data';
 import { StatusLine } from '../consult/status-line';
 import { patientName } from '../consult/texts';
@@ -112,6 +113,7 @@ function Room({ consult }: { consult: Consult }) {
         <StatusLine consult={consult} full />
         <div className="room-steps">
           <TransitionButtons consult={consult} onTab={openTab} size="small" />
+          <OpenApp patient={consult.patient?.id} />
           <Button size="small" icon={<PrinterOutlined />} onClick={() => void navigate(`/consults/${consult.task.id ?? ''}/print`)}>{t('room.print')}</Button>
         </div>
       </div>
