@@ -2,6 +2,7 @@
 #ifndef SHANHAI_CHANGE_INTERNAL_H
 #define SHANHAI_CHANGE_INTERNAL_H
 
+#include "base/table.h"
 #include "change/change.h"
 #include "fhir/outcome.h"
 #include "fhir/profile.h"
@@ -83,6 +84,25 @@ const struct profile_source *change_profile_source(struct change *change);
 /* What a patch makes of the stored resource. */
 bool change_patch(struct arena *arena, const struct json *stored, const struct json *patch,
                   struct json **patched, struct error *error) MUST_CHECK;
+
+/* A set while it is made ready (change.c), entry by entry (change_entry.c). */
+struct preparing {
+    struct change *change;
+    struct change_set *set;
+    struct store_reader *reader;
+    const struct store_filter *read_filter;
+    struct store_condition *conditions;
+    size_t conditions_count;
+    int64_t now_ms;
+    struct table written;                 /* "Type/id" of what this set creates or updates */
+    struct change_references *references; /* NULL: not asked for */
+};
+
+enum access_interaction change_interaction(enum change_kind kind);
+
+/* Asks everything that is to be asked of one entry and fills its write. *needed: false when there is nothing to be written. */
+bool change_prepare_entry(struct preparing *at, struct change_entry *entry, struct store_write *write,
+                          bool *needed, struct error *error) MUST_CHECK;
 
 #define CHANGE_NO_MEMORY(error)                                                                              \
     FAIL((error), ERROR_TOO_LARGE, "the request needs more memory than it may use")
