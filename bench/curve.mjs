@@ -162,7 +162,8 @@ const shapes = [
 const milliseconds = (value) => (value < 10 ? value.toFixed(2) : value.toFixed(0));
 
 // The table: a row a shape, for each size p50, p99 and what was refused.
-export async function measureCurve({ program, folder, shared, sizes, runs = 200 }) {
+export async function measureCurve({ program, folder, shared, sizes, runs = 200, matching = /./ }) {
+  const asked = shapes.filter((shape) => matching.test(shape.name));
   const curve = new Curve(program, folder, shared);
   await curve.start();
   try {
@@ -171,7 +172,7 @@ export async function measureCurve({ program, folder, shared, sizes, runs = 200 
       await curve.load(size);
       await new Promise((resolve) => { setTimeout(resolve, 15000); }); // the rows that wait are merged
       const column = [];
-      for (const shape of shapes) {
+      for (const shape of asked) {
         const made = await curve.measure(shape, COSTLY.test(shape.name) ? Math.ceil(runs / 10) : runs);
         column.push(made);
         console.log(`${size}: ${shape.name}: p50 ${milliseconds(made.p50)} p99 ${milliseconds(made.p99)} ms, ${made.errors} errors, ${made.hits.toFixed(1)} hits`);
@@ -182,7 +183,7 @@ export async function measureCurve({ program, folder, shared, sizes, runs = 200 
     return [
       ...curve.state.loads.map((l) => `Loaded to ${l.patients.toLocaleString('en')} patients at ${l.rate.toLocaleString('en')} resources/s (${l.seconds} s), transaction bundles of ${PATIENTS_A_BUNDLE * PER_PATIENT}, ${BUNDLES_AT_ONCE} at once.`),
       '', `| search | ${head.join(' | ')} | hits |`, `|---|${columns.map(() => '---|').join('')}---|`,
-      ...shapes.map(({ name }, i) => `| ${name} | ${columns.map(({ column }) => `${milliseconds(column[i].p50)}, ${milliseconds(column[i].p99)}${column[i].errors ? `, **${column[i].errors} refused**` : ''}`).join(' | ')} | ${columns.at(-1).column[i].hits.toFixed(1)} |`),
+      ...asked.map(({ name }, i) => `| ${name} | ${columns.map(({ column }) => `${milliseconds(column[i].p50)}, ${milliseconds(column[i].p99)}${column[i].errors ? `, **${column[i].errors} refused**` : ''}`).join(' | ')} | ${columns.at(-1).column[i].hits.toFixed(1)} |`),
     ].join('\n');
   } finally {
     await curve.stop();

@@ -122,7 +122,7 @@ class Definitions:
                     kept[name] = rules
             elif name == 'type':
                 kept[name] = [{k: v for k, v in kind.items() if k in ('code', 'profile', 'targetProfile')} for kind in value]
-            elif name in ('id', 'path', 'sliceName', 'slicing', 'min', 'max', 'maxLength') or re.match('fixed|pattern', name):
+            elif name in ('id', 'path', 'sliceName', 'slicing', 'min', 'max', 'maxLength') or re.match('fixed|pattern|minValue|maxValue', name):
                 kept[name] = value
         return kept
 
@@ -130,6 +130,9 @@ class Definitions:
         lines = []
         for profile in sorted(self.profiles, key=lambda p: p['url']):
             kept = {name: profile[name] for name in ('url', 'type', 'derivation', 'baseDefinition')}
+            for name in ('context', 'contextInvariant'):
+                if profile.get(name):
+                    kept[name] = profile[name]
             kept['differential'] = {'element': [self.profile_element(e) for e in profile['differential']['element']]}
             lines.append(json.dumps(kept, ensure_ascii=False, separators=(',', ':')))
         return '[\n' + ',\n'.join(lines) + '\n]\n'

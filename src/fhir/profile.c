@@ -10,8 +10,6 @@ enum { PROFILE_COST = 50 }; /* items that building a profile's tree counts for *
 
 static void check_children(struct profile_run *run, const struct profile_node *node,
                            const struct profile_item *item, const struct profile_place *place);
-static bool check_against(struct profile_run *run, struct str url, const struct profile_item *item,
-                          const struct profile_place *place, bool *known);
 
 /* ---- telling ---- */
 
@@ -47,8 +45,8 @@ static void tell(struct profile_run *run, const struct profile_place *place, str
     outcome_add(run->outcome, issue);
 }
 
-static void tell_error(struct profile_run *run, const struct profile_place *place, const char *code,
-                       struct str text, struct str chinese)
+void profile_tell_error(struct profile_run *run, const struct profile_place *place, const char *code,
+                        struct str text, struct str chinese)
 {
     tell(run, place,
          (struct outcome_issue){ .severity = OUTCOME_ERROR, .code = code, .text = text, .chinese = chinese });
@@ -92,18 +90,18 @@ static void check_count(struct profile_run *run, const struct profile_node *node
     struct str chinese =
         node->slice.len > 0 ? arena_printf(arena, "切片“%.*s”", STR_FMT(node->slice)) : STR("");
     if ((int64_t)count < min) {
-        tell_error(run, &place, "required",
-                   arena_printf(arena, "%.*sneeds at least %lld, found %zu: add what is missing",
-                                STR_FMT(slice), (long long)min, count),
-                   arena_printf(arena, "%.*s至少需要 %lld 个，现有 %zu 个", STR_FMT(chinese), (long long)min,
-                                count));
+        profile_tell_error(run, &place, "required",
+                           arena_printf(arena, "%.*sneeds at least %lld, found %zu: add what is missing",
+                                        STR_FMT(slice), (long long)min, count),
+                           arena_printf(arena, "%.*s至少需要 %lld 个，现有 %zu 个", STR_FMT(chinese),
+                                        (long long)min, count));
     }
     if (max >= 0 && (int64_t)count > max) {
-        tell_error(run, &place, "structure",
-                   arena_printf(arena, "%.*sallows at most %lld, found %zu: remove the others",
-                                STR_FMT(slice), (long long)max, count),
-                   arena_printf(arena, "%.*s最多允许 %lld 个，现有 %zu 个", STR_FMT(chinese), (long long)max,
-                                count));
+        profile_tell_error(run, &place, "structure",
+                           arena_printf(arena, "%.*sallows at most %lld, found %zu: remove the others",
+                                        STR_FMT(slice), (long long)max, count),
+                           arena_printf(arena, "%.*s最多允许 %lld 个，现有 %zu 个", STR_FMT(chinese),
+                                        (long long)max, count));
     }
 }
 
@@ -139,7 +137,7 @@ static void check_type_profiles(struct profile_run *run, const struct json *prof
         return;
     }
     if (profiles->count == 1) {
-        (void)check_against(run, json_text(run->arena, profiles->first), item, place, &known);
+        (void)profile_check_against(run, json_text(run->arena, profiles->first), item, place, &known);
         return;
     }
     JSON_EACH(profile, profiles) {
@@ -149,8 +147,8 @@ static void check_type_profiles(struct profile_run *run, const struct json *prof
         any_known = any_known || known;
     }
     if (any_known) {
-        tell_error(run, place, "value", STR("meets none of the profiles that are allowed here"),
-                   STR("不符合此处允许的任何一个规范"));
+        profile_tell_error(run, place, "value", STR("meets none of the profiles that are allowed here"),
+                           STR("不符合此处允许的任何一个规范"));
     }
 }
 
@@ -189,10 +187,11 @@ static void check_target(struct profile_run *run, const struct json *targets, co
         allowed = arena_printf(run->arena, "%.*s%s%.*s", STR_FMT(allowed), allowed.len > 0 ? ", " : "",
                                STR_FMT(name));
     }
-    tell_error(run, place, "value",
-               arena_printf(run->arena, "a reference to %.*s is not allowed; allowed: %.*s", STR_FMT(found),
-                            STR_FMT(allowed)),
-               arena_printf(run->arena, "此处不能引用 %.*s；可引用：%.*s", STR_FMT(found), STR_FMT(allowed)));
+    profile_tell_error(
+        run, place, "value",
+        arena_printf(run->arena, "a reference to %.*s is not allowed; allowed: %.*s", STR_FMT(found),
+                     STR_FMT(allowed)),
+        arena_printf(run->arena, "此处不能引用 %.*s；可引用：%.*s", STR_FMT(found), STR_FMT(allowed)));
 }
 
 static void check_type(struct profile_run *run, const struct profile_node *node,
@@ -204,9 +203,10 @@ static void check_type(struct profile_run *run, const struct profile_node *node,
         return;
     }
     if (type == NULL) {
-        tell_error(run, place, "structure",
-                   arena_printf(run->arena, "the type %.*s is not allowed here", STR_FMT(item->type->name)),
-                   arena_printf(run->arena, "此处不允许类型 %.*s", STR_FMT(item->type->name)));
+        profile_tell_error(
+            run, place, "structure",
+            arena_printf(run->arena, "the type %.*s is not allowed here", STR_FMT(item->type->name)),
+            arena_printf(run->arena, "此处不允许类型 %.*s", STR_FMT(item->type->name)));
         return;
     }
     check_type_profiles(run, JSON_GET(type, "profile"), item, place);
@@ -232,8 +232,8 @@ static void check_value(struct profile_run *run, const struct profile_node *node
         buf_add(&text, wanted);
         buf_add(&other, fixed != NULL ? STR("必须为 ") : STR("至少应包含 "));
         buf_add(&other, wanted);
-        tell_error(run, place, "value", arena_dup(run->arena, buf_str(&text)),
-                   arena_dup(run->arena, buf_str(&other)));
+        profile_tell_error(run, place, "value", arena_dup(run->arena, buf_str(&text)),
+                           arena_dup(run->arena, buf_str(&other)));
         buf_deinit(&text);
         buf_deinit(&other);
     }
@@ -244,9 +244,60 @@ static void check_value(struct profile_run *run, const struct profile_node *node
         characters += ((unsigned char)text.at[i] & 0xc0) != 0x80 ? 1 : 0;
     }
     if (length_max > 0 && characters > (size_t)length_max) {
-        tell_error(run, place, "value",
-                   arena_printf(run->arena, "has more than %lld characters", (long long)length_max),
-                   arena_printf(run->arena, "超过 %lld 个字符", (long long)length_max));
+        profile_tell_error(run, place, "value",
+                           arena_printf(run->arena, "has more than %lld characters", (long long)length_max),
+                           arena_printf(run->arena, "超过 %lld 个字符", (long long)length_max));
+    }
+}
+
+/* "minValueDate" and the like: the type that the limit is of. */
+static const struct model_type *limit_type(struct arena *arena, struct str member, size_t prefix)
+{
+    struct str name = arena_dup(arena, str_skip(member, prefix));
+    const struct model_type *type = model_type_find(name);
+    char *first = (char *)(uintptr_t)name.at; /* our own copy */
+    if (type == NULL && name.len > 0 && *first >= 'A' && *first <= 'Z') {
+        *first = (char)(*first - 'A' + 'a');
+        type = model_type_find(name);
+    }
+    return type;
+}
+
+/* R4 ElementDefinition.minValue[x], maxValue[x]. What cannot be compared (a date that is not exact enough) is not told. */
+static void check_limit(struct profile_run *run, const struct profile_node *node,
+                        const struct profile_item *item, const struct profile_place *place, bool is_min)
+{
+    struct str prefix = is_min ? STR("minValue") : STR("maxValue");
+    const struct json *limit = profile_get_prefixed(node, prefix);
+    const struct model_type *type = limit == NULL ? NULL : limit_type(run->arena, limit->name, prefix.len);
+    struct error cause = { 0 };
+    bool holds = true;
+    struct fhirpath_collection result = { 0 };
+    if (type == NULL || item->value == NULL) {
+        return;
+    }
+    const struct fhirpath_item bound = { .kind = FHIRPATH_NODE, .type = type, .node = { .value = limit } };
+    const struct fhirpath_variable variable = { .name = STR("limit"),
+                                                .value = { .items = &bound, .count = 1 } };
+    const struct fhirpath_item input = { .kind = FHIRPATH_NODE,
+                                         .type = item->type,
+                                         .node = { .value = item->value, .extra = item->extra } };
+    struct fhirpath_context context = {
+        .arena = run->arena, .resource = run->resource, .variables = &variable, .steps_max = run->steps_left
+    };
+    const struct fhirpath *path =
+        fhirpath_compile(run->arena, is_min ? STR("$this >= %limit") : STR("$this <= %limit"), &cause);
+    bool done = path != NULL && run->steps_left > 0 &&
+                fhirpath_evaluate(path, &context, &input, &result, &cause) &&
+                (result.count == 0 || fhirpath_to_boolean(&result, &holds, &cause));
+    run->steps_left -= context.steps < run->steps_left ? context.steps : run->steps_left;
+    if (done && !holds) {
+        struct str shown = json_write_arena(run->arena, limit); /* the profile's value, not the record's */
+        struct str word = is_min ? STR("least") : STR("most");
+        profile_tell_error(
+            run, place, "value",
+            arena_printf(run->arena, "must be at %.*s %.*s", STR_FMT(word), STR_FMT(shown)),
+            arena_printf(run->arena, "%s %.*s", is_min ? "不得小于" : "不得大于", STR_FMT(shown)));
     }
 }
 
@@ -352,6 +403,8 @@ static void check_item(struct profile_run *run, const struct profile_node *node,
 {
     check_type(run, node, item, place);
     check_value(run, node, item, place);
+    check_limit(run, node, item, place, true);
+    check_limit(run, node, item, place, false);
     check_binding(run, node, item, place);
     check_rules(run, node, item, place);
     check_children(run, node, item, place);
@@ -362,21 +415,50 @@ static struct profile_place item_place(const struct profile_item *item, const st
     return (struct profile_place){ .parent = parent, .name = item->member, .index = item->index };
 }
 
+/* slicing.ordered, and openAtEnd: what fits no slice stands behind all that do. `taken` has the number of each item's slice
+ * from 1; 0 = none. */
+static void check_order(struct profile_run *run, const struct json *slicing,
+                        const struct profile_items *items, const size_t *taken,
+                        const struct profile_place *parent)
+{
+    bool ordered = JSON_GET(slicing, "ordered") != NULL && JSON_GET(slicing, "ordered")->kind == JSON_TRUE;
+    bool at_end = json_equals_text(JSON_GET(slicing, "rules"), STR("openAtEnd"));
+    size_t last = 0;
+    bool others = false;
+    for (size_t i = 0; i < items->count; i++) {
+        struct profile_place place = item_place(&items->items[i], parent);
+        if (taken[i] != 0 && ordered && taken[i] < last) {
+            profile_tell_error(run, &place, "structure",
+                               STR("stands behind a later slice: keep the profile's order"),
+                               STR("切片顺序与规范不符"));
+        }
+        if (taken[i] != 0 && at_end && others) {
+            profile_tell_error(run, &place, "structure",
+                               STR("stands behind what fits no slice: put it before"),
+                               STR("应排在不属于任何切片的内容之前"));
+        }
+        last = taken[i] > last ? taken[i] : last;
+        others = others || taken[i] == 0;
+    }
+}
+
 static void check_slices(struct profile_run *run, const struct profile_node *sliced,
                          const struct profile_items *items, const struct profile_place *parent)
 {
     const struct json *slicing = profile_get(sliced, STR("slicing"));
     bool closed = json_equals_text(JSON_GET(slicing, "rules"), STR("closed"));
-    bool *taken = ARENA_ARRAY(run->arena, bool, items->count + 1);
+    size_t *taken = ARENA_ARRAY(run->arena, size_t, items->count + 1);
+    size_t number = 0;
     for (const struct profile_node *slice = sliced->slices; taken != NULL && slice != NULL;
          slice = slice->next) {
         size_t count = 0;
+        number++;
         for (size_t i = 0; i < items->count; i++) {
             if (!profile_slice_has(run, sliced, slice, &items->items[i])) {
                 continue;
             }
             struct profile_place place = item_place(&items->items[i], parent);
-            taken[i] = true;
+            taken[i] = taken[i] == 0 ? number : taken[i];
             count++;
             check_item(run, slice, &items->items[i], &place);
         }
@@ -384,10 +466,14 @@ static void check_slices(struct profile_run *run, const struct profile_node *sli
     }
     for (size_t i = 0; taken != NULL && closed && i < items->count; i++) {
         struct profile_place place = item_place(&items->items[i], parent);
-        if (!taken[i]) {
-            tell_error(run, &place, "structure", STR("fits none of the slices, and no others are allowed"),
-                       STR("不符合任何切片，且不允许其他内容"));
+        if (taken[i] == 0) {
+            profile_tell_error(run, &place, "structure",
+                               STR("fits none of the slices, and no others are allowed"),
+                               STR("不符合任何切片，且不允许其他内容"));
         }
+    }
+    if (taken != NULL) {
+        check_order(run, slicing, items, taken, parent);
     }
 }
 
@@ -416,8 +502,8 @@ static void check_children(struct profile_run *run, const struct profile_node *n
     }
 }
 
-static bool check_against(struct profile_run *run, struct str url, const struct profile_item *item,
-                          const struct profile_place *place, bool *known)
+bool profile_check_against(struct profile_run *run, struct str url, const struct profile_item *item,
+                           const struct profile_place *place, bool *known)
 {
     const struct profile_tree *tree = NULL;
     *known = false;
@@ -440,11 +526,11 @@ static bool check_against(struct profile_run *run, struct str url, const struct 
         inner.resource = item->value;
     }
     if (!model_type_is_a(item->type, tree->type)) {
-        tell_error(&inner, place, "structure",
-                   arena_printf(run->arena, "the profile is for %.*s, this is a %.*s", STR_FMT(tree->type),
-                                STR_FMT(item->type->name)),
-                   arena_printf(run->arena, "该规范针对 %.*s，此处为 %.*s", STR_FMT(tree->type),
-                                STR_FMT(item->type->name)));
+        profile_tell_error(&inner, place, "structure",
+                           arena_printf(run->arena, "the profile is for %.*s, this is a %.*s",
+                                        STR_FMT(tree->type), STR_FMT(item->type->name)),
+                           arena_printf(run->arena, "该规范针对 %.*s，此处为 %.*s", STR_FMT(tree->type),
+                                        STR_FMT(item->type->name)));
     } else {
         check_rules(&inner, tree->root, item, place);
         check_value(&inner, tree->root, item, place);
@@ -472,15 +558,15 @@ bool profile_conforms(struct profile_run *run, struct str url, const struct prof
     struct outcome *outcome = run->outcome;
     const struct profile_place place = { .name = STR("x"), .index = -1 };
     run->outcome = &thrown_away;
-    bool conforms = check_against(run, url, item, &place, known);
+    bool conforms = profile_check_against(run, url, item, &place, known);
     run->outcome = outcome;
     return conforms;
 }
 
 /* ---- from outside ---- */
 
-static struct profile_run run_of(const struct profile_source *source, const struct json *resource,
-                                 struct outcome *outcome, struct error *error)
+struct profile_run profile_run_of(const struct profile_source *source, const struct json *resource,
+                                  struct outcome *outcome, struct error *error)
 {
     return (struct profile_run){ .source = source,
                                  .arena = outcome->arena,
@@ -496,7 +582,7 @@ bool profile_check(const struct profile_source *source, const struct json *resou
                    const struct profile_wanted *wanted, struct outcome *outcome, struct error *error)
 {
     struct error cause = { 0 };
-    struct profile_run run = run_of(source, resource, outcome, &cause);
+    struct profile_run run = profile_run_of(source, resource, outcome, &cause);
     struct str type = JSON_TEXT(outcome->arena, resource, "resourceType");
     const struct profile_item item = { .value = resource, .type = model_resource_find(type), .index = -1 };
     const struct profile_place place = { .name = type, .index = -1 };
@@ -506,7 +592,7 @@ bool profile_check(const struct profile_source *source, const struct json *resou
     if (item.type == NULL || is_core) {
         return true;
     }
-    (void)check_against(&run, wanted->url, &item, &place, &known);
+    (void)profile_check_against(&run, wanted->url, &item, &place, &known);
     if (run.failed) {
         *error = cause;
         return false;
@@ -525,48 +611,4 @@ bool profile_check(const struct profile_source *source, const struct json *resou
                                         STR_FMT(wanted->url)) });
     }
     return true;
-}
-
-static void walk_extensions(struct profile_run *run, const struct json *value,
-                            const struct profile_place *place)
-{
-    bool is_list = value->kind == JSON_ARRAY;
-    int64_t index = 0;
-    if (value->kind < JSON_ARRAY) {
-        return;
-    }
-    JSON_EACH(child, value) {
-        struct profile_place here = { .parent = place, .name = child->name, .index = -1 };
-        if (is_list) {
-            here = *place;
-            here.index = index++;
-        }
-        bool is_extension = is_list && (str_equal(place->name, STR("extension")) ||
-                                        str_equal(place->name, STR("modifierExtension")));
-        struct str url = is_extension ? JSON_TEXT(run->arena, child, "url") : STR_NONE;
-        const struct profile_item item = { .value = child,
-                                           .type = model_type_find(STR("Extension")),
-                                           .member = place->name,
-                                           .index = here.index };
-        bool known = false;
-        /* Parts of a complex extension have short names and are checked with the whole. */
-        if (str_find_char(url, ':') < url.len) {
-            (void)check_against(run, url, &item, &here, &known);
-        }
-        walk_extensions(run, child, &here);
-    }
-}
-
-bool profile_check_extensions(const struct profile_source *source, const struct json *resource,
-                              struct outcome *outcome, struct error *error)
-{
-    struct error cause = { 0 };
-    struct profile_run run = run_of(source, resource, outcome, &cause);
-    const struct profile_place place = { .name = JSON_TEXT(outcome->arena, resource, "resourceType"),
-                                         .index = -1 };
-    walk_extensions(&run, resource, &place);
-    if (run.failed) {
-        *error = cause;
-    }
-    return !run.failed;
 }

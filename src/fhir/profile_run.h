@@ -60,6 +60,15 @@ bool profile_binding_fits(struct profile_run *run, const struct profile_node *no
 /* The same check with the issues thrown away. */
 bool profile_conforms(struct profile_run *run, struct str url, const struct profile_item *item, bool *known);
 
+/* The same with its issues told; false when there are errors. *known false: no such profile. */
+bool profile_check_against(struct profile_run *run, struct str url, const struct profile_item *item,
+                           const struct profile_place *place, bool *known);
+
+struct profile_run profile_run_of(const struct profile_source *source, const struct json *resource,
+                                  struct outcome *outcome, struct error *error);
+void profile_tell_error(struct profile_run *run, const struct profile_place *place, const char *code,
+                        struct str text, struct str chinese);
+
 /* Resource type named by a reference, or absent. */
 struct str profile_reference_type(struct arena *arena, const struct json *reference);
 /* The contained resource or bundle entry that a reference leads to, or NULL. */

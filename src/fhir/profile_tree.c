@@ -186,6 +186,7 @@ bool profile_tree_build(const struct profile_source *source, struct arena *arena
         return PROFILE_NO_MEMORY(error);
     }
     made->url = url;
+    made->structure = structure;
     made->type = JSON_TEXT(arena, structure, "type");
     made->root = ARENA_NEW(arena, struct profile_node);
     if (made->root == NULL) {

@@ -351,7 +351,7 @@ static bool is_open_above(enum search_prefix prefix)
 void add_range_rows(struct builder *b, const struct search_value *value)
 {
     bool date = value->test == SEARCH_TEST_DATE;
-    add_sql(b, "SELECT 1 FROM ");
+    add_sql(b, date ? "SELECT from_ms FROM " : "SELECT low FROM "); /* in order by merging: see add_index */
     add_index(b, rows_kind(value->test));
     add_sql(b, " WHERE ");
     add_row_test(b, value);

@@ -132,6 +132,53 @@ describe('profiles', () => {
     assert.equal(validate('--definitions', join(folder, 'nowhere'), file('fits.json', fits)).status, 2);
   });
 
+  test('own: least and most values, the order of slices', () => {
+    const limits = { ...profile, url: 'urn:test:profile:limits', differential: { element: [
+      { path: 'Patient.birthDate', minValueDate: '1900-01-01', maxValueDate: '2020-12-31' },
+      { path: 'Patient.multipleBirth[x]', maxValueInteger: 5 },
+      { path: 'Patient.identifier', slicing: { discriminator: [{ type: 'value', path: 'system' }], ordered: true, rules: 'openAtEnd' } },
+      { id: 'Patient.identifier:a', path: 'Patient.identifier', sliceName: 'a' }, { id: 'Patient.identifier:a.system', path: 'Patient.identifier.system', fixedUri: 'urn:a' },
+      { id: 'Patient.identifier:b', path: 'Patient.identifier', sliceName: 'b' }, { id: 'Patient.identifier:b.system', path: 'Patient.identifier.system', fixedUri: 'urn:b' }] } };
+    const args = ['--definitions', file('limits.json', limits), '--profile', limits.url];
+    const of = (more, ...systems) => told(validate(...args, file('p.json', { ...good, ...more, ...(systems.length > 0 && { identifier: systems.map((s, i) => ({ system: `urn:${s}`, value: `${i}` })) }) })).outcomes[0]);
+    assert.deepEqual(of({ birthDate: '1900-01-01', multipleBirthInteger: 5 }, 'a', 'a', 'b', 'c'), []);
+    assert.deepEqual(of({ birthDate: '2020' }), [], 'a year that reaches to the limit is not told');
+    assert.match(of({ birthDate: '1899-12-31' }).join(), /^Patient.birthDate must be at least "1900-01-01"/);
+    assert.match(of({ birthDate: '2021' }).join(), /^Patient.birthDate must be at most "2020-12-31"/);
+    assert.match(of({ multipleBirthInteger: 6 }).join(), /^Patient.multipleBirthInteger must be at most 5/);
+    assert.match(of({}, 'b', 'a').join(), /^Patient.identifier\[1\] stands behind a later slice/);
+    assert.match(of({}, 'a', 'c', 'b').join(), /^Patient.identifier\[2\] stands behind what fits no slice/);
+  });
+
+  test('where an extension may stand', () => {
+    const extension = (name, context, more = {}) => ({ resourceType: 'StructureDefinition', url: `urn:test:extension:${name}`, name: 'E', status: 'active', kind: 'complex-type', abstract: false, type: 'Extension',
+      baseDefinition: 'http://hl7.org/fhir/StructureDefinition/Extension', derivation: 'constraint', context, ...more, differential: { element: [{ path: 'Extension' }] } });
+    const element = (...expressions) => expressions.map((expression) => ({ type: 'element', expression }));
+    const own = [extension('contact', element('Patient.contact', 'Observation.value[x]')), extension('family', element('HumanName.family')), extension('any', element('Element')),
+      extension('domain', element('DomainResource.text', 'Resource')), extension('inside', [{ type: 'extension', expression: 'urn:test:extension:contact' }]),
+      extension('path', [{ type: 'fhirpath', expression: "Patient.name.where(use = 'official')" }]), extension('rule', element('Patient'), { contextInvariant: ["gender = 'male'"] })];
+    const definitions = file('extensions.ndjson', '') && own.flatMap((one, i) => ['--definitions', file(`extension${i}.json`, one)]);
+    const of = (resource) => told(validate(...definitions, file('e.json', resource)).outcomes[0]);
+    const e = (name) => [{ url: `urn:test:extension:${name}`, valueString: 'x' }];
+    const complex = (name, inner) => [{ url: `urn:test:extension:${name}`, extension: inner }];
+    for (const [resource, wanted] of [
+      [{ ...good, contact: [{ gender: 'male', extension: e('contact'), name: { text: 'x' } }] }, null], [{ ...good, extension: e('contact') }, /^Patient.extension\[0\] this extension may not stand here; it may on: Patient.contact, Observation.value\[x\]/],
+      [{ ...good, name: [{ family: '测', _family: { extension: e('family') } }] }, null], [{ ...good, name: [{ text: '测', _text: { extension: e('family') } }] }, /^Patient.name\[0\].text.extension\[0\] this extension may not/],
+      [{ ...good, name: [{ given: ['a', 'b'], _given: [null, { extension: e('any') }] }] }, null], [{ ...good, extension: e('any') }, /^Patient.extension\[0\] this extension may not/],
+      [{ ...good, extension: e('domain') }, null], [{ ...good, contained: [{ resourceType: 'Organization', id: 'o', name: 'x', extension: e('domain') }], managingOrganization: { reference: '#o' } }, null],
+      [{ ...good, contact: [{ name: { text: 'x' }, extension: complex('contact', e('inside')) }] }, null], [{ ...good, extension: e('inside') }, /^Patient.extension\[0\] this extension may not/],
+      [{ ...good, name: [{ use: 'official', text: 'x', extension: e('path') }] }, null], [{ ...good, name: [{ use: 'usual', text: 'x', extension: e('path') }] }, /^Patient.name\[0\].extension\[0\] this extension may not/],
+      [{ ...good, extension: e('rule') }, null], [{ ...good, gender: 'female', extension: e('rule') }, /^Patient.extension\[0\] this extension may stand here only where gender = 'male'/],
+      [{ resourceType: 'Observation', status: 'final', code: { text: 'x' }, valueQuantity: { value: 1, extension: e('contact') } }, null],
+      [{ ...good, _birthDate: { extension: [{ url: 'http://hl7.org/fhir/StructureDefinition/patient-birthTime', valueDateTime: '2000-01-01T10:00:00Z' }] }, birthDate: '2000-01-01' }, null],
+      [{ ...good, extension: [{ url: 'http://hl7.org/fhir/StructureDefinition/patient-birthTime', valueDateTime: '2000-01-01T10:00:00Z' }] }, /may not stand here; it may on: Patient.birthDate/],
+    ]) {
+      const found = of(resource).filter((t) => /stand/.test(t));
+      if (wanted === null) assert.deepEqual(found, [], JSON.stringify(resource));
+      else assert.match(found.join(), wanted, JSON.stringify(resource));
+    }
+  });
+
   test('a binding to a value set that comes with the profile, or is R4\'s', () => {
     const bundle = { resourceType: 'Bundle', type: 'collection', entry: [
       { ...profile, url: 'urn:test:profile:bound', differential: { element: [
