@@ -17,6 +17,7 @@ struct audit;
 struct bulk;
 struct change;
 struct decode_pool;
+struct dimse_server;
 struct feed;
 struct imaging;
 struct indicator_set;
@@ -27,6 +28,7 @@ struct subscriptions;
 struct terminology;
 struct topic_set;
 struct validator;
+struct view_set;
 
 /* Made and filled in main.c (cli/serve.c); constant while the server runs. */
 struct api {
@@ -42,6 +44,8 @@ struct api {
     struct imaging *imaging;         /* studies, held ones, measurements; NULL: /dicom-web answers 404 */
     struct archive *archive;         /* imaging's instances */
     struct decode_pool *decoders;    /* of strangers' pixels */
+    struct dimse_server *dimse;      /* the DICOM listener; NULL: none */
+    const struct view_set *views;    /* kept ones, for how far they are filled */
     const struct signer *signer;     /* verifies documents; NULL: none is genuine */
     struct terminology *terminology; /* R4's code systems */
     const struct validator *validator;

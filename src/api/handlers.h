@@ -128,6 +128,10 @@ bool dicomweb_store_data(struct http_request *request, struct str piece, struct 
 /* assets.c */
 enum http_verdict assets_get(struct http_request *request);
 
+/* jobs.c (pool) */
+enum http_verdict jobs_list(struct http_request *request);
+enum http_verdict jobs_act(struct http_request *request);
+
 /* metrics.c (pool) */
 enum http_verdict api_metrics(struct http_request *request);
 

@@ -267,6 +267,10 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/admin/accounts/{name}/{action}", accounts_act, RIGHT("accounts"),
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
+    { HTTP_GET, "/admin/jobs", jobs_list, RIGHT("jobs"), .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/admin/jobs/{job}/{action}", jobs_act, RIGHT("jobs"), .body_bytes_max = SMALL_BODY_BYTES,
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+
     { HTTP_GET, "/fhir/AuditEvent", audit_events, RIGHT("audit"), .flags = HTTP_ROUTE_POOL,
       .begin = api_begin },
     { HTTP_POST, "/fhir/AuditEvent/_search", audit_events, RIGHT("audit"),

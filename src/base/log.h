@@ -4,9 +4,26 @@
 #ifndef SHANHAI_BASE_LOG_H
 #define SHANHAI_BASE_LOG_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+/* Lines for people ("2026-11-22T06:30:00.123Z info text"), or a JSON object each for machines. */
+enum log_format { LOG_TEXT, LOG_JSON };
+
 void log_set_level(enum log_level level);
+void log_set_format(enum log_format format);
+
+/* An event with parts of its own: in JSON members beside "time", "level" and "event"; for people the values one after the
+ * other. Names and texts are the program's own words, never a person's. */
+struct log_field {
+    const char *name;
+    const char *text; /* NULL: the number */
+    int64_t number;
+};
+void log_event(enum log_level level, const char *event, const struct log_field *fields, size_t count);
+
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define LOG_ERROR(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)

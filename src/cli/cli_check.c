@@ -17,11 +17,20 @@ static void print_finding(void *data, const char *text)
     (void)printf("%s: %s\n", (const char *)data, text);
 }
 
-static bool check_store(struct server *server, uint64_t *findings, struct error *error)
+/* On standard error, a line each hundredth: the findings are the output. */
+static void print_progress(void *data, uint64_t done, uint64_t all)
+{
+    static const char form[] = "shanhai check: %s: index %u %%\n";
+    (void)fprintf(stderr, form, (const char *)data, all == 0 ? 100u : (unsigned)(done * 100 / all));
+}
+
+static bool check_store(struct server *server, bool whole_index, uint64_t *findings, struct error *error)
 {
     struct store_check_report report = { .finding = print_finding,
                                          .data = (char[]){ "store" },
-                                         .sample_count = CHECK_SAMPLE };
+                                         .sample_count = CHECK_SAMPLE,
+                                         .whole_index = whole_index,
+                                         .progress = print_progress };
     if (!store_check(server->store, &report, error)) {
         return false;
     }
@@ -81,11 +90,15 @@ int cli_check(int argc, char **argv)
 {
     struct server_options options = { .data_folder = "data", .offset_minutes = 480, .offline = true };
     bool forget_lost = false;
+    bool whole_index = false;
     const struct option table[] = {
         { "data", OPTION_TEXT, &options.data_folder, 0, 0,
           "FOLDER of all data (default: data); no server may have it open" },
         { "store", OPTION_TEXT, &options.store, 0, 0,
           "URL of a PostgreSQL database, postgresql://… (else a file in the folder; kept there once said)" },
+        { "whole-index", OPTION_FLAG, &whole_index, 0, 0,
+          "compute all index rows again and compare (minutes for a million resources); progress on standard "
+          "error" },
         { "accept-lost-changes", OPTION_FLAG, &options.accept_lost, 0, 0,
           "go on although the store has lost changes that the audit log knows" },
         { "forget-lost-images", OPTION_FLAG, &forget_lost, 0, 0,
@@ -104,7 +117,8 @@ int cli_check(int argc, char **argv)
     uint64_t findings = 0;
     bool ok = server != NULL && server_open(&options, server, &error);
     if (ok) {
-        ok = check_store(server, &findings, &error) && check_images(server, forget_lost, &findings, &error) &&
+        ok = check_store(server, whole_index, &findings, &error) &&
+             check_images(server, forget_lost, &findings, &error) &&
              check_photos(server, &findings, &error) && check_audit(options.data_folder, &findings, &error);
         server_close(server);
     }

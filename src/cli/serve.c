@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,6 +24,7 @@ struct serve_options {
     struct server_options server;
     const char *address;
     const char *timezone;
+    const char *log_format;
     const char *dicom_organization;
     const char *dicom_address;
     const char *dicom_title;
@@ -81,6 +83,8 @@ static bool read_options(struct serve_options *options, int argc, char **argv, b
           "every write is checked against R4's invariants, not only what claims a profile" },
         { "clock-ahead", OPTION_NUMBER, &options->clock_ahead_minutes, 0, CLOCK_AHEAD_MINUTES_MAX,
           "MINUTES: trial runs only; everything is recorded as if it were that much later" },
+        { "log-format", OPTION_TEXT, &options->log_format, 0, 0,
+          "text or json: a line each for people, or an object each for machines (text)" },
         { "quiet", OPTION_FLAG, &options->quiet, 0, 0, "no line a request" },
     };
     int minutes = 0;
@@ -90,6 +94,11 @@ static bool read_options(struct serve_options *options, int argc, char **argv, b
     if (!timezone_minutes(options->timezone, &minutes)) {
         return false;
     }
+    if (strcmp(options->log_format, "json") != 0 && strcmp(options->log_format, "text") != 0) {
+        (void)fprintf(stderr, "--log-format wants text or json\n");
+        return false;
+    }
+    log_set_format(strcmp(options->log_format, "json") == 0 ? LOG_JSON : LOG_TEXT);
     options->server.offset_minutes = minutes;
     for (size_t i = 0; i < options->endpoints.count; i++) {
         options->endpoint_texts[i] = str_from_cstr(options->endpoints.values[i]);
@@ -195,6 +204,7 @@ int cli_serve(int argc, char **argv)
     struct serve_options options = { .server = { .data_folder = "data" },
                                      .address = "127.0.0.1",
                                      .timezone = "+08:00",
+                                     .log_format = "text",
                                      .dicom_address = "127.0.0.1",
                                      .port = 8080,
                                      .dicom_port = 11112 };
@@ -223,7 +233,11 @@ int cli_serve(int argc, char **argv)
     if (ok) {
         tell_damage(server);
     }
-    ok = ok && start_dicom(server, &options, &dimse, &error) && start_http(server, &options, &http, &error);
+    ok = ok && start_dicom(server, &options, &dimse, &error);
+    if (ok) {
+        server->api.dimse = dimse;
+        ok = start_http(server, &options, &http, &error);
+    }
     if (ok) {
         /* Programs that start us read this line. */
         (void)printf("ready http://%s:%u dicom %d\n", options.address, http_server_port(http),

@@ -392,6 +392,7 @@ static void fill_api(struct server *server)
         .imaging = server->imaging,
         .archive = server->imaging == NULL ? NULL : imaging_archive(server->imaging),
         .decoders = server->decoders,
+        .views = server->views,
         .base_url = str_from_cstr(server->options.base_url),
         .version = STR(SHANHAI_VERSION),
         .offset_minutes = server->options.offset_minutes,
@@ -415,6 +416,9 @@ bool server_open(const struct server_options *options, struct server *server, st
 void server_close(struct server *server)
 {
     subscriptions_close(server->subscriptions);
+    if (server->bulk != NULL) {
+        bulk_stop(server->bulk);
+    }
     feed_close(server->feed);
     imaging_close(server->imaging);
     decode_pool_destroy(server->decoders);

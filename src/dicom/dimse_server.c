@@ -51,6 +51,8 @@ struct dimse_server {
     uint16_t port;
     pthread_t thread;
     atomic_size_t incoming_bytes; /* what the associations hold of data sets */
+    _Atomic uint64_t total;       /* connections that got a place */
+    _Atomic uint64_t refused;     /* and those that got none, or were not on the list */
     pthread_mutex_t connections_lock;
     struct connection connections[ASSOCIATIONS_MAX];
 };
@@ -89,6 +91,7 @@ static enum dimse_verdict greet(void *context, const char *calling, const char *
             return DIMSE_WELCOME;
         }
     }
+    atomic_fetch_add(&connection->server->refused, 1);
     return DIMSE_CALLING_UNKNOWN;
 }
 
@@ -423,6 +426,7 @@ static void accept_one(struct dimse_server *server)
         }
     }
     (void)pthread_mutex_unlock(&server->connections_lock);
+    atomic_fetch_add(connection == NULL ? &server->refused : &server->total, 1);
     if (connection == NULL) {
         refuse(fd);
     }
@@ -543,4 +547,15 @@ void dimse_server_stop(struct dimse_server *server)
     (void)close(server->listener);
     (void)close(server->wake);
     (void)pthread_mutex_destroy(&server->connections_lock);
+}
+
+void dimse_server_counts(struct dimse_server *server, struct dimse_counts *counts)
+{
+    *counts = (struct dimse_counts){ .total = atomic_load(&server->total),
+                                     .refused = atomic_load(&server->refused) };
+    (void)pthread_mutex_lock(&server->connections_lock);
+    for (size_t i = 0; i < server->options.associations_max; i++) {
+        counts->open += server->connections[i].has_thread && !server->connections[i].is_over;
+    }
+    (void)pthread_mutex_unlock(&server->connections_lock);
 }

@@ -46,6 +46,14 @@ bool dimse_server_start(struct arena *arena, struct archive *archive, const stru
                         struct dimse_server **server, struct error *error) MUST_CHECK;
 uint16_t dimse_server_port(const struct dimse_server *server);
 
+/* Associations now, and since the start; any thread. */
+struct dimse_counts {
+    size_t open;
+    uint64_t total;
+    uint64_t refused; /* no room, or not on the list */
+};
+void dimse_server_counts(struct dimse_server *server, struct dimse_counts *counts);
+
 /* Closes the listener, cuts associations, joins their threads. NULL is allowed. */
 void dimse_server_stop(struct dimse_server *server);
 

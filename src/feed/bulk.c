@@ -147,7 +147,15 @@ static bool is_cancelled(const struct bulk *bulk, struct str folder)
 
 bool bulk_run_is_wanted(struct bulk_run *run, struct error *error)
 {
+    if (atomic_load(&run->bulk->stopping)) {
+        return FAIL(error, ERROR_BUSY, "goes on after the next start");
+    }
     return !is_cancelled(run->bulk, run->folder) || FAIL(error, ERROR_RULE, "cancelled");
+}
+
+void bulk_stop(struct bulk *bulk)
+{
+    atomic_store(&bulk->stopping, true);
 }
 
 /* ---- asking ---- */
@@ -313,6 +321,22 @@ bool bulk_cancel(struct bulk *bulk, const struct access_session *session, struct
         return false;
     }
     remove_folder(bulk, found.folder, true);
+    return true;
+}
+
+bool bulk_cancel_job(struct bulk *bulk, struct arena *arena, const struct store_job *job, struct error *error)
+{
+    struct json *input = NULL;
+    char path[BULK_PATH_BYTES];
+    if (!json_read(arena, job->input, &input, error)) {
+        return false;
+    }
+    struct str folder = JSON_TEXT(arena, input, "folder");
+    if (!bulk_path(bulk, folder, CANCELLED_FILE, path, error) ||
+        !file_write_atomically(path, STR(""), 0600, error)) {
+        return false;
+    }
+    remove_folder(bulk, folder, true);
     return true;
 }
 

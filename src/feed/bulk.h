@@ -30,6 +30,9 @@ struct bulk_options {
 bool bulk_open(struct arena *arena, const struct bulk_options *options, struct bulk **bulk,
                struct error *error) MUST_CHECK;
 
+/* The program ends: running jobs stop at the next good place, to go on after the next start. Any thread. */
+void bulk_stop(struct bulk *bulk);
+
 enum { BULK_JOB_KINDS = 3 };
 void bulk_job_kinds(struct bulk *bulk, struct job_kind kinds[BULK_JOB_KINDS]);
 struct feed_chore bulk_chore(struct bulk *bulk);
@@ -106,6 +109,10 @@ struct bulk_file {
 };
 bool bulk_file_open(struct bulk *bulk, const struct access_session *session, struct arena *arena,
                     struct bulk_file *file, struct error *error) MUST_CHECK;
+
+/* An administrator ends a job that is not his: its folder is told. */
+bool bulk_cancel_job(struct bulk *bulk, struct arena *arena, const struct store_job *job,
+                     struct error *error) MUST_CHECK;
 
 /* Ends a running job and removes its files. */
 bool bulk_cancel(struct bulk *bulk, const struct access_session *session, struct arena *arena, uint64_t id,

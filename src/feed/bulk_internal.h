@@ -2,6 +2,8 @@
 #ifndef SHANHAI_FEED_BULK_INTERNAL_H
 #define SHANHAI_FEED_BULK_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "base/uuid.h"
 #include "feed/bulk.h"
 #include "json/json.h"
@@ -16,6 +18,7 @@ enum { BULK_PATH_BYTES = 512 };
 
 struct bulk {
     struct bulk_options options;
+    _Atomic bool stopping;
 };
 
 /* One running job: its input, and how far it came the last time. */
@@ -44,7 +47,7 @@ uint64_t bulk_number(const struct json *object, struct str name);
 /* Writes down how far the job is; what the state names must be on disk before. */
 bool bulk_run_save(struct bulk_run *run, const struct json *state, struct error *error) MUST_CHECK;
 
-/* ERROR_RULE when somebody has cancelled the job. */
+/* ERROR_RULE when somebody has cancelled the job, ERROR_BUSY when the program ends. */
 bool bulk_run_is_wanted(struct bulk_run *run, struct error *error) MUST_CHECK;
 
 /* Adds who asks to the input and queues it. The folder is there already and named by `folder`. */

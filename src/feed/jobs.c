@@ -59,9 +59,11 @@ static void run_job(struct feed *feed, struct arena *arena, const struct store_j
     unsigned attempts_max = kind->attempts_max == 0 ? JOB_ATTEMPTS : kind->attempts_max;
     if (!kind->run(kind->data, arena, job, &end.result, &error)) {
         bool passing = error.kind == ERROR_BUSY || error.kind == ERROR_FULL || error.kind == ERROR_INTERNAL;
-        bool again = passing && job->attempts < attempts_max;
+        bool put_back = error.kind == ERROR_BUSY && feed_is_stopping(feed);
+        bool again = put_back || (passing && job->attempts < attempts_max);
         end.state = again ? STORE_JOB_QUEUED : STORE_JOB_FAILED;
-        end.run_after_ms = clock_now_ms() + retry_delay_ms(job->attempts);
+        end.uncounted = put_back;
+        end.run_after_ms = clock_now_ms() + (put_back ? 0 : retry_delay_ms(job->attempts));
         end.result = arena_dup(arena, str_from_cstr(error.text));
         LOG_WARNING("job %s %llu: %s%s", kind->name, (unsigned long long)job->id, error.text,
                     again ? " (will be tried again)" : "");

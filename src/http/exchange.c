@@ -120,10 +120,16 @@ static void log_request(const struct http_exchange *exchange, bool complete, int
         "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
     };
     const struct http_request *request = &exchange->request;
-    LOG_INFO("http %s %s %d %llu bytes %lld us %s%s", request->is_head ? "HEAD" : names[request->method],
-             request->route == NULL ? "-" : request->route->template, exchange->response.status,
-             (unsigned long long)response_bytes(exchange), (long long)duration_us, exchange->id,
-             complete ? "" : " cut");
+    const struct log_field fields[] = {
+        { "method", request->is_head ? "HEAD" : names[request->method], 0 },
+        { "route", request->route == NULL ? "-" : request->route->template, 0 },
+        { "status", NULL, exchange->response.status },
+        { "bytes", NULL, (int64_t)response_bytes(exchange) },
+        { "us", NULL, duration_us },
+        { "request", exchange->id, 0 },
+        { "end", complete ? "whole" : "cut", 0 },
+    };
+    log_event(LOG_LEVEL_INFO, "http", fields, sizeof fields / sizeof *fields - complete);
 }
 
 void exchange_on_completed(void *data, struct MHD_Connection *connection, void **context,

@@ -132,6 +132,8 @@ enum { METRIC_BUCKETS_COUNT = 14 };
 
 struct route_metric {
     _Atomic uint64_t by_status_class[6]; /* 1xx … 5xx at 1 … 5; 0: cut before the end */
+    _Atomic uint64_t throttled;          /* 429 */
+    _Atomic uint64_t busy;               /* 503 */
     _Atomic uint64_t duration_us;
     _Atomic uint64_t response_bytes;
     _Atomic uint64_t buckets[METRIC_BUCKETS_COUNT + 1]; /* the last: longer than all */

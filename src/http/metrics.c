@@ -17,6 +17,10 @@ void metric_add(struct route_metric *metric, int status, bool complete, int64_t 
         bucket++;
     }
     (void)atomic_fetch_add_explicit(&metric->by_status_class[class], 1, memory_order_relaxed);
+    if (complete && (status == 429 || status == 503)) {
+        (void)atomic_fetch_add_explicit(status == 429 ? &metric->throttled : &metric->busy, 1,
+                                        memory_order_relaxed);
+    }
     (void)atomic_fetch_add_explicit(&metric->buckets[bucket], 1, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&metric->duration_us, (uint64_t)duration_us, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&metric->response_bytes, bytes, memory_order_relaxed);
@@ -31,6 +35,19 @@ static void write_counts(const struct route_metric *metric, const char *labels, 
             buf_printf(out, "shanhai_http_requests_total{%s,status=\"%s\"} %" PRIu64 "\n", labels, classes[i],
                        count);
         }
+    }
+}
+
+/* What was refused to protect the server, or a password. */
+static void write_refused(const struct route_metric *metric, const char *labels, struct buf *out)
+{
+    uint64_t throttled = atomic_load_explicit(&metric->throttled, memory_order_relaxed);
+    uint64_t busy = atomic_load_explicit(&metric->busy, memory_order_relaxed);
+    if (throttled > 0) {
+        buf_printf(out, "shanhai_http_refused_total{%s,status=\"429\"} %" PRIu64 "\n", labels, throttled);
+    }
+    if (busy > 0) {
+        buf_printf(out, "shanhai_http_refused_total{%s,status=\"503\"} %" PRIu64 "\n", labels, busy);
     }
 }
 
@@ -97,6 +114,10 @@ void http_server_metrics(struct http_server *server, struct buf *out)
                  "# HELP shanhai_http_requests_total Answers by route and status class.\n"
                  "# TYPE shanhai_http_requests_total counter\n",
                  write_counts, out);
+    write_family(server,
+                 "# HELP shanhai_http_refused_total Too many tries (429) or too much at once (503).\n"
+                 "# TYPE shanhai_http_refused_total counter\n",
+                 write_refused, out);
     write_family(server, "# TYPE shanhai_http_response_bytes_total counter\n", write_bytes, out);
     write_family(server,
                  "# HELP shanhai_http_duration_seconds From the headers to the last byte of the answer.\n"

@@ -219,7 +219,8 @@ static bool sum_of_index(struct store_reader *reader, enum index_kind kind, stru
 }
 
 /* The rows of all current versions, computed again. */
-static bool sums_compute(struct store_reader *reader, struct arena *arena, struct index_sums *sums,
+static bool sums_compute(struct store_reader *reader, struct arena *arena,
+                         const struct store_check_report *report, struct index_sums *sums,
                          struct error *error)
 {
     const struct store_options *options = &reader->store->options;
@@ -242,6 +243,9 @@ static bool sums_compute(struct store_reader *reader, struct arena *arena, struc
         }
         after_seq = page.next_seq;
         more = page.more;
+        if (ok && report->progress != NULL) {
+            report->progress(report->data, more ? after_seq : report->versions_count, report->versions_count);
+        }
         arena_reset(arena);
     }
     return ok;
@@ -259,7 +263,7 @@ static bool whole_index_check(struct store *store, struct store_check_report *re
         return false;
     }
     database_set_deadline(reader->connection->database, 0); /* one snapshot, however long it takes */
-    bool ok = sums_compute(reader, &arena, &wanted, error);
+    bool ok = sums_compute(reader, &arena, report, &wanted, error);
     for (enum index_kind kind = INDEX_KEY; ok && kind <= INDEX_NUMBER; kind++) {
         struct index_sum there = { 0 };
         ok = sum_of_index(reader, kind, &there, error);

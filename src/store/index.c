@@ -428,6 +428,7 @@ void index_after_commit(struct store *store)
             writer->runs_next = rest;
         }
     }
+    atomic_store(&store->rows_waiting, writer->runs->rows_count);
     show_inside(writer);
 }
 

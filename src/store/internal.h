@@ -230,6 +230,11 @@ struct store {
     _Atomic uint64_t sets;
     _Atomic uint64_t sets_refused;
     _Atomic uint64_t group_us_max;
+    _Atomic uint64_t group_us[STORE_GROUP_BUCKETS + 1];
+    _Atomic uint64_t group_us_sum;
+    _Atomic uint64_t sync_us_sum;
+    _Atomic uint64_t group_sets_max;
+    _Atomic uint64_t rows_waiting;
 
     struct fold fold;
     struct writer writer;

@@ -185,11 +185,78 @@ bool store_job_end_in(struct store_transaction *transaction, const struct store_
     bind_bytes(statement, 3, end->result);
     bind_integer(statement, 4, end->run_after_ms);
     bind_integer(statement, 5, transaction->now_ms);
+    bind_integer(statement, 6, end->uncounted ? 1 : 0);
     if (!statement_run(statement, error)) {
         return false;
     }
     return database_changes(connection->database) == 1 ||
            FAIL(error, ERROR_CONFLICT, "the job is not running");
+}
+
+struct word {
+    uint64_t id;
+    struct str why; /* absent: try again */
+};
+
+static bool word_apply(void *data, struct store_transaction *transaction, struct error *error)
+{
+    const struct word *word = data;
+    bool again = word->why.at == NULL;
+    struct connection *connection = transaction->reader.connection;
+    struct statement *statement =
+        connection_statement(connection, again ? SQL_JOB_RETRY : SQL_JOB_CANCEL, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_key(statement, 1, word->id);
+    if (again) {
+        bind_integer(statement, 2, transaction->now_ms);
+    } else {
+        bind_bytes(statement, 2, word->why);
+        bind_integer(statement, 3, transaction->now_ms);
+    }
+    if (!statement_run(statement, error)) {
+        return false;
+    }
+    return database_changes(connection->database) == 1 ||
+           FAIL(error, ERROR_CONFLICT,
+                again ? "only a job that failed is tried again" : "only a job that waits can be taken back");
+}
+
+bool store_job_retry(struct store *store, uint64_t id, struct error *error)
+{
+    struct word word = { .id = id };
+    return store_apply_and_wait(store, word_apply, &word, STR_NONE, error);
+}
+
+bool store_job_cancel(struct store *store, uint64_t id, struct str why, struct error *error)
+{
+    struct word word = { .id = id, .why = why };
+    assert(why.at != NULL);
+    return store_apply_and_wait(store, word_apply, &word, STR_NONE, error);
+}
+
+bool store_job_counts(struct store_reader *reader, struct arena *arena, struct store_job_count **counts,
+                      size_t *count, struct error *error)
+{
+    enum { COUNTS_MAX = 256 };
+    struct statement *statement = connection_statement(reader->connection, SQL_JOB_COUNTS, error);
+    struct store_job_count *list = ARENA_ARRAY(arena, struct store_job_count, COUNTS_MAX);
+    if (statement == NULL || list == NULL) {
+        return statement != NULL && FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    size_t found = 0;
+    enum step step = statement_step(statement, error);
+    while (step == STEP_ROW && found < COUNTS_MAX) {
+        list[found++] = (struct store_job_count){ .kind = column_dup(arena, statement, 0),
+                                                  .state = (enum store_job_state)column_integer(statement, 1),
+                                                  .count = (uint64_t)column_integer(statement, 2) };
+        step = statement_step(statement, error);
+    }
+    statement_reset(statement);
+    *counts = list;
+    *count = found;
+    return step != STEP_FAILED;
 }
 
 static bool end_apply(void *data, struct store_transaction *transaction, struct error *error)

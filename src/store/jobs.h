@@ -41,10 +41,25 @@ struct store_job_end {
     enum store_job_state state;
     struct str result;
     int64_t run_after_ms;
+    bool uncounted; /* QUEUED: this time was no attempt (the program stops) */
 };
 bool store_job_end(struct store *store, const struct store_job_end *end, struct error *error) MUST_CHECK;
 bool store_job_end_in(struct store_transaction *transaction, const struct store_job_end *end,
                       struct error *error) MUST_CHECK;
+
+/* An administrator's word: a failed job is queued anew, with its attempts counted from 0; one that waits is failed with the
+ * text `why`. ERROR_CONFLICT when the job is not in that state. */
+bool store_job_retry(struct store *store, uint64_t id, struct error *error) MUST_CHECK;
+bool store_job_cancel(struct store *store, uint64_t id, struct str why, struct error *error) MUST_CHECK;
+
+/* How many jobs there are of each kind in each state. */
+struct store_job_count {
+    struct str kind;
+    enum store_job_state state;
+    uint64_t count;
+};
+bool store_job_counts(struct store_reader *reader, struct arena *arena, struct store_job_count **counts,
+                      size_t *count, struct error *error) MUST_CHECK;
 
 bool store_job_get(struct store_reader *reader, struct arena *arena, uint64_t id, struct store_job *job,
                    struct error *error) MUST_CHECK; /* ERROR_NOT_FOUND */

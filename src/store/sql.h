@@ -94,10 +94,13 @@ enum sql {
     SQL_JOB_DUE,      /* kind */
     SQL_JOB_START,    /* id, now */
     SQL_JOB_PROGRESS, /* id, progress, now */
-    SQL_JOB_END,      /* id, state, result, run_after_ms, now */
-    SQL_JOB_GET,      /* id */
-    SQL_JOB_LIST,     /* kind, subject, state, before_id, limit */
-    SQL_JOB_REVIVE,   /* now */
+    SQL_JOB_END,      /* id, state, result, run_after_ms, now, attempts less */
+    SQL_JOB_RETRY,    /* id, now */
+    SQL_JOB_CANCEL,   /* id, result, now */
+    SQL_JOB_COUNTS,
+    SQL_JOB_GET,    /* id */
+    SQL_JOB_LIST,   /* kind, subject, state, before_id, limit */
+    SQL_JOB_REVIVE, /* now */
     SQL_TABLE_ALL,
     SQL_TABLE_SET, /* name, version */
     SQL_VIEW_ALL,

@@ -360,6 +360,9 @@ bool store_on_commit(struct store *store, void (*wake)(void *data, uint64_t seq_
     return room || FAIL(error, ERROR_INTERNAL, "more than %d listeners", STORE_LISTENERS_MAX);
 }
 
+const uint64_t store_group_bucket_us[STORE_GROUP_BUCKETS] = { 500,   1000,  2500,   5000,  10000,
+                                                              25000, 50000, 100000, 500000 };
+
 void store_counts(struct store *store, struct store_counts *counts)
 {
     *counts = (struct store_counts){
@@ -368,7 +371,18 @@ void store_counts(struct store *store, struct store_counts *counts)
         .sets = atomic_load(&store->sets),
         .sets_refused = atomic_load(&store->sets_refused),
         .group_us_max = atomic_load(&store->group_us_max),
+        .group_us_sum = atomic_load(&store->group_us_sum),
+        .sync_us_sum = atomic_load(&store->sync_us_sum),
+        .group_sets_max = atomic_load(&store->group_sets_max),
+        .rows_waiting = atomic_load(&store->rows_waiting),
+        .readers_max = store->options.readers_max,
     };
+    for (size_t i = 0; i <= STORE_GROUP_BUCKETS; i++) {
+        counts->group_us[i] = atomic_load(&store->group_us[i]);
+    }
+    (void)pthread_mutex_lock(&store->readers_lock);
+    counts->readers_out = store->readers_out;
+    (void)pthread_mutex_unlock(&store->readers_lock);
     (void)pthread_mutex_lock(&store->queue_lock);
     counts->queue_sets = store->queue_count;
     (void)pthread_mutex_unlock(&store->queue_lock);

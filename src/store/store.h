@@ -230,6 +230,7 @@ bool store_setting_get(struct store *store, struct arena *arena, struct str area
 bool store_setting_set(struct store *store, struct str area, struct str name, struct str value,
                        struct error *error) MUST_CHECK;
 
+enum { STORE_GROUP_BUCKETS = 9 };
 struct store_counts {
     uint64_t seq;
     uint64_t groups; /* commits since the start */
@@ -237,8 +238,17 @@ struct store_counts {
     uint64_t sets_refused;
     uint64_t queue_sets;   /* waiting now */
     uint64_t group_us_max; /* the longest group: transaction and sync */
+    uint64_t group_us[STORE_GROUP_BUCKETS +
+                      1]; /* groups by duration: up to store_group_bucket_us[i]; the rest last */
+    uint64_t group_us_sum;
+    uint64_t sync_us_sum;    /* of it in the commit itself, which waits for the disk */
+    uint64_t group_sets_max; /* of one group */
+    uint64_t rows_waiting;   /* index rows in runs */
+    uint64_t readers_out;    /* snapshots in use now */
+    uint64_t readers_max;
     uint64_t database_bytes;
 };
+extern const uint64_t store_group_bucket_us[STORE_GROUP_BUCKETS];
 void store_counts(struct store *store, struct store_counts *counts);
 
 /* A consistent copy of the database while writing goes on, into a file that must not exist. */
@@ -257,6 +267,8 @@ struct store_check_report {
     /* All current versions have their rows computed again, and the index must hold these and no others for them, each
      * once: minutes for a million resources. */
     bool whole_index;
+    /* With whole_index: told after each some hundred versions how many of how many were looked at; may be NULL. */
+    void (*progress)(void *data, uint64_t done, uint64_t all);
     uint64_t versions_count;
     uint64_t resources_count;
     uint64_t findings_count;

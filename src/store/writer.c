@@ -279,7 +279,9 @@ static bool try_group(struct store *store, size_t count, struct error *error)
     }
     ok = ok && (store->options.audit == NULL || audit_add_group(store, count, error));
     ok = ok && index_before_commit(store, 0, error);
+    int64_t commit_us = clock_monotonic_us();
     ok = ok && connection_do(&writer->connection, SQL_COMMIT, error);
+    atomic_fetch_add(&store->sync_us_sum, (uint64_t)(clock_monotonic_us() - commit_us));
     if (!ok) {
         take_back(store, before);
         return false;
@@ -332,6 +334,23 @@ static void answer_all(struct store *store, size_t count)
     }
 }
 
+static void count_group(struct store *store, size_t sets, uint64_t took_us)
+{
+    size_t bucket = 0;
+    while (bucket < STORE_GROUP_BUCKETS && took_us > store_group_bucket_us[bucket]) {
+        bucket++;
+    }
+    if (took_us > atomic_load(&store->group_us_max)) {
+        atomic_store(&store->group_us_max, took_us);
+    }
+    if (sets > atomic_load(&store->group_sets_max)) {
+        atomic_store(&store->group_sets_max, sets);
+    }
+    atomic_fetch_add(&store->group_us[bucket], 1);
+    atomic_fetch_add(&store->group_us_sum, took_us);
+    atomic_fetch_add(&store->groups, 1);
+}
+
 static void write_group(struct store *store, size_t count)
 {
     struct writer *writer = &store->writer;
@@ -361,11 +380,7 @@ static void write_group(struct store *store, size_t count)
     } else if (store->options.audit != NULL) {
         audit_hand_over(store, count);
     }
-    int64_t took_us = clock_monotonic_us() - start_us;
-    if ((uint64_t)took_us > atomic_load(&store->group_us_max)) {
-        atomic_store(&store->group_us_max, (uint64_t)took_us);
-    }
-    atomic_fetch_add(&store->groups, 1);
+    count_group(store, count, (uint64_t)(clock_monotonic_us() - start_us));
     publish(store);
     answer_all(store, count);
     for (size_t i = 0; i < store->listeners_count; i++) {

@@ -1,5 +1,7 @@
 #include "view/view_set.h"
 
+#include <stdatomic.h>
+
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/limits.h"
@@ -12,7 +14,7 @@ struct kept_view {
     struct view *view;
     struct str name;
     enum store_value_kind *kinds;
-    uint64_t filled_seq;
+    _Atomic uint64_t filled_seq; /* UINT64_MAX: wholly */
 };
 
 struct view_set {
@@ -85,7 +87,10 @@ static bool define_table(struct view_set *set, struct kept_view *kept, struct st
     if (definition.name == NULL || definition.type == NULL) {
         return no_memory(error);
     }
-    return store_view_define(set->store, &definition, &kept->filled_seq, error);
+    uint64_t filled_seq = 0;
+    bool ok = store_view_define(set->store, &definition, &filled_seq, error);
+    atomic_store(&kept->filled_seq, filled_seq);
+    return ok;
 }
 
 bool view_set_add(struct view_set *set, struct str text, struct error *error)
@@ -259,5 +264,17 @@ bool view_set_fill(struct view_set *set, bool *done, struct error *error)
             set->views[i].filled_seq = UINT64_MAX;
         }
     }
+    return true;
+}
+
+bool view_set_progress(const struct view_set *set, size_t at, struct str *name, unsigned *per_mille)
+{
+    if (at >= set->count) {
+        return false;
+    }
+    uint64_t filled = atomic_load(&set->views[at].filled_seq);
+    uint64_t all = store_seq(set->store);
+    *name = set->views[at].name;
+    *per_mille = filled >= all ? 1000 : (unsigned)(filled * 1000 / all);
     return true;
 }

@@ -29,4 +29,7 @@ bool view_set_rows(const struct view_set *set, struct arena *arena, struct str t
 /* One step of the back-fill (some hundred versions); *done when every view has all its rows. */
 bool view_set_fill(struct view_set *set, bool *done, struct error *error) MUST_CHECK;
 
+/* How far the back-fill of the `at`-th view is; false behind the last one. Any thread. */
+bool view_set_progress(const struct view_set *set, size_t at, struct str *name, unsigned *per_mille);
+
 #endif
