@@ -214,7 +214,7 @@ static const char *const texts[SQL_COUNT] = {
         "UPDATE job SET state = 2, attempts = attempts + 1, updated_ms = ?2 WHERE id = ?1 AND state = 1",
     [SQL_JOB_PROGRESS] = "UPDATE job SET progress = ?2, updated_ms = ?3 WHERE id = ?1 AND state = 2",
     [SQL_JOB_END] = "UPDATE job SET state = ?2, result = ?3, run_after_ms = ?4, updated_ms = ?5,"
-                    " progress = CASE ?2 WHEN 3 THEN 1000 ELSE progress END, attempts = attempts - ?6"
+                    " progress = CASE WHEN ?2 = 3 THEN 1000 ELSE progress END, attempts = attempts - ?6"
                     " WHERE id = ?1 AND state = 2",
     [SQL_JOB_RETRY] =
         "UPDATE job SET state = 1, result = NULL, attempts = 0, run_after_ms = ?2, updated_ms = ?2"

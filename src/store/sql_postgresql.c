@@ -277,7 +277,13 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_JOB_PROGRESS] = "UPDATE job SET progress = ?2, updated_ms = ?3 WHERE id = ?1 AND state = 2",
     [SQL_JOB_END] =
         "UPDATE job SET state = ?2, result = ?3, run_after_ms = ?4, updated_ms = ?5,"
-        " progress = CASE WHEN ?2::bigint = 3 THEN 1000 ELSE progress END WHERE id = ?1 AND state = 2",
+        " progress = CASE WHEN ?2::bigint = 3 THEN 1000 ELSE progress END, attempts = attempts - ?6"
+        " WHERE id = ?1 AND state = 2",
+    [SQL_JOB_RETRY] =
+        "UPDATE job SET state = 1, result = NULL, attempts = 0, run_after_ms = ?2, updated_ms = ?2"
+        " WHERE id = ?1 AND state = 4",
+    [SQL_JOB_CANCEL] = "UPDATE job SET state = 4, result = ?2, updated_ms = ?3 WHERE id = ?1 AND state = 1",
+    [SQL_JOB_COUNTS] = "SELECT kind, state, count(*) FROM job GROUP BY kind, state ORDER BY kind, state",
     [SQL_JOB_GET] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
     [SQL_JOB_LIST] = "SELECT " JOB_COLUMNS " FROM job WHERE id < ?4 AND (?1::text IS NULL OR kind = ?1)"
                      " AND (?2::text IS NULL OR subject = ?2) AND (?3::bigint = 0 OR state = ?3)"
