@@ -28,11 +28,8 @@ const RoundPage = lazy(() => import('./round/round-page'));
 const TodayPage = lazy(() => import('./today/today-page'));
 const DailyPage = lazy(() => import('./daily/daily-page'));
 const ChangesPage = lazy(() => import('./changes/changes-page'));
-<<<<<<< HEAD
 const DutyPage = lazy(() => import('./duty/duty-page'));
-=======
 const AllowPage = lazy(() => import('./allow/allow-page'));
->>>>>>> a19338d (web: the question before an app may act for a person)
 const PeoplePage = lazy(() => import('./people/people-page'));
 
 /** Who takes no part in consults has no worklist: the first page is the own work. */
