@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs everything that can fail and counts it: C unit tests, conformance and crash tests in a release and a sanitizer
-build, fuzz corpora, the interface by independent clients, the screens in Chromium. `--long` adds the thread sanitizer,
+build, fuzz corpora, the interface by independent clients, the screens in Chromium, the store on PostgreSQL. `--long` adds the thread sanitizer,
 more kills and more fuzzing. The last line is `N passed, N failed, N skipped`."""
 import argparse
 import json
@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+import postgresql
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = os.environ.get('SHANHAI_SHARED', str(ROOT.parent / 'shared'))
@@ -59,14 +61,14 @@ def cmocka_counts(text):
     return began, passed, skipped
 
 
-def c_tests(folder, label, suites):
+def c_tests(folder, label, suites, only=None, more=None):
     """Each test program by itself, so that its tests are counted one by one."""
     listed = run(['meson', 'introspect', '--tests', str(folder)])
     for test in json.loads(listed.stdout):
-        if not any(s.split(':')[-1] in suites for s in test['suite']):
+        if not any(s.split(':')[-1] in suites for s in test['suite']) or (only and test['name'] not in only):
             continue
         started = time.time()
-        env = {k: v for k, v in (test.get('env') or {}).items()}
+        env = {**(test.get('env') or {}), **(more or {})}
         env.update({'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0', 'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1'})
         command, times = test['cmd'], 1
         patience = float(os.environ.get('SHANHAI_TEST_TIMEOUT', '900'))
@@ -97,7 +99,8 @@ def c_tests(folder, label, suites):
 
 
 def node_tests(label, pattern, env, concurrency='1'):
-    files = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(pattern))
+    """`pattern` is one, or a list of files."""
+    files = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob(pattern)) if isinstance(pattern, str) else pattern
     if not files:
         return
     started = time.time()
@@ -157,12 +160,36 @@ def fuzz_corpora(asan):
         say(made.stdout[-4000:])
 
 
+# On a PostgreSQL store: what asks the store itself, and the interface where the store matters.
+STORE_TESTS = {'store', 'store_parts', 'store_search', 'store_fhir', 'search_oracle'}
+STORE_FILES = ['rest', 'write', 'history', 'bundle', 'search', 'rights', 'ways-out', 'figures', 'consult', 'operations', 'bulk',
+               'integrity', 'crash', 'postgresql']
+NOT_THERE = {'fault', 'torn', 'disk-full', 'backup', 'load', 'crash-consult'}  # of the file, not of what is stored in it
+
+
+def postgresql_tests(folder, program):
+    if postgresql.programs() is None:
+        say('postgresql                        left out: the package postgresql is not installed')
+        count(skipped=1)
+        return
+    every = 'SHANHAI_LONG' in os.environ
+    with postgresql.cluster() as cluster:
+        env = {'SHANHAI_TEST_POSTGRESQL': cluster.url, 'SHANHAI_TEST_POSTGRESQL_DATA': str(cluster.data)}
+        c_tests(folder, 'postgresql', ['unit'], STORE_TESTS, env)
+        names = [p.name.removesuffix('.test.mjs') for p in sorted((ROOT / 'tests/api').glob('*.test.mjs'))]
+        files = [f'tests/api/{n}.test.mjs' for n in names if (n not in NOT_THERE if every else n in STORE_FILES)]
+        # The file that kills the server last, and alone.
+        last = 'tests/api/postgresql.test.mjs'
+        node_tests('api postgresql', [f for f in files if f != last], {**program, **env}, concurrency='2')
+        node_tests('postgresql killed', [last], {**program, **env})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--long', action='store_true', help='thread sanitizer, 1,000 kills, longer fuzzing')
-    parser.add_argument('--only', default='', help='part of: lint c asan fuzz api browser web tsan')
+    parser.add_argument('--only', default='', help='part of: lint c asan fuzz api browser web postgresql tsan')
     options = parser.parse_args()
-    wanted = options.only.split(',') if options.only else ['lint', 'c', 'asan', 'fuzz', 'web', 'api', 'browser']
+    wanted = options.only.split(',') if options.only else ['lint', 'c', 'asan', 'fuzz', 'web', 'api', 'browser', 'postgresql']
     if not os.path.isdir(os.path.join(SHARED, 'suites')):
         say('left out: tests on the public suites and the real CT (SHANHAI_SHARED names no such folder)')
     long_env = {'SHANHAI_LONG': '1'} if options.long else {}
@@ -190,6 +217,8 @@ def main():
             node_tests('api asan', 'tests/api/*.test.mjs', {**program, 'SHANHAI_PROGRAM': str(asan / 'src/shanhai')}, concurrency='2')
     if 'browser' in wanted:
         node_tests('browser', 'tests/browser/*.test.mjs', program, concurrency='2')
+    if 'postgresql' in wanted:
+        postgresql_tests(release, program)
     if options.long:
         tsan = build('tsan', '-Dbuildtype=debugoptimized', '-Db_sanitize=thread', '-Db_lundef=false')
         if tsan:

@@ -95,6 +95,9 @@ void api_respond_error(struct http_request *request, const struct error *error, 
         http_respond_error(request, error);
         return;
     }
+    if (error->kind == ERROR_BUSY) {
+        http_add_header(request, STR("Retry-After"), STR("1"));
+    }
     respond_outcome(request, error_http_status(error->kind), outcome_to_json(outcome, api_language(request)));
 }
 

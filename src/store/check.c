@@ -201,6 +201,9 @@ static bool sum_of_index(struct store_reader *reader, enum index_kind kind, stru
                                        [INDEX_DATE] = SQL_CHECK_ALL_DATE,
                                        [INDEX_NUMBER] = SQL_CHECK_ALL_NUMBER };
     struct statement *statement = connection_statement(reader->connection, asking[kind], error);
+    if (statement != NULL) {
+        statement_stream(statement);
+    }
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
     while (step == STEP_ROW) {
         struct index_row row = { .kind = kind, .parameter = (uint32_t)column_integer(statement, 0) };

@@ -153,6 +153,13 @@ const char *bind_name(struct statement *statement, int at)
 
 /* ---- running ---- */
 
+void statement_stream(struct statement *statement)
+{
+    if (statement->engine->stream != NULL) {
+        statement->engine->stream(statement);
+    }
+}
+
 enum step statement_step(struct statement *statement, struct error *error)
 {
     return statement->engine->step(statement, error);

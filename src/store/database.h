@@ -55,6 +55,10 @@ void bind_texts(struct statement *statement, int at, const struct str *texts, si
 int bind_count(struct statement *statement);
 const char *bind_name(struct statement *statement, int at); /* with its colon; "" when it has none */
 
+/* Its rows may be many, or more than are wanted: an engine that gives all at once gives them bit by bit. To be called before
+ * the first step; ends with the reset. */
+void statement_stream(struct statement *statement);
+
 enum step { STEP_FAILED, STEP_ROW, STEP_DONE };
 /* The next row. STEP_FAILED fills error; the statement must be reset afterwards in every case. */
 enum step statement_step(struct statement *statement, struct error *error) MUST_CHECK;

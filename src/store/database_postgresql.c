@@ -2,10 +2,7 @@
  * mode: what needs no answer is sent and its result taken later, together with the next answer that somebody wants or
  * with COMMIT, so that a group of writes costs a few round trips. A statement that failed takes all after it along;
  * outside a savepoint the transaction is rolled back at once.
- *
- * The writer holds an advisory lock and a fence: a number raised at its open that every commit looks at (writer_step in
- * sql_postgresql.c), beside the number of the commit. Was the line cut in the middle of a COMMIT, that number tells
- * after connecting again whether it took place; nobody is answered before it is known. */
+ */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -15,25 +12,14 @@
 #include "store/postgresql_values.h"
 
 enum {
-    DOUBT_US = 60000000, /* for a commit in doubt to be found out about */
-    AGAIN_MS_MAX = 1000,
     STEPS_A_MS = 8000, /* engine steps of SQLite in a millisecond: the bound of a search becomes a time */
     ARRAY_BYTES_MAX = 1 << 30,
+    CURSOR_TEXT_MAX = 2 << 20,
+    FETCH_ROWS = 200, /* of a cursor at a time */
 };
 
-#define STEP_SQL "SELECT writer_step($1::bigint, $2::bigint)"
 #define FUNCTIONS_SQL                                                                                        \
     "SELECT set_config('shanhai.offset_minutes', $1, true), set_config('shanhai.as_of_seq', $2, true)"
-
-enum control {
-    CONTROL_NONE,
-    CONTROL_BEGIN,
-    CONTROL_COMMIT,
-    CONTROL_ROLLBACK,
-    CONTROL_SAVEPOINT,
-    CONTROL_UNDO,
-    CONTROL_RELEASE
-};
 
 struct bound { /* a value, or an array in the engine's form */
     struct store_value value;
@@ -53,6 +39,8 @@ struct postgresql_statement {
     PGresult *result;
     int row;
     bool running;
+    bool streams; /* by a cursor of the statement's name */
+    bool open;
 };
 
 static struct postgresql_statement *statement_of(struct statement *statement)
@@ -60,141 +48,7 @@ static struct postgresql_statement *statement_of(struct statement *statement)
     return (struct postgresql_statement *)statement;
 }
 
-/* ---- transactions ---- */
-
-/* Forgets on the server what was finalized here. */
-static bool drop_statements(struct postgresql *database, struct error *error)
-{
-    bool ok = true;
-    bool any = database->dropped.len > 0;
-    for (size_t at = 0; ok && at < database->dropped.len; at += strlen(database->dropped.at + at) + 1) {
-        ok = line_send(database, database->dropped.at + at, error);
-    }
-    buf_clear(&database->dropped);
-    return ok &&
-           (!any || line_end(database, error)); /* a BEGIN behind them would stand inside their transaction */
-}
-
-static bool step_send(struct postgresql *database, struct error *error)
-{
-    char fence[24];
-    char commit[24];
-    (void)snprintf(fence, sizeof fence, "%" PRId64, database->fence);
-    (void)snprintf(commit, sizeof commit, "%" PRId64, database->commits + 1);
-    const char *values[] = { fence, commit };
-    return line_room(database, error) &&
-           line_queue(database, PQsendQueryParams(database->line, STEP_SQL, 2, NULL, values, NULL, NULL, 1),
-                      error);
-}
-
-static bool begin(struct postgresql *database, struct error *error)
-{
-    int64_t commits = 0;
-    bool writes = database->mode == DATABASE_WRITE;
-    if (database->fenced) {
-        return FAIL(error, ERROR_CONFLICT, FENCED_TEXT);
-    }
-    bool ok = !line_is_lost(database) || line_again(database, &commits, error);
-    ok = ok && (!writes || database->fence != 0 || line_fence(database, error));
-    ok = ok && drop_statements(database, error) && line_send(database, database->begin, error);
-    ok = ok && (!writes || database->fence == 0 || step_send(database, error));
-    if (ok) {
-        database->state = TRANSACTION_OPEN;
-        database->savepoint = false;
-        database->fresh = true;
-    }
-    return ok;
-}
-
-/* The line went while a COMMIT was on it: connects until the number of the last commit can be read. */
-static bool commit_find_out(struct postgresql *database, struct error *error)
-{
-    int64_t until_us = clock_monotonic_us() + DOUBT_US;
-    int wait_ms = 10;
-    while (!database->fenced && clock_monotonic_us() < until_us) {
-        struct error why = { 0 };
-        int64_t commits = 0;
-        if (line_again(database, &commits, &why)) {
-            bool done = commits == database->commits + 1;
-            database->commits = commits;
-            return done || FAIL(error, ERROR_BUSY, "the database was lost: nothing was stored; try again");
-        }
-        line_pause(wait_ms);
-        wait_ms = 2 * wait_ms > AGAIN_MS_MAX ? AGAIN_MS_MAX : 2 * wait_ms;
-    }
-    database->fenced = true;
-    return FAIL(error, ERROR_BUSY, "the database was lost in the middle: read again what was stored");
-}
-
-static bool commit(struct postgresql *database, struct error *error)
-{
-    if (database->mode != DATABASE_WRITE) { /* nothing can fail that anybody wants to know: no waiting */
-        database->state = TRANSACTION_NONE;
-        return line_send(database, "COMMIT", error) && line_end(database, error);
-    }
-    bool numbered = database->fence != 0;
-    bool was_lost = line_is_lost(database);
-    bool ok = line_send(database, "COMMIT", error) && line_drain(database, NULL, error);
-    if (!ok && !was_lost && line_is_lost(database) && numbered) {
-        return commit_find_out(database, error);
-    }
-    if (ok) {
-        database->state = TRANSACTION_NONE;
-        database->commits += numbered ? 1 : 0;
-    }
-    return ok;
-}
-
-static bool rollback(struct postgresql *database, struct error *error)
-{
-    if (database->state == TRANSACTION_NONE) {
-        return true;
-    }
-    database->state = TRANSACTION_NONE;
-    database->savepoint = false;
-    return line_send(database, "ROLLBACK", error) && line_drain(database, NULL, error);
-}
-
-static bool control_run(struct postgresql_statement *statement, struct error *error)
-{
-    struct postgresql *database = statement->database;
-    const char *text = statement->text.text.at;
-    if (statement->control == CONTROL_BEGIN) {
-        database->begin = text;
-        return begin(database, error);
-    }
-    if (statement->control == CONTROL_COMMIT) {
-        return commit(database, error);
-    }
-    if (statement->control == CONTROL_ROLLBACK) {
-        return rollback(database, error);
-    }
-    if (!line_send(database, text, error) || !line_drain(database, NULL, error)) {
-        return false;
-    }
-    database->fresh = false;
-    database->savepoint = statement->control != CONTROL_RELEASE;
-    database->state = TRANSACTION_OPEN;
-    return true;
-}
-
 /* ---- statements ---- */
-
-static enum control control_of(const char *text)
-{
-    static const struct {
-        const char *begins;
-        enum control control;
-    } controls[] = { { "BEGIN", CONTROL_BEGIN },         { "COMMIT", CONTROL_COMMIT },
-                     { "ROLLBACK TO", CONTROL_UNDO },    { "ROLLBACK", CONTROL_ROLLBACK },
-                     { "SAVEPOINT", CONTROL_SAVEPOINT }, { "RELEASE", CONTROL_RELEASE } };
-    for (size_t i = 0; i < sizeof controls / sizeof *controls; i++) {
-        if (strncmp(text, controls[i].begins, strlen(controls[i].begins)) == 0) {
-            return controls[i].control;
-        }
-    }
-    return CONTROL_NONE;
-}
 
 /* Has the server prepare it, unless it did so on this connection already. */
 static bool ready(struct postgresql_statement *statement, struct error *error)
@@ -224,51 +78,82 @@ static bool ready(struct postgresql_statement *statement, struct error *error)
     return true;
 }
 
+struct parameters { /* as the library wants them */
+    int count;
+    const char **values;
+    int *lengths;
+    int *formats;
+    Oid *types;
+};
+
+/* The statement, or the cursor over it. */
+static int send_now(struct postgresql_statement *statement, const struct parameters *with)
+{
+    struct postgresql *database = statement->database;
+    int format = database->mode == DATABASE_VIEWS ? 0 : 1;
+    if (!statement->streams) {
+        return PQsendQueryPrepared(database->line, statement->name, with->count, with->values, with->lengths,
+                                   with->formats, format);
+    }
+    struct buf text = { .bytes_max = CURSOR_TEXT_MAX };
+    buf_printf(&text, "DECLARE %s NO SCROLL CURSOR FOR ", statement->name);
+    buf_add(&text, buf_str(&statement->text.text));
+    int sent = text.failed ? 0
+                           : PQsendQueryParams(database->line, text.at, with->count, with->types,
+                                               with->values, with->lengths, with->formats, 1);
+    buf_deinit(&text);
+    statement->open = sent == 1;
+    return sent;
+}
+
 static bool send(struct postgresql_statement *statement, struct error *error)
 {
     enum { FEW = 16 };
-    struct parameters {
+    struct few {
         const char *values[FEW];
+        char rooms[FEW][32];
         int lengths[FEW];
         int formats[FEW];
-        char rooms[FEW][32];
+        Oid types[FEW];
     } few;
-    struct postgresql *database = statement->database;
-    int count = statement->text.parameters_count;
-    const char **values = few.values;
-    int *lengths = few.lengths;
-    int *formats = few.formats;
+    size_t count = (size_t)statement->text.parameters_count;
+    struct parameters with = { (int)count, few.values, few.lengths, few.formats, few.types };
     char(*rooms)[32] = few.rooms;
     void *many = NULL;
     if (count > FEW) {
-        size_t each = sizeof *values + sizeof *lengths + sizeof *formats + sizeof *rooms;
-        many = memory_new_array((size_t)count, each);
+        many = memory_new_array(count, sizeof few / FEW + 1);
         if (many == NULL) {
             return FAIL(error, ERROR_BUSY, "out of memory; try again");
         }
-        values = many;
-        rooms = (char(*)[32])(values + count);
-        lengths = (int *)(void *)(rooms + count);
-        formats = lengths + count;
+        with.values = many;
+        rooms = (char(*)[32])(void *)(with.values + count);
+        with.lengths = (int *)(void *)(rooms + count);
+        with.formats = with.lengths + count;
+        with.types = (Oid *)(with.formats + count);
     }
-    for (int i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct bound *bound = &statement->values[i];
         bool binary = true;
-        struct str bytes =
-            bound->is_array
-                ? buf_str(&bound->array)
-                : postgresql_encode(&bound->value, PQparamtype(statement->described, i), rooms[i], &binary);
-        values[i] = bytes.at;
-        lengths[i] = (int)bytes.len;
-        formats[i] = binary ? 1 : 0;
+        with.types[i] = PQparamtype(statement->described, (int)i);
+        struct str bytes = bound->is_array
+                               ? buf_str(&bound->array)
+                               : postgresql_encode(&bound->value, with.types[i], rooms[i], &binary);
+        with.values[i] = bytes.at;
+        with.lengths[i] = (int)bytes.len;
+        with.formats[i] = binary ? 1 : 0;
     }
-    bool ok = line_room(database, error) &&
-              line_queue(database,
-                         PQsendQueryPrepared(database->line, statement->name, count, values, lengths, formats,
-                                             database->mode == DATABASE_VIEWS ? 0 : 1),
-                         error);
+    bool ok = line_room(statement->database, error) &&
+              line_queue(statement->database, send_now(statement, &with), error);
     memory_free(many);
     return ok;
+}
+
+/* The next rows of a cursor. */
+static bool fetch(struct postgresql_statement *statement, PGresult **result, struct error *error)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "FETCH %d FROM %s", FETCH_ROWS, statement->name);
+    return line_send(statement->database, text, error) && line_drain(statement->database, result, error);
 }
 
 static bool execute_once(struct postgresql_statement *statement, struct error *error)
@@ -278,7 +163,8 @@ static bool execute_once(struct postgresql_statement *statement, struct error *e
     if (database->state == TRANSACTION_BROKEN) {
         return FAIL(error, ERROR_INTERNAL, "database: an earlier statement failed");
     }
-    if (!ready(statement, error) || !send(statement, error) || !line_drain(database, &result, error)) {
+    if (!ready(statement, error) || !send(statement, error) ||
+        !(statement->streams ? fetch(statement, &result, error) : line_drain(database, &result, error))) {
         return false;
     }
     statement->result = result;
@@ -292,7 +178,7 @@ static bool execute(struct postgresql_statement *statement, bool only_ready, str
     struct postgresql *database = statement->database;
     bool fresh = database->fresh;
     bool ok = only_ready ? ready(statement, error) : execute_once(statement, error);
-    if (!ok && fresh && line_is_lost(database) && !database->fenced && begin(database, error)) {
+    if (!ok && fresh && line_is_lost(database) && !database->fenced && transaction_begin(database, error)) {
         ok = only_ready ? ready(statement, error) : execute_once(statement, error);
     }
     database->fresh = false;
@@ -310,7 +196,7 @@ static bool postgresql_prepare(struct database *base, struct str sql, struct sta
     statement->database = postgresql_of(base);
     bool ok = postgresql_text_make(sql, &statement->text, error);
     if (ok) {
-        statement->control = control_of(statement->text.text.at);
+        statement->control = transaction_control_of(statement->text.text.at);
         statement->values =
             memory_new_array((size_t)statement->text.parameters_count + 1, sizeof *statement->values);
         ok = statement->values != NULL || FAIL(error, ERROR_BUSY, "out of memory; try again");
@@ -327,9 +213,18 @@ static bool postgresql_prepare(struct database *base, struct str sql, struct sta
 static void postgresql_reset(struct statement *base)
 {
     struct postgresql_statement *statement = statement_of(base);
+    if (statement->open && statement->database->state == TRANSACTION_OPEN) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "CLOSE %s", statement->name);
+        if (!line_send(statement->database, text, NULL)) {
+            statement->running = false; /* the line is gone, and the cursor with it */
+        }
+    }
     PQclear(statement->result);
     statement->result = NULL;
     statement->running = false;
+    statement->streams = false;
+    statement->open = false;
 }
 
 static void postgresql_finalize(struct statement *base)
@@ -437,10 +332,13 @@ static enum step postgresql_step(struct statement *base, struct error *error)
     struct postgresql_statement *statement = statement_of(base);
     struct postgresql *database = statement->database;
     if (statement->control != CONTROL_NONE) {
-        return control_run(statement, error) ? STEP_DONE : STEP_FAILED;
+        return transaction_control(database, statement->control, statement->text.text.at, error)
+                   ? STEP_DONE
+                   : STEP_FAILED;
     }
     if (!statement->running) {
-        postgresql_reset(base);
+        PQclear(statement->result);
+        statement->result = NULL;
         if (!execute(statement, false, error)) {
             return STEP_FAILED;
         }
@@ -451,7 +349,22 @@ static enum step postgresql_step(struct statement *base, struct error *error)
         statement->row = -1;
     }
     statement->row++;
+    if (statement->streams && statement->row == FETCH_ROWS) {
+        PQclear(statement->result);
+        statement->result = NULL;
+        if (!fetch(statement, &statement->result, error)) {
+            return STEP_FAILED;
+        }
+        statement->row = 0;
+    }
     return statement->row < PQntuples(statement->result) ? STEP_ROW : STEP_DONE;
+}
+
+static void postgresql_stream(struct statement *base)
+{
+    struct postgresql_statement *statement = statement_of(base);
+    assert(!statement->running);
+    statement->streams = statement->database->state == TRANSACTION_OPEN;
 }
 
 static bool postgresql_run_later(struct statement *base, struct error *error)
@@ -665,6 +578,7 @@ const struct engine engine_postgresql = {
     .bind_texts = postgresql_bind_texts,
     .bind_count = postgresql_bind_count,
     .bind_name = postgresql_bind_name,
+    .stream = postgresql_stream,
     .step = postgresql_step,
     .reset = postgresql_reset,
     .run_later = postgresql_run_later,

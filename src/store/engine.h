@@ -27,6 +27,7 @@ struct engine {
     int (*bind_count)(struct statement *statement);
     const char *(*bind_name)(struct statement *statement, int at);
 
+    void (*stream)(struct statement *statement); /* NULL: it does so anyway */
     enum step (*step)(struct statement *statement, struct error *error);
     void (*reset)(struct statement *statement);
     bool (*run_later)(struct statement *statement, struct error *error);

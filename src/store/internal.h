@@ -270,6 +270,10 @@ bool version_from_row(struct store_reader *reader, struct arena *arena, struct s
 bool version_read(struct store_reader *reader, struct arena *arena, uint64_t seq, bool without_body,
                   struct store_version *version, struct error *error) MUST_CHECK;
 
+/* The versions with these numbers, in their order: where a look-up is a way to another process, by one. */
+bool versions_read(struct store_reader *reader, struct arena *arena, const uint64_t *seqs, size_t count,
+                   bool without_bodies, struct store_version *versions, struct error *error) MUST_CHECK;
+
 /* ---- writer.c, apply.c, index.c ---- */
 
 /* Folding beside the writer; the second after each commit. */

@@ -1,5 +1,5 @@
-/* postgresql_line.h — a connection to a PostgreSQL server: made, made again, sent to and listened to. Only the two files
- * of this engine (postgresql_line.c, database_postgresql.c) include it, and the library's header by it. */
+/* postgresql_line.h — a connection to a PostgreSQL server: made, made again, sent to and listened to. Only the files of
+ * this engine (database_postgresql.c, postgresql_line.c, postgresql_transaction.c) include it, and the library's header by it. */
 #ifndef SHANHAI_STORE_POSTGRESQL_LINE_H
 #define SHANHAI_STORE_POSTGRESQL_LINE_H
 
@@ -64,5 +64,24 @@ bool line_send(struct postgresql *database, const char *sql, struct error *error
 bool line_room(struct postgresql *database, struct error *error) MUST_CHECK;
 /* Several statements at once. They may change tables: what was prepared before is prepared anew. */
 bool line_run(struct postgresql *database, const char *sql, struct error *error) MUST_CHECK;
+
+/* ---- transactions (postgresql_transaction.c) ---- */
+
+enum control {
+    CONTROL_NONE,
+    CONTROL_BEGIN,
+    CONTROL_COMMIT,
+    CONTROL_ROLLBACK,
+    CONTROL_SAVEPOINT,
+    CONTROL_UNDO,
+    CONTROL_RELEASE
+};
+
+/* What a statement's text does to the transaction. */
+enum control transaction_control_of(const char *text);
+bool transaction_control(struct postgresql *database, enum control control, const char *text,
+                         struct error *error) MUST_CHECK;
+/* Begins as database->begin says, connecting anew where the line is gone. */
+bool transaction_begin(struct postgresql *database, struct error *error) MUST_CHECK;
 
 #endif

@@ -294,13 +294,14 @@ static const char *const before_bracket[] = {
 };
 
 /* `word` is lower case; `next` is what follows it. */
-static bool word_check(struct str word, char next, bool after_dot, struct str schemas, struct error *error)
+static bool word_check(struct str word, bool names, char next, bool after_dot, struct str schemas,
+                       struct error *error)
 {
     char line[POSTGRESQL_NAME_BYTES + 4];
     if (str_starts_with(word, STR("pg_")) || str_equal(word, STR("information_schema"))) {
         return FAIL(error, ERROR_INPUT, "the SQL may only read views");
     }
-    if (next == '(' && !after_dot && !is_listed(word, before_bracket)) {
+    if (next == '(' && !after_dot && !names && !is_listed(word, before_bracket)) {
         return FAIL(error, ERROR_INPUT, "the SQL may not call %.*s", STR_FMT(word));
     }
     int len = snprintf(line, sizeof line, "\n%.*s\n", STR_FMT(word));
@@ -316,6 +317,7 @@ bool postgresql_figure_check(struct str sql, struct str schemas, struct error *e
 {
     char word[64];
     bool first = true;
+    bool names = false; /* "WITH n(x) AS": a name, not a call */
     char last = ' ';
     if (str_find_char(sql, '\\') < sql.len) { /* E'\'' would end elsewhere than it seems */
         return FAIL(error, ERROR_INPUT, "the SQL may not have a backslash");
@@ -346,9 +348,10 @@ bool postgresql_figure_check(struct str sql, struct str schemas, struct error *e
             }
             first = false;
             if (last != ':' &&
-                !word_check(lower, next < sql.len ? sql.at[next] : ' ', last == '.', schemas, error)) {
+                !word_check(lower, names, next < sql.len ? sql.at[next] : ' ', last == '.', schemas, error)) {
                 return false;
             }
+            names = str_equal(lower, STR("with")) || str_equal(lower, STR("recursive"));
         }
         last = c == ' ' || c == '\n' || c == '\t' ? last : sql.at[end - 1];
         at = end;

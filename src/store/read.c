@@ -335,15 +335,45 @@ bool store_read_as_of(struct store_reader *reader, struct arena *arena, struct s
            (seq == 0 ? not_found(error) : version_read(reader, arena, seq, false, version, error));
 }
 
-bool store_read_seqs(struct store_reader *reader, struct arena *arena, const uint64_t *seqs, size_t count,
-                     struct store_version *versions, struct error *error)
+static bool versions_at_once(struct store_reader *reader, struct arena *arena, const uint64_t *seqs,
+                             size_t count, bool without_bodies, struct store_version *versions,
+                             struct error *error)
 {
+    struct statement *statement = connection_statement(reader->connection, SQL_VERSIONS_BY_SEQ, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_integers(statement, 1, (const int64_t *)seqs, count);
+    size_t found = 0;
+    bool ok = true;
+    enum step step = statement_step(statement, error);
+    while (ok && step == STEP_ROW && found < count) {
+        ok = version_from_row(reader, arena, statement, without_bodies, &versions[found], error);
+        found++;
+        step = ok ? statement_step(statement, error) : step;
+    }
+    statement_reset(statement);
+    return ok && step != STEP_FAILED && (found == count || not_found(error));
+}
+
+bool versions_read(struct store_reader *reader, struct arena *arena, const uint64_t *seqs, size_t count,
+                   bool without_bodies, struct store_version *versions, struct error *error)
+{
+    if (count > 1 && database_dialect(reader->connection->database) == DIALECT_POSTGRESQL) {
+        return versions_at_once(reader, arena, seqs, count, without_bodies, versions, error);
+    }
     for (size_t i = 0; i < count; i++) {
-        if (!version_read(reader, arena, seqs[i], false, &versions[i], error)) {
+        if (!version_read(reader, arena, seqs[i], without_bodies, &versions[i], error)) {
             return false;
         }
     }
     return true;
+}
+
+bool store_read_seqs(struct store_reader *reader, struct arena *arena, const uint64_t *seqs, size_t count,
+                     struct store_version *versions, struct error *error)
+{
+    return versions_read(reader, arena, seqs, count, false, versions, error);
 }
 
 bool store_resource_name(struct store_reader *reader, struct arena *arena, uint64_t resource,

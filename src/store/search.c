@@ -198,11 +198,16 @@ static bool hits_read(struct search_run *run, struct store_hits *hits, struct er
     if (hits->hits == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
     }
+    struct store_version *versions = ARENA_ARRAY(run->arena, struct store_version, count + 1);
+    if (versions == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    if (!versions_read(run->reader, run->arena, run->seqs, count, run->search->without_bodies, versions,
+                       error)) {
+        return false;
+    }
     for (size_t i = 0; i < count; i++) {
-        if (!version_read(run->reader, run->arena, run->seqs[i], run->search->without_bodies,
-                          &hits->hits[i].version, error)) {
-            return false;
-        }
+        hits->hits[i].version = versions[i];
     }
     hits->count = count;
     hits->matches_count = count;

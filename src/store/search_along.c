@@ -206,6 +206,9 @@ static bool candidate_read(struct search_run *run, struct statement *statement,
 static bool gather(struct search_run *run, struct builder *b, struct gathered *gathered, struct error *error)
 {
     struct statement *statement = builder_statement(b, error);
+    if (statement != NULL) {
+        statement_stream(statement); /* the page ends it */
+    }
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
     bool enough = false;
     while (step == STEP_ROW && !enough) {
@@ -327,9 +330,21 @@ bool search_page_sorted(struct search_run *run, struct error *error)
         return page_along(run, error);
     }
     struct database *database = run->reader->connection->database;
+    struct connection *connection = run->reader->connection;
+    /* A statement that is stopped takes PostgreSQL's transaction along, and the snapshot with it. */
+    bool guarded = database_dialect(database) == DIALECT_POSTGRESQL;
+    if (guarded && !connection_do(connection, SQL_SAVEPOINT, error)) {
+        return false;
+    }
     database_set_steps(database, (uint64_t)TRIAL_CANDIDATES * STEPS_A_CANDIDATE);
     bool ok = page_along(run, &why);
     database_set_steps(database, SEARCH_STEPS);
+    if (guarded && !ok && database_in_transaction(database)) {
+        connection_try(connection, SQL_SAVEPOINT_UNDO);
+    }
+    if (guarded && database_in_transaction(database)) {
+        connection_try(connection, SQL_SAVEPOINT_RELEASE);
+    }
     if (ok) {
         return true;
     }

@@ -181,7 +181,8 @@ struct statement *builder_statement(struct builder *b, struct error *error)
 
 void add_current(struct builder *b, unsigned alias)
 {
-    add_sql(b, " AND ");
+    /* Nearly all rows fit: that must not become what a plan begins with. */
+    add_sql(b, builder_dialect(b) == DIALECT_SQLITE ? " AND " : " AND +");
     add_column(b, alias, ".seq <= ?1 AND (");
     add_column(b, alias, ".ended_seq IS NULL OR ");
     add_column(b, alias, ".ended_seq > ?1) AND ");

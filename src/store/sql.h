@@ -34,6 +34,7 @@ enum sql {
     SQL_HISTORY_SEQ,     /* resource, version */
     SQL_HISTORY_AS_OF,   /* resource, seq */
     SQL_VERSION_BY_SEQ,  /* seq */
+    SQL_VERSIONS_BY_SEQ, /* PostgreSQL: an array of seq; in its order */
     SQL_VERSION_BY_KEY,  /* key */
     SQL_INSTANCE_BEFORE, /* resource, before_seq, since, until, limit */
     SQL_TYPE_BEFORE,     /* type, before_seq, since, until, limit */

@@ -178,6 +178,9 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_HISTORY_AS_OF] =
         "SELECT seq FROM history WHERE resource = ?1 AND seq <= ?2 ORDER BY version DESC LIMIT 1",
     [SQL_VERSION_BY_SEQ] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq = ?1",
+    [SQL_VERSIONS_BY_SEQ] =
+        "SELECT " VERSION_COLUMNS " FROM unnest(?1::bigint[]) WITH ORDINALITY u(seq, place)"
+        " JOIN version v ON v.seq = u.seq ORDER BY u.place",
     [SQL_VERSION_BY_KEY] =
         "SELECT " VERSION_COLUMNS " FROM resource r JOIN version v ON v.seq = r.seq AND v.resource = r.key"
         " WHERE r.key = ?1",

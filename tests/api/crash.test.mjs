@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startServer } from '../../scenarios/world.mjs';
-import { program } from './support.mjs';
+import { makeDatabase, postgresql, program, runSql } from './support.mjs';
 
 const KILLS = Number(process.env.SHANHAI_KILLS ?? (process.env.SHANHAI_LONG ? 1000 : 20));
 const CLIENTS = 8;
@@ -219,6 +219,7 @@ async function killStart(data) {
 test(`${KILLS} kills while ${CLIENTS} clients write`, { timeout: KILLS * 30e3 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'shanhai-crash-'));
   const data = join(folder, 'data');
+  const database = postgresql && makeDatabase(data);
   const world = makeFolder(data);
   const ledger = new Ledger();
   const clients = Array.from({ length: CLIENTS }, () => new Client(world, ledger));
@@ -268,4 +269,5 @@ test(`${KILLS} kills while ${CLIENTS} clients write`, { timeout: KILLS * 30e3 },
     throw error;
   }
   rmSync(folder, { recursive: true, force: true });
+  if (database) runSql(`DROP DATABASE ${database} WITH (FORCE)`);
 });

@@ -17,6 +17,7 @@
 #include "scratch.h"
 #include "store/body.h"
 #include "store/search.h"
+#include "store_postgresql.h"
 
 enum { WORLD_RESOURCES_MAX = 20000, HITS_MAX = 20000 };
 
@@ -895,6 +896,7 @@ static int setup(void **state)
     struct fhir_index_options index_options = { .offset_minutes = ORACLE_OFFSET_MINUTES };
     (void)snprintf(folder, sizeof folder, "/tmp/search-oracle-XXXXXX");
     assert_non_null(mkdtemp(folder));
+    test_database_make(folder);
     struct store_options options = { .folder = folder, .index_rows = rows_of };
     if (!fhir_index_create(&index_options, &index_of, &error) || !store_open(&options, &store, &error)) {
         fail_msg("open: %s", error.text);
@@ -907,6 +909,7 @@ static int teardown(void **state)
     (void)state;
     store_close(store);
     fhir_index_destroy(index_of);
+    test_database_drop(folder);
     scratch_remove(folder);
     arena_deinit(&world_arena);
     arena_deinit(&search_arena);

@@ -17,6 +17,7 @@
 #include "json/json.h"
 #include "store/body.h"
 #include "store/search.h"
+#include "store_postgresql.h"
 
 static char folder[64];
 static struct arena arena = { .bytes_max = 256u << 20 };
@@ -140,6 +141,7 @@ static int setup(void **state)
     (void)state;
     (void)snprintf(folder, sizeof folder, "/tmp/store-fhir-XXXXXX");
     assert_non_null(mkdtemp(folder));
+    test_database_make(folder);
     struct error error = { 0 };
     struct fhir_index_options index_options = { .offset_minutes = 480 };
     struct store_options options = { .folder = folder, .index_rows = rows_of };
@@ -162,6 +164,7 @@ static int teardown(void **state)
     store_close(store);
     fhir_index_destroy(index_of);
     arena_reset(&arena);
+    test_database_drop(folder);
     pid_t child = fork();
     if (child == 0) {
         (void)execlp("rm", "rm", "-rf", folder, (char *)NULL);

@@ -18,6 +18,7 @@
 #include "base/hash.h"
 #include "store/body.h"
 #include "store/search.h"
+#include "store_postgresql.h"
 
 static char folder[64];
 static struct arena arena = { .bytes_max = 64u << 20 };
@@ -26,10 +27,12 @@ static inline void folder_new(void)
 {
     (void)snprintf(folder, sizeof folder, "/tmp/store-test-XXXXXX");
     assert_non_null(mkdtemp(folder));
+    test_database_make(folder);
 }
 
 static inline void folder_delete(void)
 {
+    test_database_drop(folder);
     pid_t child = fork();
     if (child == 0) {
         (void)execlp("rm", "rm", "-rf", folder, (char *)NULL);

@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "json/json.h"
 #include "store/search.h"
+#include "store_postgresql.h"
 
 static char folder[64];
 static struct arena arena = { .bytes_max = 256u << 20 };
@@ -127,6 +128,7 @@ static int setup(void **state)
     (void)state;
     (void)snprintf(folder, sizeof folder, "/tmp/store-search-XXXXXX");
     assert_non_null(mkdtemp(folder));
+    test_database_make(folder);
     struct store_options options = { .folder = folder,
                                      .index_rows = rows_of,
                                      .waiting_rows_max = waiting_rows_max };
@@ -153,6 +155,7 @@ static int teardown(void **state)
     store_close(store);
     store = NULL;
     arena_reset(&arena);
+    test_database_drop(folder);
     pid_t child = fork();
     if (child == 0) {
         (void)execlp("rm", "rm", "-rf", folder, (char *)NULL);
