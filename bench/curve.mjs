@@ -129,7 +129,7 @@ class Curve {
 const quantity = (o) => o.valueQuantity !== undefined;
 const code = (o) => o.code.coding[0].code;
 const page = '&_count=20';
-const COSTLY = /page 50/; // each question is 50
+const COSTLY = /page 50|_total/; // each question is 50, or counts all
 
 const shapes = [
   { name: 'string `Patient?family=`', ask: (c) => `/fhir/Patient?family=${c.some('Patient').patient.name[0].family}${page}` },

@@ -85,6 +85,8 @@ static const struct http_route routes[] = {
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_GET, "/fhir", fhir_search, SESSION_APPS(.metadata = "search-system"), .flags = HTTP_ROUTE_POOL,
       .begin = api_begin },
+    { HTTP_GET, "/fhir/", fhir_search, SESSION, .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin }, /* as some write it */
     { HTTP_POST, "/fhir/_search", fhir_search, SESSION_APPS(.metadata = NULL),
       .body_bytes_max = LIMIT_HTTP_FORM_BYTES, .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY,
       .begin = api_begin },
