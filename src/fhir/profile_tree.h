@@ -28,7 +28,7 @@ struct profile_node {
 
 struct profile_tree {
     struct str url;
-    struct str type; /* "Observation", "Extension" */
+    struct str type;              /* "Observation", "Extension" */
     const struct json *structure; /* the StructureDefinition itself */
     struct profile_node *root;
     struct str base_missing; /* a base that is not known: its rules are not checked */
