@@ -56,6 +56,26 @@ static struct str asked(struct http_request *request, const struct json *body, s
     return http_query_value(request, name);
 }
 
+/* A list that may also be said in several parameters. */
+static struct str asked_list(struct http_request *request, const struct json *body, struct str name)
+{
+    struct str list = STR_NONE;
+    JSON_EACH(parameter, JSON_GET(body, "parameter")) {
+        struct str value = JSON_TEXT(&request->arena, parameter, "valueString");
+        if (json_equals_text(JSON_GET(parameter, "name"), name) && value.at != NULL) {
+            list = arena_printf(&request->arena, "%.*s%s%.*s", STR_FMT(list), list.len > 0 ? "," : "",
+                                STR_FMT(value));
+        }
+    }
+    for (size_t i = 0; i < request->pairs_count; i++) {
+        if (str_equal(request->pairs[i].name, name)) {
+            list = arena_printf(&request->arena, "%.*s%s%.*s", STR_FMT(list), list.len > 0 ? "," : "",
+                                STR_FMT(request->pairs[i].value));
+        }
+    }
+    return list;
+}
+
 /* What is not offered is refused, unless the client says that it can do without (Prefer: handling=lenient). */
 static bool check_parameters(struct http_request *request, struct error *error)
 {
@@ -99,10 +119,10 @@ static bool export_read(struct http_request *request, struct bulk_export *export
                                              request->query.len > 0 ? "?" : "", STR_FMT(request->query)),
                               .group = http_parameter(request, STR("id")),
                               .patients = str_equal(request->path, STR("/fhir/Patient/$export")),
-                              .types = asked(request, body, STR("_type")),
+                              .types = asked_list(request, body, STR("_type")),
                               .since = asked(request, body, STR("_since")),
                               .elements = asked(request, body, STR("_elements")),
-                              .typefilter = asked(request, body, STR("_typeFilter")) };
+                              .typefilter = asked_list(request, body, STR("_typeFilter")) };
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/parse.h"
 #include "feed/bulk.h"
+#include "fhir/outcome_words.h"
 #include "store/jobs.h"
 #include "view/view_set.h"
 
@@ -75,6 +76,13 @@ static void add_time(struct arena *arena, struct json *item, struct str name, in
     (void)json_add_text(arena, item, name, arena_dup(arena, str_from_cstr(text)));
 }
 
+/* Jobs keep the English sentence; the person reads his own language. "cancelled" is a word of ours, as it stands. */
+static struct str reason_of(struct http_request *request, const struct store_job *job)
+{
+    bool as_it_is = api_language(request) == OUTCOME_ENGLISH || str_equal(job->result, STR("cancelled"));
+    return as_it_is ? job->result : outcome_words_of(&request->arena, ERROR_INTERNAL, job->result).chinese;
+}
+
 static void add_job(struct http_request *request, struct json *list, const struct store_job *job)
 {
     struct arena *arena = &request->arena;
@@ -95,7 +103,7 @@ static void add_job(struct http_request *request, struct json *list, const struc
         add_time(arena, item, STR("next"), job->run_after_ms, offset);
     }
     if (job->state == STORE_JOB_FAILED || (waits && job->result.at != NULL)) {
-        (void)json_add_text(arena, item, STR("error"), job->result);
+        (void)json_add_text(arena, item, STR("error"), reason_of(request, job));
     }
     if (job->state == STORE_JOB_FAILED && is_repeatable(job->kind) &&
         !str_equal(job->result, STR("cancelled"))) {

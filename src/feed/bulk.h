@@ -46,7 +46,7 @@ struct bulk_export {
     struct str types;      /* _type, a comma list; absent: every type that the session may search */
     struct str since;      /* _since, an instant; absent: from the beginning */
     struct str elements;   /* _elements, a comma list; absent: whole */
-    struct str typefilter; /* _typeFilter: "Observation?status=final,Condition?…", one a type */
+    struct str typefilter; /* _typeFilter: "Observation?status=final,Condition?…"; several of a type: any of them */
 };
 
 /* Queues the job. ERROR_INPUT names what is wrong with the request. */

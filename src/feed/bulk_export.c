@@ -52,22 +52,41 @@ static bool add_types(struct arena *arena, const struct access_session *session,
     return types->count > 0 || FAIL(error, ERROR_INPUT, "_type leaves nothing to export");
 }
 
-/* "Observation?status=final" → filters.Observation = "status=final" */
+/* Whether the text begins the next filter; else its comma stood in a value ("Patient?gender=male,female"). */
+static bool begins_filter(struct str text)
+{
+    size_t end = str_find_char(text, '?');
+    return end < text.len && model_resource_find(str_slice(text, 0, end)) != NULL;
+}
+
+/* The next "Type?query" of the list. */
+static bool next_filter(struct str *rest, struct str *one)
+{
+    struct str piece = STR_NONE;
+    if (!str_split_next(rest, ',', one)) {
+        return false;
+    }
+    while (rest->at != NULL && !begins_filter(*rest) && str_split_next(rest, ',', &piece)) {
+        one->len = (size_t)(piece.at + piece.len - one->at); /* they lie one behind the other */
+    }
+    return true;
+}
+
+/* "Observation?status=final" → filters.Observation = ["status=final"] */
 static bool add_filters(struct arena *arena, const struct bulk_export *request, struct json *filters,
                         struct error *error)
 {
     struct str rest = request->typefilter;
     struct str one = STR_NONE;
-    while (request->typefilter.at != NULL && str_split_next(&rest, ',', &one)) {
+    while (request->typefilter.at != NULL && next_filter(&rest, &one)) {
         struct str query = one;
         struct str type = STR_NONE;
-        if (!str_split_next(&query, '?', &type) || query.len == 0 || model_resource_find(type) == NULL) {
+        if (!begins_filter(one) || !str_split_next(&query, '?', &type) || query.len == 0) {
             return FAIL(error, ERROR_INPUT, "_typeFilter is a list of Type?query");
         }
-        if (json_member(filters, type) != NULL) {
-            return FAIL(error, ERROR_UNSUPPORTED, "_typeFilter takes one query a type here");
-        }
-        (void)json_add(filters, type, json_new_string(arena, query));
+        struct json *list = json_member(filters, type);
+        list = list == NULL ? json_add(filters, type, json_new(arena, JSON_ARRAY)) : list;
+        (void)json_append(list, json_new_string(arena, query));
     }
     return true;
 }
@@ -87,16 +106,64 @@ struct walk {
     uint64_t count; /* lines in the file */
 };
 
+/* One filter's conditions; what forms an answer (_sort, _include …) has no place in it. */
+static bool parse_filter(struct arena *arena, const struct search_options *options, struct str text,
+                         struct search_link *link, struct error *error)
+{
+    static const char *const forms[] = { "_sort",     "_count",   "_total",      "_summary",
+                                         "_elements", "_include", "_revinclude", "_contained",
+                                         "_format",   "_pretty",  "_cursor",     "_type" };
+    struct search_query query = { 0 };
+    if (!search_query_parse_text(arena, options, text, &query, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < query.pairs_count; i++) {
+        struct str name = str_slice(query.pairs[i].name, 0, str_find_char(query.pairs[i].name, ':'));
+        for (size_t k = 0; k < sizeof forms / sizeof *forms; k++) {
+            if (str_equal_cstr(name, forms[k])) {
+                return FAIL(error, ERROR_INPUT, "_typeFilter takes search parameters: '%s' is none",
+                            forms[k]);
+            }
+        }
+    }
+    *link = (struct search_link){ .type = options->type, .criteria = query.criteria };
+    return true;
+}
+
+/* Any of the type's filters, before the other conditions. */
+static bool add_any_filter(struct arena *arena, const struct search_options *options,
+                           const struct json *filters, struct search_query *query, struct error *error)
+{
+    struct search_link *links = ARENA_ARRAY(arena, struct search_link, filters->count);
+    struct search_criteria *any = ARENA_NEW(arena, struct search_criteria);
+    size_t count = 0;
+    if (links == NULL || any == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    JSON_EACH(filter, filters) {
+        if (!parse_filter(arena, options, json_text(arena, filter), &links[count++], error)) {
+            return false;
+        }
+    }
+    *any = (struct search_criteria){ .next = query->criteria,
+                                     .kind = SEARCH_GROUP,
+                                     .type = options->type,
+                                     .links = links,
+                                     .links_count = count };
+    query->criteria = any;
+    return true;
+}
+
 static bool parse_query(struct arena *arena, const struct json *input, int offset_minutes, struct str type,
                         struct str member, struct search_query *query, struct error *error)
 {
     struct search_options options = { .type = type, .offset_minutes = offset_minutes };
+    const struct search_options plain = options;
     struct str since = JSON_TEXT(arena, input, "since");
-    struct str filter = json_text(arena, json_member(JSON_GET(input, "filters"), type));
-    struct str text =
-        arena_printf(arena, "_sort=_id&_count=%d&_lastUpdated=lt%.*s%s%.*s%s%.*s", PAGE_RESOURCES,
-                     STR_FMT(JSON_TEXT(arena, input, "time")), since.len > 0 ? "&_lastUpdated=ge" : "",
-                     STR_FMT(since), filter.len > 0 ? "&" : "", STR_FMT(filter));
+    const struct json *filters = json_member(JSON_GET(input, "filters"), type);
+    struct str text = arena_printf(arena, "_sort=_id&_count=%d&_lastUpdated=lt%.*s%s%.*s", PAGE_RESOURCES,
+                                   STR_FMT(JSON_TEXT(arena, input, "time")),
+                                   since.len > 0 ? "&_lastUpdated=ge" : "", STR_FMT(since));
     if (text.at == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
     }
@@ -106,7 +173,8 @@ static bool parse_query(struct arena *arena, const struct json *input, int offse
     } else if (member.at != NULL) {
         text = arena_printf(arena, "%.*s&_id=%.*s", STR_FMT(text), STR_FMT(member));
     }
-    return search_query_parse_text(arena, &options, text, query, error);
+    return search_query_parse_text(arena, &options, text, query, error) &&
+           (filters == NULL || add_any_filter(arena, &plain, filters, query, error));
 }
 
 /* What the walk will ask is asked once before: a wrong filter is told to whoever sent it. */

@@ -78,6 +78,20 @@ describe('$export', () => {
     assert.equal(some.files.Patient[0].meta.tag[0].code, 'SUBSETTED');
   });
 
+  test('several _typeFilter of a type: any of them; what is no condition is refused', async () => {
+    const of = async (query) => ((await exported(steward, `/fhir/$export?_type=Patient,Observation&${query}`)).files.Patient ?? []).map((p) => p.gender).sort();
+    assert.deepEqual(await of('_typeFilter=Patient?gender=female'), ['female']);
+    assert.deepEqual(await of('_typeFilter=Patient?gender=female,Patient?gender=male'), ['female', 'male']);
+    assert.deepEqual(await of('_typeFilter=Patient?gender=female&_typeFilter=Patient?gender=male'), ['female', 'male']);
+    assert.deepEqual(await of(`_typeFilter=${encodeURIComponent('Patient?gender=female,male')}`), ['female', 'male'], 'a comma in a value');
+    assert.deepEqual(await of(`_typeFilter=${encodeURIComponent('Patient?gender=female&birthdate=lt1960,Patient?name=王小东')}`), ['male']);
+    assert.deepEqual(await of(`_typeFilter=${encodeURIComponent('Patient?gender=other,Observation?status=final')}`), []);
+    for (const filter of ['Patient?_sort=name', 'Patient?_count=1', 'Patient?_include=Patient:organization', 'Patient?nonsense=1', 'Patient?gender=male,Patient?nonsense=1', 'Nothing?x=1', 'Patient?']) {
+      const answer = await steward.request('GET', `/fhir/$export?_typeFilter=${encodeURIComponent(filter)}`, undefined, ASYNC);
+      assert.equal(answer.status, 400, filter);
+    }
+  });
+
   test('a group\'s patients and theirs alone', async () => {
     const group = await steward.create({ resourceType: 'Group', type: 'person', actual: true, member: [{ entity: { reference: `Patient/${w.patient.id}` } }] });
     const { files } = await exported(steward, `/fhir/Group/${group.id}/$export?_type=Patient,Observation`);

@@ -58,7 +58,8 @@ describe('jobs', () => {
     const asked = await steward.request('GET', '/fhir/Group/none/$export', undefined, ASYNC);
     assert.equal(asked.status, 202);
     const failed = await waitFor('the failure', async () => (await jobs(w.admins.county, '?state=failed'))[0]);
-    assert.equal(failed.error, 'there is no such Group');
+    assert.equal(failed.error, '没有这个分组');
+    assert.equal((await w.admins.county.must('GET', '/admin/jobs?state=failed', undefined, { 'Accept-Language': 'en' })).jobs[0].error, 'there is no such Group');
     assert.deepEqual(failed.actions, ['retry']);
     assert.equal((await w.admins.county.request('POST', `/admin/jobs/${failed.id}/retry`)).status, 204);
     await waitFor('it to fail again', async () => (await jobs(w.admins.county, '?state=failed')).some((j) => j.id === failed.id && j.attempts === 1));

@@ -88,6 +88,29 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     await at.phone.fits();
   });
 
+  step('the administrator sees what runs in the background, why it failed, and tries it again', async () => {
+    at.admin = await house.signIn('county');
+    const { page } = at.admin;
+    await page.locator('.nav-link').filter({ hasText: '后台任务' }).click();
+    await at.admin.sees('没有后台任务');
+    await at.admin.keep('85-jobs-empty');
+    await house.hire({ key: 'steward', hospital: 'county', account: 'panyun', name: '潘芸', role: 'data-steward', title: 'attending', specialty: '信息科', phone: '15400000041' });
+    const ask = (path) => w.steward.must('GET', path, undefined, { Prefer: 'respond-async' });
+    await ask('/fhir/$export?_type=Patient');
+    await ask('/fhir/Group/none/$export');
+    await page.locator('tr').filter({ hasText: '失败' }).getByText('没有这个分组').waitFor();
+    await page.locator('tr').filter({ hasText: '完成' }).getByText('100%').waitFor();
+    await at.admin.keep('86-jobs');
+    await page.locator('.ant-segmented-item').filter({ hasText: '失败' }).click();
+    await page.locator('tbody tr').nth(0).waitFor();
+    assert.equal(await page.locator('tbody tr').count(), 1);
+    await at.admin.press('重试');
+    await at.admin.sees('任务已重新排队');
+    await page.setViewportSize(PHONE);
+    await at.admin.fits();
+    await at.admin.keep('87-jobs-phone');
+  });
+
   step('nobody was told an error', async () => {
     for (const person of Object.values(at)) await person.leave();
   });

@@ -31,6 +31,7 @@ const ChangesPage = lazy(() => import('./changes/changes-page'));
 const DutyPage = lazy(() => import('./duty/duty-page'));
 const AllowPage = lazy(() => import('./allow/allow-page'));
 const PeoplePage = lazy(() => import('./people/people-page'));
+const JobsPage = lazy(() => import('./people/jobs-page'));
 
 /** Who takes no part in consults has no worklist: the first page is the own work. */
 const FIRST_PAGES: Partial<Record<Role, string>> = { administrator: '/people', 'medical-affairs': '/break-glass' };
@@ -61,6 +62,7 @@ const inShell: RouteObject[] = [
   { path: 'changes', element: <ChangesPage /> },
   { path: 'duty', element: <DutyPage /> },
   { path: 'people', element: <PeoplePage /> },
+  { path: 'jobs', element: <JobsPage /> },
   { path: '*', element: <Navigate to="/" replace /> },
 ];
 

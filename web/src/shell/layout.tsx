@@ -32,7 +32,7 @@ function placesOf(session: Session): { to: string; key: string }[] {
   if (DUTY.includes(role)) places.push({ to: '/duty', key: 'nav.duty' });
   if (ROUND.includes(role)) places.push({ to: '/round', key: 'nav.round' });
   places.push({ to: '/today', key: 'nav.today' }, { to: '/daily', key: 'nav.daily' });
-  if (role === 'administrator') places.unshift({ to: '/people', key: 'nav.people' });
+  if (role === 'administrator') places.unshift({ to: '/people', key: 'nav.people' }, { to: '/jobs', key: 'nav.jobs' });
   return places;
 }
 
