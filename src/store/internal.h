@@ -224,7 +224,7 @@ struct store {
         void (*wake)(void *data, uint64_t seq_last);
         void *data;
     } listeners[STORE_LISTENERS_MAX];
-    size_t listeners_count;
+    _Atomic size_t listeners_count; /* published after what it counts */
 
     _Atomic uint64_t groups;
     _Atomic uint64_t sets;

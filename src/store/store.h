@@ -219,8 +219,8 @@ bool store_raise_definitions_epoch(struct store *store, uint64_t *epoch, struct 
 /* Waits until store_seq() > after_seq or the time is over; gives the sequence number then. */
 uint64_t store_wait(struct store *store, uint64_t after_seq, int64_t timeout_ms);
 
-/* Has `wake(data, seq_last)` called in the writer thread after each commit (at most 16 of them, set before the
- * first write). For live events and workers: only signal, do not work there. */
+/* Has `wake(data, seq_last)` called in the writer thread after each commit (at most 16 of them; never taken back
+ * before the store is closed). For live events and workers: only signal, do not work there. */
 bool store_on_commit(struct store *store, void (*wake)(void *data, uint64_t seq_last), void *data,
                      struct error *error) MUST_CHECK;
 
