@@ -45,3 +45,19 @@ bool uuid_v7(int64_t time_ms, char out[UUID_TEXT_BYTES], struct error *error)
     out[to] = '\0';
     return true;
 }
+
+bool uuid_is_v7(struct str text)
+{
+    if (text.len != UUID_TEXT_BYTES - 1 || text.at[14] != '7') {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        if (dash ? c != '-' : !hex) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -103,6 +103,7 @@ struct change_set {
     size_t conditions_count;
     bool may_repeat;  /* change_apply: nothing in the set depends on what the caller has read before */
     bool by_workflow; /* rights were decided by the workflow; states may change */
+    bool brings_ids;  /* records come from elsewhere with the ids that they have there (import) */
 
     struct store_set stored; /* the module's own */
 };

@@ -64,6 +64,20 @@ static bool validate_entry(const struct preparing *at, const struct change_entry
     return true;
 }
 
+/* Ids of this form are the server's to give: a client's own names are of another. Else a PUT to a guessed id would tell by
+ * 404 or 201 whether somebody has it (docs/rights.md). */
+static bool may_name(const struct change_set *set, const struct change_entry *entry)
+{
+    return set->by_workflow || set->brings_ids || set->session->means == ACCESS_BY_MACHINE ||
+           entry->id_is_ours || !uuid_is_v7(entry->id);
+}
+
+/* One text for what is not there and for what is not to be seen. */
+static bool no_such(const struct change_entry *entry, struct error *error)
+{
+    return FAIL(error, ERROR_NOT_FOUND, "there is no such %.*s", STR_FMT(entry->type));
+}
+
 /* The stored version, for updates and deletes. Unseen is absent: a delete of it answers like one of what never was
  * (R4 3.1.0.7) and does nothing. */
 static bool read_previous(const struct preparing *at, const struct change_entry *entry,
@@ -79,14 +93,13 @@ static bool read_previous(const struct preparing *at, const struct change_entry 
         return false;
     }
     if (previous->type.at == NULL) {
-        return true;
+        return entry->kind == CHANGE_DELETE || may_name(at->set, entry) || no_such(entry, error);
     }
     if (!at->set->by_workflow && !store_matches(at->reader, previous, at->read_filter, &seen, error)) {
         return false;
     }
     if (!seen) {
-        return entry->kind == CHANGE_DELETE ||
-               FAIL(error, ERROR_NOT_FOUND, "there is no such %.*s", STR_FMT(entry->type));
+        return entry->kind == CHANGE_DELETE || no_such(entry, error);
     }
     return change_read_tree(at->set->arena, previous, tree, error);
 }
@@ -321,6 +334,7 @@ static bool choose_id(const struct preparing *at, struct change_entry *entry, st
             return false;
         }
         entry->id = arena_dup(at->set->arena, str_from_cstr(id));
+        entry->id_is_ours = true;
     }
     return is_id(entry->id) || FAIL(error, ERROR_INPUT, "an id has 1 to 64 letters, digits, '-' or '.'");
 }

@@ -122,6 +122,7 @@ static bool apply(struct intake *intake, struct arena *arena, struct change_entr
                                 .session = &intake->run->session,
                                 .route = STR("/fhir/$import"),
                                 .operation = STR("$import"),
+                                .brings_ids = true,
                                 .entries = entries,
                                 .entries_count = count };
     return change_apply(intake->run->bulk->options.change, set, error);

@@ -175,6 +175,8 @@ function questions(secret) {
   return ways;
 }
 
+// An id of the form that the server itself gives (UUID version 7): a PUT to it never creates, whether it is taken or not.
+const likeOurs = () => crypto.randomUUID().replace(/-4(...)-/, '-7$1-');
 const blank = (value) => (/^[0-9a-f-]{36}$/.test(value) ? crypto.randomUUID() : word('无此人'));
 const mayNot = (secret) => Object.entries(people).filter(([key]) => !secret.seen.has(key));
 // The commander's policy shows states of consults and masked patients: there the record exists, its words do not.
@@ -262,14 +264,14 @@ describe('no way in', () => {
         const tries = [['PUT', '/fhir/{type}/{id}', { resourceType: secret.type, id: secret.id }], ['DELETE', '/fhir/{type}/{id}'],
           ['PATCH', '/fhir/{type}/{id}', [{ op: 'add', path: '/language', value: 'zh' }]], ...posts.map((path) => ['POST', path, { resourceType: 'Parameters', parameter: [] }])];
         for (const [method, path, body] of tries) {
-          const nothing = crypto.randomUUID();
+          const nothing = method === 'PUT' ? likeOurs() : crypto.randomUUID();
           const headers = method === 'PATCH' ? { 'Content-Type': 'application/json-patch+json' } : {};
           const about = await person.request(method, fill(path, secret.type, secret.id), body, headers);
           asked += 1;
           if (about.status < 400 && ['PUT', 'PATCH'].includes(method)) wrong.push(`${key} ${method} ${path}: ${about.status} for ${secret.name}`);
           if (about.status >= 500 || (secret.word !== secret.id && about.text.includes(secret.word))) wrong.push(`${key} ${method} ${path}: ${about.status} ${about.text.slice(0, 120)}`);
-          if (method === 'PUT' || knowsOf(key, secret)) continue; // a PUT to an id of one's own making may create
-          const control = await person.request(method, fill(path, secret.type, nothing), body, headers);
+          if (knowsOf(key, secret)) continue;
+          const control = await person.request(method, fill(path, secret.type, nothing), method === 'PUT' ? { ...body, id: nothing } : body, headers);
           if (same(about, secret.id) !== same(control, nothing)) wrong.push(`${key} ${method} ${path}, ${secret.name}: ${same(about, secret.id).slice(0, 150)} | ${same(control, nothing).slice(0, 150)}`);
         }
       }
@@ -280,6 +282,28 @@ describe('no way in', () => {
       const owner = people[[...secret.seen][0]];
       assert.ok((await owner.request('GET', `/fhir/${secret.type}/${secret.id}`)).status === 200, `${secret.name} still stands`);
     }
+  });
+
+  test('a valid PUT to an id that the server would give tells nothing: not by one, not in a bundle, not by $validate', async () => {
+    const hidden = secrets.find((s) => s.name === "a third hospital's diagnosis");
+    const own = await createPatient(w.doctor, { id: word('IN'), national: numberOf('9'), name: word('甲'), gender: 'male', birthDate: '1980-01-01' });
+    for (const bundle of [false, true]) {
+      const put = (id) => {
+        const resource = { ...condition(own.id, 'x'), id };
+        return bundle
+          ? w.doctor.request('POST', '/fhir', { resourceType: 'Bundle', type: 'transaction', entry: [{ resource, request: { method: 'PUT', url: `Condition/${id}` } }] })
+          : w.doctor.request('PUT', `/fhir/Condition/${id}`, resource);
+      };
+      const nothing = likeOurs();
+      const about = await put(hidden.id);
+      assert.equal(about.status, 404);
+      assert.equal(same(about, hidden.id), same(await put(nothing), nothing));
+      const mine = crypto.randomUUID();
+      assert.equal((await put(mine)).status, bundle ? 200 : 201, 'an id of the client\'s own making');
+    }
+    const check = (id) => w.doctor.request('POST', `/fhir/Condition/${id}/$validate?mode=update`, { ...condition(own.id, 'x'), id });
+    const nothing = likeOurs();
+    assert.equal(same(await check(hidden.id), hidden.id), same(await check(nothing), nothing));
   });
 
   test('conditions and references do not tell what exists', async () => {
