@@ -24,6 +24,7 @@ struct bundle_entry {
     struct str url;
     struct str type;
     struct str id;        /* of the address, of the match, or chosen */
+    bool id_is_ours;      /* chosen */
     struct str condition; /* in the address after ?, or ifNoneExist */
     struct str if_match;
     struct str if_none_match;

@@ -199,6 +199,7 @@ static bool choose_id(struct bundle_run *run, struct bundle_entry *entry, struct
         return false;
     }
     entry->id = arena_dup(run->arena, str_from_cstr(id));
+    entry->id_is_ours = true;
     return entry->id.at != NULL || CHANGE_NO_MEMORY(error);
 }
 

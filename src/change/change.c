@@ -228,12 +228,14 @@ bool change_prepare(struct change *change, struct change_set *set, struct error 
     struct preparing at = { 0 };
     struct error cause = { 0 };
     assert(set->entries_count > 0);
+    set->refused = 0;
     bool ok = begin(change, set, &at, &cause) && note_written(&at, &cause) && begin_references(&at, &cause);
     for (size_t i = 0; ok && i < set->entries_count; i++) {
         bool needed = false;
         ok = change_prepare_entry(&at, &set->entries[i], &set->stored.writes[set->stored.writes_count],
                                   &needed, &cause);
         set->stored.writes_count += ok && needed;
+        set->refused = ok ? 0 : i + 1;
     }
     store_reader_end(at.reader);
     set->stored.conditions = at.conditions;

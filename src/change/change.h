@@ -62,6 +62,7 @@ struct change_entry {
     enum change_kind kind;
     struct str type;
     struct str id;         /* CREATE: absent (one is made), or already chosen for references to it */
+    bool id_is_ours;       /* UPDATE: the server made the id just now (conditional update without a match) */
     struct json *resource; /* NULL for a delete; the server's members of meta are ignored */
     const struct json
         *patch;           /* UPDATE, in place of resource: a JSON Patch array or FHIRPath Patch Parameters */
@@ -104,6 +105,8 @@ struct change_set {
     bool may_repeat;  /* change_apply: nothing in the set depends on what the caller has read before */
     bool by_workflow; /* rights were decided by the workflow; states may change */
     bool brings_ids;  /* records come from elsewhere with the ids that they have there (import) */
+
+    size_t refused; /* 1 + place of the entry that preparing refused; 0: none, or not one alone */
 
     struct store_set stored; /* the module's own */
 };

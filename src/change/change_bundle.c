@@ -167,6 +167,7 @@ static struct change_entry entry_to_write(const struct bundle_entry *entry)
         .kind = kinds[entry->verb],
         .type = entry->type,
         .id = entry->id,
+        .id_is_ours = entry->id_is_ours,
         .resource = entry->resource,
         .patch = entry->patch,
         .if_match = entry->if_match,
@@ -178,6 +179,35 @@ static struct change_entry entry_to_write(const struct bundle_entry *entry)
 static int step_of(enum bundle_verb verb)
 {
     return verb == BUNDLE_PATCH ? BUNDLE_PUT : verb == BUNDLE_HEAD ? BUNDLE_GET : (int)verb;
+}
+
+/* "Condition.code" of entry 3 is Bundle.entry[3].resource.code; what is not about an element is about the entry. */
+static struct str path_in_bundle(struct arena *arena, size_t index, struct str type, struct str path)
+{
+    struct str rest = str_skip(path, type.len);
+    bool of_resource =
+        str_starts_with(path, type) && (rest.len == 0 || rest.at[0] == '.' || rest.at[0] == '[');
+    return path.len > 0 && of_resource
+               ? arena_printf(arena, "Bundle.entry[%zu].resource%.*s", index, STR_FMT(rest))
+               : arena_printf(arena, "Bundle.entry[%zu]", index);
+}
+
+/* The issues of one entry, named as it stands in the bundle. */
+static void name_entry(struct bundle_run *run, const struct bundle_entry *entry, const struct change_set *set)
+{
+    const struct change_entry *refused = &set->entries[set->refused - 1];
+    struct outcome *named = ARENA_NEW(run->arena, struct outcome);
+    if (named == NULL) {
+        return;
+    }
+    *named = outcome_in(run->arena);
+    for (const struct outcome_issue *issue = set->outcome->first; issue != NULL; issue = issue->next) {
+        struct outcome_issue copy = *issue;
+        copy.next = NULL;
+        copy.path = path_in_bundle(run->arena, (size_t)(entry - run->entries), refused->type, issue->path);
+        outcome_add(named, copy);
+    }
+    run->outcome = named;
 }
 
 static bool write_transaction(struct bundle_run *run, struct change_entry *writes,
@@ -195,6 +225,9 @@ static bool write_transaction(struct bundle_run *run, struct change_entry *write
     }
     if (set->entries_count > 0 && !change_apply(run->change, set, error)) {
         run->outcome = set->outcome;
+        if (set->refused > 0) {
+            name_entry(run, sources[set->refused - 1], set);
+        }
         run->lost_race = error->kind == ERROR_PRECONDITION && run->has_conditions;
         return false;
     }

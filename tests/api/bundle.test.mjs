@@ -83,13 +83,16 @@ describe('transaction', () => {
     await fails(412, /Bundle\.entry\[1\]/, entry('PUT', where('twice'), patient('twice')));
     await fails(412, /Bundle\.entry\[1\]/, entry('POST', 'Condition', condition(where('nobody'))));
     await fails(404, /Bundle\.entry\[1\]/, entry('PATCH', where('nobody'), patch([])));
-    await fails(412, undefined, entry('PUT', `Patient/${w.patient.id}`, w.patient, { request: { ifMatch: 'W/"99"' } }));
+    await fails(412, /^Bundle\.entry\[1\] /, entry('PUT', `Patient/${w.patient.id}`, w.patient, { request: { ifMatch: 'W/"99"' } }));
     await fails(400, /Bundle\.entry\[1\]/, entry('JUMP', 'Patient'));
     await fails(400, /Bundle\.entry\[1\]/, entry('PATCH', `Patient/${w.patient.id}`, { resourceType: 'Binary', contentType: 'text/plain', data: '????' }));
     await fails(400, /Bundle\.entry\[1\]/, entry('POST', 'Patient'));
     await fails(400, /Bundle\.entry\[2\].*same resource/, ...[1, 2].map(() => entry('PUT', 'Patient/same', patient('f', { id: 'same' }))));
-    await fails(403, undefined, entry('DELETE', `Patient/${w.patient.id}`));
-    await fails(400, undefined, entry('POST', 'Patient', { ...patient('f'), gender: 'x' }));
+    await fails(403, /^Bundle\.entry\[1\] /, entry('DELETE', `Patient/${w.patient.id}`));
+    await fails(400, /^Bundle\.entry\[1\]\.resource\.gender /, entry('POST', 'Patient', { ...patient('f'), gender: 'x' }));
+    // By their place in the bundle, not in the order in which entries are done.
+    await fails(400, /^Bundle\.entry\[2\]\.resource\.name\[0\]\.(given|family)/, entry('POST', 'Patient', patient('g')), entry('PUT', 'Patient/wrong', { ...patient('f'), id: 'wrong', name: [{ given: 'one' }] }), entry('POST', 'Patient', patient('h')));
+    await fails(404, /^Bundle\.entry\[1\] /, entry('PUT', 'Patient/01890000-0000-7000-8000-000000000000', { ...patient('f'), id: '01890000-0000-7000-8000-000000000000' }));
     assert.equal(await count('f'), 0);
   });
 
