@@ -1,16 +1,17 @@
 // What the program reaches, each figure beside its ceiling measured in the same run; prints a table and writes it
 // between the two marker lines of bench/README.md. A figure is the median of three short runs.
 //
-//     node bench/run.mjs [--only read,search,create,mixed,bundle,ct,cstore,idle] [--no-write] [--folder DIR]
+//     node bench/run.mjs [--only read,search,create,mixed,bundle,postgresql,ct,cstore,idle] [--no-write] [--folder DIR]
 //     node bench/run.mjs --only curve [--sizes 1000,8000] [--folder DIR] [--no-write]
 //
 // The curve of searches over the number of patients (curve.mjs) is a run of its own with marker lines of its own; a folder that it
 // filled is kept and used again.
 // With --folder the server runs on DIR/data, which bench/store_load has filled; DIR/world.json has its organization and token.
 // SHANHAI_PROGRAM (build/release/src/shanhai), SHANHAI_SHARED (the real CT), SHANHAI_BENCH_SECONDS (10).
-import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
-  closeSync, existsSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync,
+  closeSync, existsSync, fdatasyncSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync,
 } from 'node:fs';
 import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -221,12 +222,14 @@ async function benchMixed(world) {
     '≥ 18,000 /s beside 5,000', `reads alone ${whole(of((r) => r.alone))} /s`, percent(of((r) => r.read.perSecond), of((r) => r.alone)));
 }
 
+const bundleLines = (world) => world.patients.slice(0, 20).map((id) => {
+  const entry = Array.from({ length: BUNDLE }, (_, k) => ({ fullUrl: `urn:uuid:${crypto.randomUUID()}`, resource: observation(id, `T-%N-${k}`), request: { method: 'POST', url: 'Observation' } }));
+  return `POST /fhir ${JSON.stringify({ resourceType: 'Bundle', type: 'transaction', entry })}`;
+  });
+
 // Transactions of a hundred creates, eight at a time.
 function benchBundle(world) {
-  const lines = world.patients.slice(0, 20).map((id) => {
-    const entry = Array.from({ length: BUNDLE }, (_, k) => ({ fullUrl: `urn:uuid:${crypto.randomUUID()}`, resource: observation(id, `T-%N-${k}`), request: { method: 'POST', url: 'Observation' } }));
-    return `POST /fhir ${JSON.stringify({ resourceType: 'Bundle', type: 'transaction', entry })}`;
-  });
+  const lines = bundleLines(world);
   const made = inTurns(() => wrk(world, lines, 8, { latest: 10 }), () => syncs(world.folder, 8192));
   row(`transactions of ${BUNDLE} creates, 8 connections`, `${whole(made.perSecond * BUNDLE)} resources/s, p99 of a transaction ${made.p99.toFixed(0)} ms, ${(made.written / 1024 / BUNDLE).toFixed(1)} KB written each`,
     '≥ 12,000 resources/s', `pwrite 8 KB + fdatasync ${whole(made.ceiling)} /s`, `${(made.ratio * BUNDLE).toFixed(2)} × the syncs`, `${whole(made.cpu / BUNDLE)} µs a resource`);
@@ -245,6 +248,49 @@ async function benchCreateInMemory() {
   } finally {
     await closeWorld(world);
   }
+}
+
+// A PostgreSQL server of the machine's package with a sync a commit, for as long as `use` takes; gives it a database's address.
+async function withPostgresql(parent, use) {
+  const child = spawn('python3', [join(here, '../tests/postgresql.py'), 'bench', parent], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  try {
+    const url = String((await Promise.race([once(child.stdout, 'data'), ended.then(() => { throw new Error('no PostgreSQL server'); })]))[0]).trim();
+    execFileSync('psql', ['-X', '-q', '-d', url, '-c', 'CREATE DATABASE bench TEMPLATE template0']);
+    await use(url.replace('/postgres?', '/bench?'));
+  } finally {
+    child.stdin.end();
+    await ended;
+  }
+}
+
+// The same work on a PostgreSQL store, in turns with the file's.
+async function benchPostgresql(file) {
+  await withPostgresql(dirname(file.folder), async (url) => {
+    const folder = mkdtempSync(join(dirname(file.folder), 'shanhai-bench-'));
+    mkdirSync(join(folder, 'data'), { mode: 0o700 });
+    writeFileSync(join(folder, 'data', 'store.url'), url);
+    const world = await openWorld(undefined, undefined, folder);
+    const sql = (text) => execFileSync('psql', ['-X', '-A', '-t', '-q', '-d', url, '-c', text], { encoding: 'utf8' }).trim();
+    const asOn = (work, goal, connections, lines, times, options) => {
+      const made = inTurns(() => wrk(world, lines(world), connections, options), () => wrk(file, lines(file), connections, options).perSecond);
+      const unit = times > 1 ? ' resources/s' : ' /s';
+      row(`PostgreSQL: ${work}`, `${whole(made.perSecond * times)}${unit}, p99 ${made.p99.toFixed(1)} ms, longest ${made.longest.toFixed(0)} ms`, goal,
+        `SQLite ${whole(made.ceiling * times)}${unit}`, `${Math.round(100 * made.ratio)} %`, cpuText({ cpu: made.cpu / times }));
+    };
+    try {
+      asOn('read by id, 64 connections', '', 64, (w) => w.patients.map((id) => `GET /fhir/Patient/${id}`), 1);
+      asOn('search, 20 hits, 64 connections', '', 64, (w) => w.patients.slice(0, 100).map((id) => `GET /fhir/Observation?patient=${id}&_count=20`), 1);
+      asOn('durable create, 64 connections', '≥ 4,000 /s', 64, createLines, 1);
+      asOn('durable create, 1 connection', '', 1, createLines, 1);
+      asOn(`transactions of ${BUNDLE} creates, 8 connections`, '≥ 8,000 resources/s', 8, bundleLines, BUNDLE, { latest: 10 });
+      const stored = Number(sql('SELECT count(*) FROM version'));
+      row('PostgreSQL: size of the database', `${whole(Number(sql('SELECT pg_database_size(current_database())')) / stored)} bytes a resource`, '',
+        `${whole(stored)} stored`, '');
+    } finally {
+      await closeWorld(world);
+    }
+  });
 }
 
 function benchCt() {
@@ -351,8 +397,8 @@ function report(before) {
 }
 
 // A running server on a fresh folder with patients and observations in it, or on one that was filled before.
-async function openWorld(parent, kept) {
-  const folder = kept || mkdtempSync(join(parent, 'shanhai-bench-'));
+async function openWorld(parent, kept, given) {
+  const folder = kept || given || mkdtempSync(join(parent, 'shanhai-bench-'));
   const data = join(folder, 'data');
   const world = { folder, data, kept: Boolean(kept), ...(kept ? JSON.parse(readFileSync(join(kept, 'world.json'), 'utf8')) : makeFolder(data)) };
   if (kept) world.stored = Number(execFileSync('sqlite3', [join(data, 'store.db'), 'SELECT max(seq) FROM version'], { encoding: 'utf8' }));
@@ -379,6 +425,7 @@ async function main() {
     if (want('create')) benchCreate(world);
     if (want('mixed')) await benchMixed(world);
     if (want('bundle')) benchBundle(world);
+    if (want('postgresql')) await benchPostgresql(world);
     if (want('cstore')) benchStore(world);
     if ((await world.server.stop()) !== 0) throw new Error(world.server.log());
     if (want('create') && !world.kept && existsSync('/dev/shm')) await benchCreateInMemory();

@@ -32,8 +32,13 @@ def as_somebody():
     return ['setpriv', f'--reuid={account.pw_uid}', f'--regid={account.pw_gid}', '--clear-groups'], account
 
 
+# For benches: as a server is run, with memory for the tables and a sync a commit.
+DURABLE = {'listen_addresses': '', 'shared_buffers': '512MB', 'max_connections': '100', 'max_wal_size': '4GB', 'wal_compression': 'on'}
+
+
 class Cluster:
-    def __init__(self, folder):
+    def __init__(self, folder, settings=None):
+        self.settings = settings or SETTINGS
         self.folder = Path(folder)
         self.prefix, account = as_somebody()
         self.data, self.socket = self.folder / 'data', self.folder / 'socket'
@@ -54,7 +59,7 @@ class Cluster:
             raise RuntimeError('initdb failed')
         with open(self.data / 'postgresql.conf', 'a') as conf:
             conf.write(f"unix_socket_directories = '{self.socket}'\n")
-            conf.writelines(f"{key} = '{value}'\n" for key, value in SETTINGS.items())
+            conf.writelines(f"{key} = '{value}'\n" for key, value in self.settings.items())
 
     def start(self):
         """Also after a kill: as soon as the processes that the dead one left behind are gone."""
@@ -69,9 +74,9 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster():
-    folder = tempfile.mkdtemp(prefix='shanhai-pg-')
-    made = Cluster(folder)
+def cluster(settings=None, parent=None):
+    folder = tempfile.mkdtemp(prefix='shanhai-pg-', dir=parent)
+    made = Cluster(folder, settings)
     try:
         made.make()
         made.start()
@@ -94,3 +99,7 @@ if __name__ == '__main__':
         os.kill(int((Path(sys.argv[2]) / 'postmaster.pid').read_text().split()[0]), signal.SIGKILL)
     elif sys.argv[1] == 'start':
         attach(sys.argv[2]).start()
+    elif sys.argv[1] == 'bench':  # until its input ends
+        with cluster(DURABLE, sys.argv[2]) as durable:
+            print(durable.url, flush=True)
+            sys.stdin.read()

@@ -176,6 +176,8 @@ def postgresql_tests(folder, program):
     with postgresql.cluster() as cluster:
         env = {'SHANHAI_TEST_POSTGRESQL': cluster.url, 'SHANHAI_TEST_POSTGRESQL_DATA': str(cluster.data)}
         c_tests(folder, 'postgresql', ['unit'], STORE_TESTS, env)
+        parts = {**env, 'SHANHAI_TEST_PARTITIONS': '4', 'SHANHAI_QUERIES': '300'}
+        c_tests(folder, 'partitions', ['unit'], STORE_TESTS - {'store_search'}, parts)
         names = [p.name.removesuffix('.test.mjs') for p in sorted((ROOT / 'tests/api').glob('*.test.mjs'))]
         files = [f'tests/api/{n}.test.mjs' for n in names if (n not in NOT_THERE if every else n in STORE_FILES)]
         # The file that kills the server last, and alone.

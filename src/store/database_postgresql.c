@@ -267,7 +267,14 @@ static void postgresql_bind_real(struct statement *statement, int at, double val
 
 static void postgresql_bind_text(struct statement *statement, int at, struct str text)
 {
-    bound_at(statement, at)->value = store_text(text);
+    struct bound *bound = bound_at(statement, at);
+    bound->value = store_text(text);
+    if (memchr(text.at, '\0', text.len) != NULL) {
+        bound->array.bytes_max = ARRAY_BYTES_MAX;
+        buf_clear(&bound->array);
+        postgresql_text_add(&bound->array, text);
+        bound->value = store_text(buf_str(&bound->array));
+    }
 }
 
 static void postgresql_bind_bytes(struct statement *statement, int at, struct str bytes)

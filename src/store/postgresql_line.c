@@ -59,6 +59,9 @@ static bool fail_state(struct postgresql *database, const char *state, const cha
     if (state_is(state, "53100")) {
         return FAIL(error, ERROR_FULL, "the disk is full: nothing was stored; free space and try again");
     }
+    if (state_is(state, "22021")) {
+        return FAIL(error, ERROR_INPUT, "a text is not UTF-8");
+    }
     if (state_is(state, "54")) {
         return FAIL(error, ERROR_TOO_COSTLY, "the search has too many parts");
     }

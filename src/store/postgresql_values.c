@@ -214,7 +214,16 @@ void postgresql_array_real(struct buf *buf, double value)
 void postgresql_array_text(struct buf *buf, struct str text)
 {
     array_integer(buf, text.len, 4);
+    postgresql_text_add(buf, text);
+}
+
+void postgresql_text_add(struct buf *buf, struct str text)
+{
+    size_t from = buf->len;
     buf_add(buf, text);
+    for (size_t i = from; i < buf->len; i++) {
+        buf->at[i] = buf->at[i] == '\0' ? '\1' : buf->at[i];
+    }
 }
 
 int64_t postgresql_integer(const char *bytes, size_t len, bool binary)

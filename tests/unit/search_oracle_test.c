@@ -897,7 +897,9 @@ static int setup(void **state)
     (void)snprintf(folder, sizeof folder, "/tmp/search-oracle-XXXXXX");
     assert_non_null(mkdtemp(folder));
     test_database_make(folder);
-    struct store_options options = { .folder = folder, .index_rows = rows_of };
+    struct store_options options = { .folder = folder,
+                                     .index_rows = rows_of,
+                                     .partitions = test_partitions() };
     if (!fhir_index_create(&index_options, &index_of, &error) || !store_open(&options, &store, &error)) {
         fail_msg("open: %s", error.text);
     }

@@ -144,7 +144,9 @@ static int setup(void **state)
     test_database_make(folder);
     struct error error = { 0 };
     struct fhir_index_options index_options = { .offset_minutes = 480 };
-    struct store_options options = { .folder = folder, .index_rows = rows_of };
+    struct store_options options = { .folder = folder,
+                                     .index_rows = rows_of,
+                                     .partitions = test_partitions() };
     if (!fhir_index_create(&index_options, &index_of, &error) || !store_open(&options, &store, &error)) {
         fail_msg("open: %s", error.text);
     }

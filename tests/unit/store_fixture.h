@@ -47,6 +47,7 @@ static inline struct store *open_store(const struct store_options *options)
 {
     struct store_options all = options == NULL ? (struct store_options){ 0 } : *options;
     all.folder = folder;
+    all.partitions = test_partitions();
     struct store *store = NULL;
     struct error error = { 0 };
     if (!store_open(&all, &store, &error)) {

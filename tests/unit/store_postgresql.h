@@ -15,6 +15,13 @@ static inline const char *test_server(void)
     return getenv("SHANHAI_TEST_POSTGRESQL");
 }
 
+/* SHANHAI_TEST_PARTITIONS: the tables of resources distributed by hash over so many. */
+static inline unsigned test_partitions(void)
+{
+    const char *text = getenv("SHANHAI_TEST_PARTITIONS");
+    return text == NULL ? 0 : (unsigned)strtoul(text, NULL, 10);
+}
+
 /* Runs a program to its end; 0 when it said so. */
 static inline int test_run(const char *const *words)
 {

@@ -130,6 +130,7 @@ static int setup(void **state)
     assert_non_null(mkdtemp(folder));
     test_database_make(folder);
     struct store_options options = { .folder = folder,
+                                     .partitions = test_partitions(),
                                      .index_rows = rows_of,
                                      .waiting_rows_max = waiting_rows_max };
     struct error error = { 0 };
