@@ -13,6 +13,27 @@ static bool read_for_bundle(void *data, struct arena *arena, struct str url, str
     return fhir_get_url(request, &call_of(request)->session, arena, url, resource, http_status, error);
 }
 
+/* As if it had been asked by itself: its row's rights, limits and audit. */
+static bool operate_for_bundle(void *data, struct str url, const struct json *body, struct json **resource,
+                               int *http_status, struct error *error)
+{
+    struct http_request *request = data;
+    struct arena *arena = &request->arena;
+    url = str_starts_with(url, STR("/")) ? str_skip(url, 1) : url;
+    struct http_inside inside = { .method = body == NULL ? HTTP_GET : HTTP_POST,
+                                  .target = arena_concat(arena, STR("/fhir/"), url),
+                                  .content_type = STR("application/fhir+json"),
+                                  .body = body == NULL ? STR("") : json_write_arena(arena, body) };
+    if (inside.target.at == NULL || inside.body.at == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+    }
+    if (!http_request_inside(request, &inside, error)) {
+        return false;
+    }
+    *http_status = inside.status;
+    return inside.answer.len == 0 || json_read(arena, inside.answer, resource, error);
+}
+
 enum http_verdict fhir_bundle(struct http_request *request)
 {
     struct error error = { 0 };
@@ -30,6 +51,7 @@ enum http_verdict fhir_bundle(struct http_request *request)
         .chinese = api_language(request) == OUTCOME_CHINESE,
         .read = read_for_bundle,
         .read_data = request,
+        .operate = operate_for_bundle,
     };
     if (!change_bundle(api_of(request)->change, &asked, &response, &outcome, &error)) {
         api_respond_error(request, &error, outcome);

@@ -28,6 +28,7 @@ struct bundle_entry {
     struct str condition; /* in the address after ?, or ifNoneExist */
     struct str if_match;
     struct str if_none_match;
+    bool is_operation;                  /* "Patient/1/$everything" */
     bool is_settled;                    /* needs no write: ifNoneExist had a match, nothing to delete */
     struct store_version existing;      /* ifNoneExist: the match */
     const struct bundle_entry *same_as; /* an earlier entry makes what this one asks for */

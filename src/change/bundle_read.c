@@ -98,7 +98,12 @@ static bool read_address(struct bundle_run *run, struct bundle_entry *entry, str
     url = str_starts_with(url, STR("/")) ? str_skip(url, 1) : url;
     size_t end = str_find_char(url, '?');
     size_t slash = str_find_char(url, '/');
-    if (entry->verb >= BUNDLE_GET) {
+    entry->is_operation = str_find_char(str_slice(url, 0, end), '$') < end;
+    if (entry->is_operation && entry->verb == BUNDLE_POST && run->is_transaction) {
+        return bundle_refuse(run, entry, ERROR_UNSUPPORTED,
+                             "operations by POST stand in a batch, not in a transaction", error);
+    }
+    if (entry->verb >= BUNDLE_GET || (entry->is_operation && entry->verb == BUNDLE_POST)) {
         return true;
     }
     entry->type = str_slice(url, 0, slash < end ? slash : end);

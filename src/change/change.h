@@ -145,6 +145,9 @@ struct change_bundle {
     bool (*read)(void *data, struct arena *arena, struct str url, struct json **resource, int *http_status,
                  struct error *error);
     void *read_data;
+    /* Runs an operation of a batch (of a transaction: by GET only): what it answers, refusals too. `body` NULL: GET. */
+    bool (*operate)(void *data, struct str url, const struct json *body, struct json **resource,
+                    int *http_status, struct error *error);
 };
 bool change_bundle(struct change *change, const struct change_bundle *request, struct json **response,
                    struct outcome **outcome, struct error *error) MUST_CHECK;

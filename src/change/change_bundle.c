@@ -115,8 +115,33 @@ static bool answer_settled(struct bundle_run *run, struct bundle_entry *entry, s
 
 /* ---- reading ---- */
 
+/* What the operation answers stands as it would stand alone: a resource, or the outcome of its refusal. */
+static bool answer_operation(struct bundle_run *run, struct bundle_entry *entry, struct error *error)
+{
+    struct json *resource = NULL;
+    struct error cause = { 0 };
+    int status = 0;
+    const struct json *body = entry->verb == BUNDLE_POST ? entry->resource : NULL;
+    if (run->request->operate == NULL) {
+        return bundle_refuse(run, entry, ERROR_UNSUPPORTED, "operations are not offered here", error);
+    }
+    if (!run->request->operate(run->request->read_data, entry->url, body, &resource, &status, &cause)) {
+        answer_error(run, entry, &cause, NULL);
+        return true;
+    }
+    struct json *response = set_response(run, entry, status);
+    if (resource != NULL && entry->verb != BUNDLE_HEAD) {
+        (void)json_add(status >= 400 ? response : entry->response,
+                       status >= 400 ? STR("outcome") : STR("resource"), resource);
+    }
+    return true;
+}
+
 static bool answer_get(struct bundle_run *run, struct bundle_entry *entry, struct error *error)
 {
+    if (entry->is_operation) {
+        return answer_operation(run, entry, error);
+    }
     struct json *resource = NULL;
     struct error cause = { 0 };
     int status = 0;
@@ -280,6 +305,9 @@ static bool run_batch_entry(struct bundle_run *run, struct bundle_entry *entry, 
     struct error cause = entry->error;
     struct outcome own = outcome_in(run->arena);
     struct outcome *outcome = run->outcome;
+    if (cause.kind == ERROR_NONE && entry->is_operation && entry->verb == BUNDLE_POST) {
+        return answer_operation(run, entry, error);
+    }
     run->outcome = &own;
     bool ok = cause.kind == ERROR_NONE && bundle_rewrite(run, entry, &cause);
     run->outcome = outcome;

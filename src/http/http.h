@@ -165,6 +165,22 @@ void http_resume(struct http_request *request);
 enum http_verdict http_run_in_pool(struct http_request *request,
                                    enum http_verdict (*run)(struct http_request *request));
 
+/* ---- a request inside of a request ---- */
+
+/* Runs a row of the table as if it had been asked by itself, with the headers of the request around it (not those about
+ * its body and its conditions). On a pool thread; only for rows of the pool that take no stream. `answer` is copied into
+ * the arena around. False: there is no such row, or it cannot be asked so; whatever the row answers is true. */
+struct http_inside {
+    enum http_method method;
+    struct str target; /* "/path?query" */
+    struct str content_type;
+    struct str body;
+    int status;
+    struct str answer;
+};
+bool http_request_inside(struct http_request *around, struct http_inside *inside,
+                         struct error *error) MUST_CHECK;
+
 /* ---- the server ---- */
 
 struct http_options {

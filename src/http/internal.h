@@ -211,6 +211,10 @@ void exchange_run_in_pool(struct http_exchange *exchange);
  * the request is refused. `method` unknown gives ERROR_METHOD. */
 bool exchange_read_head(struct http_exchange *exchange, const char *method, struct error *error) MUST_CHECK;
 
+/* What a matched row's path has in its braces, decoded. */
+bool exchange_read_parameters(struct http_exchange *exchange, const struct route_match *match,
+                              struct error *error) MUST_CHECK;
+
 /* The form body's pairs behind those of the query. */
 bool exchange_read_form(struct http_exchange *exchange, struct error *error) MUST_CHECK;
 

@@ -187,7 +187,8 @@ static void read_client_address(struct http_exchange *exchange)
     exchange->request.client_address = text == NULL ? STR("") : str_from_cstr(exchange->client_address);
 }
 
-static bool read_parameters(struct http_exchange *exchange, struct route_match *match, struct error *error)
+bool exchange_read_parameters(struct http_exchange *exchange, const struct route_match *match,
+                              struct error *error)
 {
     struct http_request *request = &exchange->request;
     struct http_pair *parameters = ARENA_ARRAY(&request->arena, struct http_pair, match->parameters_count);
@@ -230,7 +231,7 @@ bool exchange_read_head(struct http_exchange *exchange, const char *method, stru
         return request->method == HTTP_OPTIONS ||
                FAIL(error, ERROR_METHOD, "this method is not offered at this address");
     }
-    return read_parameters(exchange, &match, error) &&
+    return exchange_read_parameters(exchange, &match, error) &&
            query_parse(&request->arena, request->query, &request->pairs, &request->pairs_count, error);
 }
 

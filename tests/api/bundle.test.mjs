@@ -153,3 +153,46 @@ describe('batch', () => {
     assert.deepEqual(statuses(answer), ['404', '404', '403']);
   });
 });
+
+describe('operations in entries', () => {
+  const parameters = (...parameter) => ({ resourceType: 'Parameters', parameter });
+
+  test('of a batch, by GET and POST: each as if it had been asked by itself', async () => {
+    const made = await d.create(patient('o1'));
+    await d.create(condition(`Patient/${made.id}`));
+    const answer = await send(bundle('batch',
+      entry('GET', `Patient/${made.id}/$everything?_count=50`),
+      entry('POST', 'Patient/$validate', { resourceType: 'Patient', contact: [{ gender: 'male' }] }),
+      entry('POST', `Patient/${made.id}/$meta-add`, parameters({ name: 'meta', valueMeta: { tag: [{ system: 'urn:test', code: 'batch' }] } })),
+      entry('GET', `Patient/${made.id}/$meta`),
+      entry('GET', 'ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/administrative-gender'),
+      entry('HEAD', 'ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/administrative-gender'),
+      entry('GET', 'Patient/none/$everything'), entry('GET', `Patient/${made.id}/$nonsense`), entry('POST', 'ValueSet/$expand', parameters({ name: 'url', valueUri: 'urn:none' })),
+      entry('GET', `Patient/${made.id}`)));
+    assert.equal(answer.status, 200, answer.text.slice(0, 400));
+    assert.deepEqual(statuses(answer), ['200', '200', '200', '200', '200', '200', '404', '404', '404', '200']);
+    const [everything, outcome, , meta, set, head, none] = answer.json.entry;
+    assert.deepEqual(everything.resource.entry.map((e) => e.resource.resourceType).sort(), ['Condition', 'Patient']);
+    assert.equal(outcome.resource.issue[0].code, 'invariant');
+    assert.equal(meta.resource.parameter[0].valueMeta.tag[0].code, 'batch', 'writes come before reads');
+    assert.equal(set.resource.expansion.contains.length, 4);
+    assert.equal(head.resource, undefined);
+    assert.equal(none.response.outcome.resourceType, 'OperationOutcome');
+    assert.equal(answer.json.entry[9].resource.meta.versionId, '2');
+  });
+
+  test('of a transaction by GET only; rights, streams and bundles in bundles stay outside', async () => {
+    const made = await d.create(patient('o2'));
+    const read = await send(bundle('transaction', entry('PUT', `Patient/${made.id}`, { ...made, gender: 'female' }), entry('GET', `Patient/${made.id}/$everything`)));
+    assert.deepEqual(statuses(read), ['200', '200'], read.text);
+    assert.equal(read.json.entry[1].resource.entry[0].resource.gender, 'female');
+    const posted = await send(bundle('transaction', entry('POST', 'Patient', patient('o3')), entry('POST', `Patient/${made.id}/$meta-add`, parameters({ name: 'meta', valueMeta: { tag: [{ code: 'x' }] } }))));
+    assert.equal(posted.status, 400, posted.text);
+    assert.equal(await count('o3'), 0);
+    const asked = bundle('batch', entry('GET', `Patient/${made.id}/$everything`), entry('POST', 'Patient/$validate', { resourceType: 'Patient' }), entry('POST', '$import', parameters()), entry('GET', '$export'), entry('GET', '../session?$'));
+    const other = await w.expert.request('POST', '/fhir', asked);
+    assert.equal(other.status, 200, other.text);
+    for (const [i, status] of other.json.entry.map((e) => Number(e.response.status.slice(0, 3))).entries()) assert.ok(status >= 400 && status < 500, `${i}: ${status}`);
+    assert.ok(!other.text.includes('包裹'), 'nothing of a patient that is not seen');
+  });
+});
