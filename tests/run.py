@@ -161,7 +161,7 @@ def fuzz_corpora(asan):
 
 
 # On a PostgreSQL store: what asks the store itself, and the interface where the store matters.
-STORE_TESTS = {'store', 'store_parts', 'store_search', 'store_fhir', 'search_oracle'}
+STORE_TESTS = {'store', 'store_parts', 'store_search', 'store_search_order', 'store_fhir', 'search_oracle'}
 STORE_FILES = ['rest', 'write', 'history', 'bundle', 'search', 'rights', 'ways-out', 'figures', 'consult', 'operations', 'bulk',
                'integrity', 'crash', 'postgresql']
 NOT_THERE = {'fault', 'torn', 'disk-full', 'backup', 'load', 'crash-consult'}  # of the file, not of what is stored in it
@@ -177,7 +177,7 @@ def postgresql_tests(folder, program):
         env = {'SHANHAI_TEST_POSTGRESQL': cluster.url, 'SHANHAI_TEST_POSTGRESQL_DATA': str(cluster.data)}
         c_tests(folder, 'postgresql', ['unit'], STORE_TESTS, env)
         parts = {**env, 'SHANHAI_TEST_PARTITIONS': '4', 'SHANHAI_QUERIES': '300'}
-        c_tests(folder, 'partitions', ['unit'], STORE_TESTS - {'store_search'}, parts)
+        c_tests(folder, 'partitions', ['unit'], STORE_TESTS - {'store_search', 'store_search_order'}, parts)
         names = [p.name.removesuffix('.test.mjs') for p in sorted((ROOT / 'tests/api').glob('*.test.mjs'))]
         files = [f'tests/api/{n}.test.mjs' for n in names if (n not in NOT_THERE if every else n in STORE_FILES)]
         # The file that kills the server last, and alone.
