@@ -2,7 +2,8 @@
 // handed over on paper, a measurement that runs, what the first page weighs on the line.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { createPatient } from '../../scenarios/world.mjs';
+import { createPatient, patientFacts } from '../../scenarios/world.mjs';
+import { toAllocated } from '../api/play.mjs';
 import { House, named, stepsOf, why } from './house.mjs';
 
 const PHONE = { width: 360, height: 740 };
@@ -109,6 +110,27 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     await page.setViewportSize(PHONE);
     await at.admin.fits();
     await at.admin.keep('87-jobs-phone');
+  });
+
+  step('the list is handed over on paper: every case of the tab, who and whom to call, room to sign', async () => {
+    await toAllocated(w, { priority: 'stat' });
+    at.coordinator = await house.signIn('coordinator', { width: 1366, height: 768 });
+    const { page } = at.coordinator;
+    await at.coordinator.go('/consults?tab=to-allocate');
+    await page.locator('[data-action=handover]:not([disabled])').click();
+    await page.waitForURL(/\/consults\/handover\?tab=to-allocate/);
+    const row = page.locator('.handover tbody tr').filter({ hasText: patientFacts.name });
+    await row.waitFor();
+    assert.match((await row.innerText()).replace(/\s+/g, ' '), new RegExp(`特急.*${patientFacts.id}.*李敏 15400000001.*已分派`));
+    await at.coordinator.sees('共 1 例，超时 0 例');
+    await at.coordinator.sees('截至');
+    await at.coordinator.sees('接班人');
+    await at.coordinator.keep('85-handover');
+    const paper = await page.pdf({ preferCSSPageSize: true });
+    assert.equal(paper.toString('latin1').match(/\/Type \/Page\b/g).length, 1, 'one sheet');
+    assert.match(paper.toString('latin1'), /\/MediaBox \[0 0 84[12]\.?\d* 59[45]/, 'A4, lying');
+    await page.getByRole('button', { name: '返回' }).click();
+    await page.waitForURL(/\/consults\?tab=to-allocate/);
   });
 
   step('nobody was told an error', async () => {

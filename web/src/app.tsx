@@ -16,6 +16,7 @@ import { theme } from './theme';
 const WorklistPage = lazy(() => import('./worklist/worklist-page'));
 const RequestPage = lazy(() => import('./request/request-page'));
 const RoomPage = lazy(() => import('./room/room-page'));
+const HandoverPage = lazy(() => import('./worklist/handover-page'));
 const PrintPage = lazy(() => import('./print/print-page'));
 const ImagesPage = lazy(() => import('./images/images-page'));
 const StudyPage = lazy(() => import('./images/study-page'));
@@ -73,6 +74,7 @@ const router = createBrowserRouter([
     children: [
       { path: 'check/:document/:mark', element: <CheckPage /> },
       { path: 'allow', element: <SignedIn bare />, children: [{ index: true, element: <AllowPage /> }] },
+      { path: 'consults/handover', element: <SignedIn bare />, children: [{ index: true, element: <HandoverPage /> }] },
       { path: 'consults/:taskId/print', element: <SignedIn bare />, children: [{ index: true, element: <PrintPage /> }] },
       { element: <SignedIn />, errorElement: <PageFault />, children: inShell },
     ],

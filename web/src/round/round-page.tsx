@@ -1,5 +1,5 @@
 // 一天一会诊、一人一案: every severe or critical patient; red is who has no signed consult today.
-import { CheckCircleOutlined, ExclamationCircleFilled } from '@ant-design/icons';
+import { CheckCircleOutlined, DownloadOutlined, ExclamationCircleFilled } from '@ant-design/icons';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Button, DatePicker, Select } from 'antd';
 import dayjs from 'dayjs';
@@ -13,6 +13,7 @@ import { useLanguage } from '../i18n';
 import { concept } from '../names';
 import { StateBadge } from '../parts/badges';
 import { Empty } from '../parts/empty';
+import { csvOf, download } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem } from '../parts/problem';
@@ -39,7 +40,7 @@ export default function RoundPage() {
   }, { replace: true });
   return (
     <Page title={t('round.title')} note={data ? `${t('round.note')} · ${t('today.asOf', { time: formatTime(new Date(dataUpdatedAt).toISOString(), language) })}` : t('round.note')}
-      actions={<DatePicker value={dayjs(date)} allowClear={false} aria-label={t('today.date')} onChange={(picked) => change('date', picked ? picked.format('YYYY-MM-DD') : undefined)} />}>
+      actions={<>{data && data.rows.length > 0 ? <ExportRound rows={data.rows} date={date} asOf={dataUpdatedAt} /> : null}<DatePicker value={dayjs(date)} allowClear={false} aria-label={t('today.date')} onChange={(picked) => change('date', picked ? picked.format('YYYY-MM-DD') : undefined)} /></>}>
       {leads ? <Houses date={date} active={organization} onOpen={(id) => change('org', id)} /> : null}
       {error ? <Problem error={error} retry={() => void refetch()} /> : null}
       {isPending ? <Loading /> : null}
@@ -49,6 +50,19 @@ export default function RoundPage() {
       {data && data.rows.length > 0 ? <Rows rows={data.rows} today={date === siteToday()} /> : null}
     </Page>
   );
+}
+
+/** The list as a file, with 截至. */
+function ExportRound({ rows, date, asOf }: { rows: RoundRow[]; date: string; asOf: number }) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const save = () => download(`${t('round.title')}-${date}.csv`, csvOf([
+    [t('today.asOf', { time: formatTime(new Date(asOf).toISOString(), language) })],
+    ['round.patient', 'patient.genderAge', 'patient.inpatientNo', 'round.severity', 'round.since', 'round.today', 'column.state'].map((key) => t(key)),
+    ...rows.map((row) => [patientName(row.patient), `${t(genderKey(row.patient))} ${formatAge(row.patient.birthDate, language)}`.trim(), inpatientNumber(row.patient),
+      t(`code.severity.${row.severity ?? 'diagnosis'}`), formatTime(row.since, language), t(row.signed ? 'round.signed' : 'round.unsigned'), row.state ? t(`state.${row.state}`) : '']),
+  ]));
+  return <Button icon={<DownloadOutlined />} title={t('common.exportCsv')} onClick={save}>CSV</Button>;
 }
 
 function Houses({ date, active, onOpen }: { date: string; active: string | undefined; onOpen: (id: string | undefined) => void }) {

@@ -1,5 +1,5 @@
 // 会诊工作台: tabs by role with counts, the filter in the address, waiting time, one primary action a row.
-import { DownloadOutlined, PlusOutlined, QuestionCircleOutlined, SearchOutlined } from '@ant-design/icons';
+import { DownloadOutlined, PlusOutlined, PrinterOutlined, QuestionCircleOutlined, SearchOutlined } from '@ant-design/icons';
 import { App, Button, Drawer, Input, Segmented, Select, type InputRef } from 'antd';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -104,6 +104,8 @@ export default function WorklistPage() {
           <SavedViews query={view} suggested={viewName} onOpen={(saved) => setQuery(new URLSearchParams(saved), { replace: true })} />
           <Button icon={<DownloadOutlined />} title={t('worklist.export')} disabled={!tab || rows.length === 0}
             onClick={() => { if (tab) void take(() => allRows(tab, filter), t(`tab.${tab.key}`)); }}>CSV</Button>
+          <Button icon={<PrinterOutlined />} aria-label={t('handover.do')} title={t('handover.do')} disabled={!tab || rows.length === 0} data-action="handover"
+            onClick={() => void navigate(`/consults/handover?${new URLSearchParams({ ...Object.fromEntries(query), tab: tab?.key ?? '' }).toString()}`)} />
           <Button className="keys-button" icon={<QuestionCircleOutlined />} aria-label={t('keys.title')} title={t('keys.title')} onClick={() => setHelpOpen(true)} />
         </div>
       </div>
