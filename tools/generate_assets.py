@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Packs the screens (web/dist) into the program: one blob of gzip members and a table of names.
+"""Packs the screens (web/dist) into the program: one blob of gzip members and Brotli streams and a table of names.
 
 Usage: generate_assets.py DIST TABLE.c BLOB.S BLOB.bin
 
-Without DIST there is one page that says so. Outputs are only rewritten when they change, so that nothing is compiled or
+FILE.br beside a file is its Brotli stream (web/vite.config.ts). Without DIST there is one page that says so. Outputs are only rewritten when they change, so that nothing is compiled or
 linked again for nothing."""
 import gzip
 import hashlib
@@ -42,9 +42,16 @@ def collect(dist):
         return {"/index.html": NO_SCREENS.encode()}
     files = {}
     for path in sorted(dist.rglob("*")):
-        if path.is_file() and path.suffix != ".map":
+        if path.is_file() and path.suffix not in (".map", ".br"):
             files["/" + path.relative_to(dist).as_posix()] = path.read_bytes()
     return files
+
+
+def brotli_of(dist, name, gzip_bytes):
+    """Its Brotli stream where that is shorter than gzip."""
+    path = dist / (name[1:] + ".br")
+    stream = path.read_bytes() if path.is_file() else b""
+    return stream if 0 < len(stream) < gzip_bytes else b""
 
 
 def write_if_changed(path, content):
@@ -63,10 +70,10 @@ def main():
         immutable = "true" if HASHED.match(name) else "false"
         media_type = TYPES.get(suffix, "application/octet-stream")
         quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-        rows.append(
-            f'    {{ "{quoted}", "{media_type}", "\\"{etag}\\"", {len(packed)}, {len(member)}, {len(content)}, {immutable} }},'
-        )
-        packed += member
+        brotli = brotli_of(dist, name, len(member))
+        places = f"{len(packed)}, {len(member)}, {len(packed) + len(member)}, {len(brotli)}, {len(content)}"
+        rows.append(f'    {{ "{quoted}", "{media_type}", "\\"{etag}\\"", {places}, {immutable} }},')
+        packed += member + brotli
     lines = ["/* Made by tools/generate_assets.py. Sorted by name. */", '#include "api/assets.h"', ""]
     lines += ["const struct asset asset_table[] = {", *rows, "};", f"const size_t asset_table_count = {len(rows)};", ""]
     lines += [f"const size_t asset_blob_bytes = {len(packed)};", ""]

@@ -57,9 +57,12 @@ enum http_verdict assets_get(struct http_request *request)
         (void)FAIL(&error, ERROR_NOT_FOUND, "there is nothing at this address");
         return api_fail(request, &error);
     }
-    bool gzip = http_accepts_gzip(request);
+    bool brotli = asset->brotli_bytes > 0 && http_accepts_coding(request, STR("br"));
+    bool gzip = !brotli && http_accepts_coding(request, STR("gzip"));
     struct str body = { asset_blob + asset->offset, asset->gzip_bytes };
-    if (!gzip && !is_unchanged(request, asset)) {
+    if (brotli) {
+        body = (struct str){ asset_blob + asset->brotli_offset, asset->brotli_bytes };
+    } else if (!gzip && !is_unchanged(request, asset)) {
         body = gzip_inflate(&request->arena, body, asset->plain_bytes);
         if (body.at == NULL) {
             (void)FAIL(&error, ERROR_BUSY, "no memory for this file now");
@@ -74,8 +77,8 @@ enum http_verdict assets_get(struct http_request *request)
         http_respond(request, 304, STR_NONE, STR(""));
         return HTTP_DONE;
     }
-    if (gzip) {
-        http_add_header(request, STR("Content-Encoding"), STR("gzip"));
+    if (brotli || gzip) {
+        http_add_header(request, STR("Content-Encoding"), brotli ? STR("br") : STR("gzip"));
     }
     http_respond(request, 200, str_from_cstr(asset->content_type), body);
     return HTTP_DONE;

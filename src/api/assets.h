@@ -1,4 +1,4 @@
-/* assets.h — the screens inside the program: one blob of gzip members, and a table made at build time by
+/* assets.h — the screens inside the program: one blob of gzip members and Brotli streams, and a table made at build time by
  * tools/generate_assets.py from web/dist. Constant; any thread. */
 #ifndef SHANHAI_API_ASSETS_H
 #define SHANHAI_API_ASSETS_H
@@ -12,6 +12,8 @@ struct asset {
     const char *etag; /* with its quotes */
     size_t offset;    /* of the gzip member in asset_blob */
     size_t gzip_bytes;
+    size_t brotli_offset; /* of the Brotli stream (RFC 7932) */
+    size_t brotli_bytes;  /* 0 when there is none */
     size_t plain_bytes;
     bool immutable; /* the name holds a hash of the content */
 };

@@ -4,14 +4,14 @@
 
 enum { GZIP_WORTH_BYTES = 1400, GZIP_WINDOW = 16 + MAX_WBITS, GZIP_MEMORY_LEVEL = 8 };
 
-bool http_accepts_gzip(const struct http_request *request)
+bool http_accepts_coding(const struct http_request *request, struct str wanted)
 {
     struct str rest = http_header(request, STR("Accept-Encoding"));
     struct str piece = STR_NONE;
     while (rest.at != NULL && str_split_next(&rest, ',', &piece)) {
         struct str coding = str_trim(str_slice(piece, 0, str_find_char(piece, ';')));
         bool refused = str_find(piece, STR("q=0")) < piece.len && str_find(piece, STR("q=0.")) == piece.len;
-        if (!refused && (str_equal_ignore_case(coding, STR("gzip")) || str_equal(coding, STR("*")))) {
+        if (!refused && (str_equal_ignore_case(coding, wanted) || str_equal(coding, STR("*")))) {
             return true;
         }
     }
@@ -89,7 +89,7 @@ void http_respond_buf(struct http_request *request, int status, struct str conte
     if (worth) {
         http_add_header(request, STR("Vary"), STR("Accept-Encoding"));
     }
-    if (worth && http_accepts_gzip(request) && gzip_deflate(buf_str(body), &packed)) {
+    if (worth && http_accepts_coding(request, STR("gzip")) && gzip_deflate(buf_str(body), &packed)) {
         http_add_header(request, STR("Content-Encoding"), STR("gzip"));
         buf_deinit(body);
         *kept = packed;

@@ -1,11 +1,11 @@
-/* gzip.h — gzip content coding (RFC 1952) for answers. Any thread. */
+/* gzip.h — content codings, gzip (RFC 1952) for answers. Any thread. */
 #ifndef SHANHAI_HTTP_GZIP_H
 #define SHANHAI_HTTP_GZIP_H
 
 #include "http/http.h"
 
-/* Whether Accept-Encoding takes gzip (RFC 9110 section 12.5.3; q=0 refuses). */
-bool http_accepts_gzip(const struct http_request *request);
+/* Whether Accept-Encoding takes this coding, "gzip" or "br" (RFC 9110 section 12.5.3; q=0 refuses). */
+bool http_accepts_coding(const struct http_request *request, struct str wanted);
 
 /* Appends the gzip member of `plain` at the fastest level. False when memory or out's limit ran out. */
 bool gzip_deflate(struct str plain, struct buf *out) MUST_CHECK;

@@ -1,6 +1,8 @@
 // FHIR REST as R4 writes it: versions, formats, preferences, conditions, pages, bundles, errors; and what stands around it.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { get } from 'node:http';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { Person } from '../../scenarios/client.mjs';
 import { issuesOf, startWorld, waitFor } from './support.mjs';
 
@@ -220,6 +222,14 @@ describe('around FHIR', () => {
     assert.equal(again.status, 304);
     const plain = await fetch(`${w.base}/`, { headers: { 'Accept-Encoding': 'identity' } });
     assert.match(await plain.text(), /^<!doctype html>/i);
+    const bytes = await new Promise((resolve, reject) => {
+      get(`${w.base}/`, { headers: { Accept: 'text/html', 'Accept-Encoding': 'gzip, br' } }, (response) => {
+        const pieces = [];
+        response.on('data', (piece) => pieces.push(piece)).on('end', () => resolve({ coding: response.headers['content-encoding'], body: Buffer.concat(pieces) }));
+      }).on('error', reject);
+    });
+    const unpack = { br: brotliDecompressSync, gzip: gunzipSync }[bytes.coding];
+    assert.match(unpack(bytes.body).toString(), /^<!doctype html>/i, bytes.coding);
     assert.equal((await fetch(`${w.base}/assets/none.js`)).status, 404);
     assert.equal((await fetch(`${w.base}/anything`, { headers: { Accept: 'application/json' } })).status, 404);
   });

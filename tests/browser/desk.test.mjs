@@ -2,7 +2,7 @@
 // handed over on paper, a measurement that runs, what the first page weighs on the line.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { createPatient, patientFacts } from '../../scenarios/world.mjs';
+import { createPatient, PASSWORD, patientFacts } from '../../scenarios/world.mjs';
 import { toAllocated } from '../api/play.mjs';
 import { House, named, stepsOf, why } from './house.mjs';
 
@@ -131,6 +131,27 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     assert.match(paper.toString('latin1'), /\/MediaBox \[0 0 84[12]\.?\d* 59[45]/, 'A4, lying');
     await page.getByRole('button', { name: '返回' }).click();
     await page.waitForURL(/\/consults\?tab=to-allocate/);
+  });
+
+  step('the first page stays under 450 kB on the line, sign-in and list together', async () => {
+    for (const [name, viewport] of [['desk', { width: 1440, height: 900 }], ['phone', PHONE]]) {
+      const context = await house.browser.newContext({ locale: 'zh-CN', viewport });
+      const page = await context.newPage();
+      const line = await context.newCDPSession(page);
+      await line.send('Network.enable');
+      const sizes = [];
+      line.on('Network.loadingFinished', ({ encodedDataLength }) => sizes.push(encodedDataLength));
+      await page.goto(`${house.server.base}/consults`);
+      await page.fill('#name', named('coordinator').account);
+      await page.fill('#password', PASSWORD);
+      await page.click('button[type=submit]');
+      await page.locator('tbody tr').filter({ hasText: patientFacts.name }).first().waitFor();
+      const bytes = sizes.reduce((sum, size) => sum + size, 0);
+      console.log(`# first page on the line, ${name}: ${Math.round(bytes / 1024)} kB in ${sizes.length} answers`);
+      assert.ok(sizes.length > 10 && bytes > 100 * 1024, 'it was measured');
+      assert.ok(bytes < 450 * 1024, `${name}: ${bytes} bytes`);
+      await context.close();
+    }
   });
 
   step('nobody was told an error', async () => {

@@ -2,7 +2,6 @@
 import i18next from 'i18next';
 import { initReactI18next, useTranslation } from 'react-i18next';
 import type { Language } from './format';
-import en from './i18n/en.json';
 import zh from './i18n/zh.json';
 
 const STORAGE_KEY = 'shanhai.language';
@@ -11,15 +10,24 @@ export function storedLanguage(): Language {
   return localStorage.getItem(STORAGE_KEY) === 'en' ? 'en' : 'zh';
 }
 
-export function setUpLanguage(): void {
-  void i18next.use(initReactI18next).init({
-    resources: { zh: { translation: zh }, en: { translation: en } },
-    lng: storedLanguage(),
+/** English comes when it is asked for; Chinese is always there. */
+async function bring(language: Language): Promise<void> {
+  if (language === 'zh' || i18next.hasResourceBundle('en', 'translation')) return;
+  i18next.addResourceBundle('en', 'translation', (await import('./i18n/en.json')).default);
+}
+
+export async function setUpLanguage(): Promise<void> {
+  const language = storedLanguage();
+  await i18next.use(initReactI18next).init({
+    resources: { zh: { translation: zh } },
+    lng: language,
     fallbackLng: 'zh',
     interpolation: { escapeValue: false },
     returnNull: false,
   });
-  markDocument(storedLanguage());
+  // On a broken line the Chinese words are better than none.
+  await bring(language).catch(() => undefined);
+  markDocument(language);
 }
 
 function markDocument(language: Language): void {
@@ -28,8 +36,10 @@ function markDocument(language: Language): void {
 
 export function switchLanguage(language: Language): void {
   localStorage.setItem(STORAGE_KEY, language);
-  markDocument(language);
-  void i18next.changeLanguage(language);
+  void bring(language).then(() => {
+    markDocument(language);
+    return i18next.changeLanguage(language);
+  }, () => undefined);
 }
 
 export function useLanguage(): Language {

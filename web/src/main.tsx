@@ -6,8 +6,6 @@ import { ApiError } from './fhir';
 import { setUpLanguage } from './i18n';
 import './styles.css';
 
-setUpLanguage();
-
 const client = new QueryClient({
   defaultOptions: {
     queries: {
@@ -20,12 +18,13 @@ const client = new QueryClient({
 });
 
 const root = document.getElementById('root');
-if (root) {
-  createRoot(root).render(
+const start = (at: HTMLElement) =>
+  createRoot(at).render(
     <StrictMode>
       <QueryClientProvider client={client}>
         <App />
       </QueryClientProvider>
     </StrictMode>,
   );
-}
+
+if (root) void setUpLanguage().then(() => start(root));

@@ -1,7 +1,7 @@
 // The head of every page: where one can go, who one is, and whether the line is up.
 import { CloudSyncOutlined, DisconnectOutlined, DownOutlined, MenuOutlined } from '@ant-design/icons';
 import { App, Button, Drawer, Dropdown, type MenuProps } from 'antd';
-import { Suspense, useState, type ReactNode } from 'react';
+import { lazy, Suspense, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { NavLink, useNavigate } from 'react-router';
 import { GlassNotice } from '../break-glass/glass-notice';
@@ -12,8 +12,9 @@ import { problemText } from '../parts/problem';
 import { useSession, useSessionActions, type Role, type Session } from '../session';
 import { LanguageSwitch } from './language-switch';
 import { Logo } from './logo';
-import { PasswordDialog } from './password-dialog';
 import { StatNotice } from './stat-notice';
+
+const PasswordDialog = lazy(async () => ({ default: (await import('./password-dialog')).PasswordDialog }));
 
 const CLINICAL: Role[] = ['county-doctor', 'consult-coordinator', 'expert', 'radiologist', 'duty-head'];
 
@@ -128,7 +129,7 @@ function PersonMenu({ session }: { session: Session }) {
           <DownOutlined aria-hidden />
         </Button>
       </Dropdown>
-      <PasswordDialog open={passwordOpen} onClose={() => setPasswordOpen(false)} />
+      {passwordOpen ? <Suspense><PasswordDialog open onClose={() => setPasswordOpen(false)} /></Suspense> : null}
     </>
   );
 }

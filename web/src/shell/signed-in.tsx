@@ -1,5 +1,5 @@
 // The gate: without a session there is only the sign-in page; the address stays, so that signing in leads back to it.
-import { useEffect } from 'react';
+import { lazy, Suspense, useEffect } from 'react';
 import { Outlet } from 'react-router';
 import { configureClient } from '../fhir';
 import { useEvents } from '../events';
@@ -8,8 +8,9 @@ import { Loading } from '../parts/loading';
 import { Problem } from '../parts/problem';
 import { SessionProvider, useSession, useSessionActions, useSessionQuery } from '../session';
 import { Layout } from './layout';
-import { PasswordPage } from './password-dialog';
-import { SignInPage } from './sign-in-page';
+
+const PasswordPage = lazy(async () => ({ default: (await import('./password-dialog')).PasswordPage }));
+const SignInPage = lazy(async () => ({ default: (await import('./sign-in-page')).SignInPage }));
 
 export function SignedIn({ bare = false }: { bare?: boolean }) {
   const { data: session, isPending, error, refetch } = useSessionQuery();
@@ -27,8 +28,8 @@ export function SignedIn({ bare = false }: { bare?: boolean }) {
       </main>
     );
   }
-  if (!session) return <SignInPage />;
-  if (session.mustChangePassword) return <PasswordPage />;
+  if (!session) return <Suspense fallback={<Loading />}><SignInPage /></Suspense>;
+  if (session.mustChangePassword) return <Suspense fallback={<Loading />}><PasswordPage /></Suspense>;
   return (
     <SessionProvider value={session}>
       {bare ? <Bare key={session.post.id} /> : <Layout key={session.post.id}><Outlet /></Layout>}

@@ -1,24 +1,26 @@
 // 会诊工作台: tabs by role with counts, the filter in the address, waiting time, one primary action a row.
 import { DownloadOutlined, PlusOutlined, PrinterOutlined, QuestionCircleOutlined, SearchOutlined } from '@ant-design/icons';
 import { App, Button, Drawer, Input, Segmented, Select, type InputRef } from 'antd';
-import { useEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useSearchParams } from 'react-router';
 import { useDirectory } from '../directory';
 import { useLanguage } from '../i18n';
 import { Empty } from '../parts/empty';
-import { KeysHelp } from '../parts/keys-help';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem, problemText } from '../parts/problem';
 import { roleIs, useSession } from '../session';
 import { firstTabOf, primaryActionOf, tabsOf } from '../states';
-import { ConsultDrawer } from './consult-drawer';
 import { exportRows } from './export';
 import { allRows, PAGE_SIZE, priorityOf, useConsultList, useTabCounts, type ConsultRow } from './list';
 import { useRowKeys } from './row-keys';
 import { RowTable } from './row-table';
 import { SavedViews } from './saved-views';
+
+// What a click opens comes with the click: the first page must stay small on a weak line.
+const ConsultDrawer = lazy(async () => ({ default: (await import('./consult-drawer')).ConsultDrawer }));
+const KeysHelp = lazy(async () => ({ default: (await import('../parts/keys-help')).KeysHelp }));
 
 /** Typing asks the server when the hand rests. */
 const TYPING_MS = 300;
@@ -122,9 +124,9 @@ export default function WorklistPage() {
           <div className="more"><Button onClick={() => change({ page: String(page + 1) })}>{t('worklist.more', { n: list.data.total - rows.length })}</Button></div>
         ) : null}
       </section>
-      <KeysHelp open={helpOpen} onClose={() => setHelpOpen(false)} />
+      {helpOpen ? <Suspense><KeysHelp open onClose={() => setHelpOpen(false)} /></Suspense> : null}
       <Drawer open={openId !== undefined} onClose={() => change({ open: undefined })} size={640} title={t('worklist.drawer')} destroyOnHidden>
-        {openId ? <ConsultDrawer taskId={openId} /> : null}
+        {openId ? <Suspense fallback={<Loading />}><ConsultDrawer taskId={openId} /></Suspense> : null}
       </Drawer>
     </Page>
   );
