@@ -46,7 +46,7 @@ export default function HandoverPage() {
       {error ? <Problem error={error} retry={() => void refetch()} /> : null}
       {!rows && !error ? <Loading /> : null}
       {rows ? (
-        <article className="handover">
+        <article className="handover" tabIndex={0} aria-label={t('handover.title')}>
           <h1>{t('handover.title')}</h1>
           <p>
             {session.post.organization.name} · {tab ? t(`tab.${tab.key}`) : ''} · {t('handover.count', { n: rows.length, m: rows.filter((row) => isLate(row, dataUpdatedAt)).length })} · {t('today.asOf', { time: asOf })}
