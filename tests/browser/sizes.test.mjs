@@ -67,7 +67,14 @@ describe('every page at three sizes', { skip: why, timeout: 900_000 }, () => {
 
   step('the county doctor', () => walk('doctor', ['/consults?tab=waiting', '/consults/new', `/consults/${running.task}?tab=discussion`, `/consults/${decided.task}?tab=feedback`, '/images?tab=held', '/images?tab=review', '/critical', '/round', '/changes', '/today']));
   step('the expert', () => walk('lead', ['/duty', `/consults/${running.task}?tab=opinion`, `/consults?open=${running.task}`, '/break-glass', '/critical'], { english: 2 }));
-  step('the coordinator', () => walk('coordinator', ['/consults?tab=today', '/consults/handover?tab=today', `/consults/${decided.task}?tab=joint`, '/daily']));
+  step('the coordinator', async () => {
+    const person = await house.signIn('coordinator');
+    await person.go(`/consults/${decided.task}?tab=joint`);
+    await person.sees('联合意见已签署');
+    await person.sees('当前岗位只看状态和时间');
+    await person.leave();
+    await walk('coordinator', ['/consults?tab=today', '/consults/handover?tab=today', `/consults/${decided.task}?tab=joint`, '/daily']);
+  });
   step('the commander', () => walk('commander', ['/consults?tab=running', '/today', '/daily', '/round', '/changes'], { english: 4 }));
   step('medical affairs', () => walk('affairs', ['/holds', '/break-glass', '/duty', '/today'], { english: 3 }));
   step('the administrator', () => walk('county', ['/people', '/people?tab=posts', '/people?tab=organizations'], { english: 3 }));

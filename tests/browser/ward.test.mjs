@@ -232,6 +232,12 @@ describe('the ward through the screens', { skip: why, timeout: 900_000 }, () => 
     await at.phone.fill({ action: '床旁胸腔闭式引流' });
     await at.phone.confirm();
     await card.getByText('已处置').waitFor();
+    await at.lead.page.locator('[role=tab][data-tab=discussion]').click();
+    await at.lead.page.fill('.discussion-write textarea', '请再看一下右侧');
+    await at.lead.page.locator('.nav-link').filter({ hasText: '今日' }).click();
+    await at.lead.sees('有未保存的内容');
+    await at.lead.press('离开', '.ant-modal');
+    await at.lead.page.waitForURL(/\/today/);
     assert.match(await card.innerText(), /电话通报[\s\S]*赵强[\s\S]*李敏[\s\S]*15400000001[\s\S]*复述确认[\s\S]*李敏[\s\S]*立即处理[\s\S]*床旁胸腔闭式引流/);
   });
 

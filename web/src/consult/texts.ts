@@ -3,8 +3,9 @@ import type { TFunction } from 'i18next';
 import type { ImagingStudy, Patient } from '../fhir-types';
 import { formatTime, type Language } from '../format';
 import { humanName } from '../directory';
-import { identifierOf } from '../names';
+import { codeOf, identifierOf } from '../names';
 import type { Machine } from '../states';
+import type { Consult } from './data';
 
 export const patientName = (patient: Patient | undefined): string => humanName(patient);
 
@@ -38,3 +39,7 @@ export function textNarrative(text: string): { status: string; div: string } {
   const lines = escaped.split('\n').map((line) => `<p>${line}</p>`).join('');
   return { status: 'generated', div: `<div xmlns="http://www.w3.org/1999/xhtml">${lines}</div>` };
 }
+
+/** Written and signed, though this person may not read it: the coordinator sees state and time, never text. */
+export const isSignedUnseen = (consult: Pick<Consult, 'task' | 'bundles'>, kind: string) =>
+  (consult.task.output ?? []).some((output) => codeOf(output.type, 'consult-output') === kind) && !consult.bundles.some((one) => one.kind === kind);

@@ -94,7 +94,7 @@ function ReportSheet({ report }: { report: DailyReport }) {
                   <tr key={indicator.code}>
                     <th scope="row">{pick(indicator.name, language)}</th>
                     <td className="daily-value">{indicator.value === null ? t('today.unknown') : valueText(indicator)}</td>
-                    <td>{whole ? changeText(indicator) : valueText(indicator, indicator.previous)}</td>
+                    <td className="daily-before" data-label={t(whole ? 'daily.before' : 'daily.previous')}>{whole ? changeText(indicator) : valueText(indicator, indicator.previous)}</td>
                     <td className="daily-text">{unitText(indicator.unit, language)}</td>
                     <td className="daily-rule">{pick(indicator.rule, language)}</td>
                   </tr>

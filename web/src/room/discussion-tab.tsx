@@ -97,7 +97,7 @@ export function DiscussionTab({ consult, study, place, onGo }: DiscussionProps) 
         })}
         <div ref={end} />
       </div>
-      <div className="discussion-write">
+      <div className="discussion-write" data-unsaved={text.trim() !== ''}>
         <Input.TextArea value={text} onChange={(event) => setText(event.target.value)} autoSize={{ minRows: 2, maxRows: 6 }} aria-label={t('discussion.write')}
           placeholder={t('discussion.placeholder')}
           onKeyDown={(event) => {

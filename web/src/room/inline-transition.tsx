@@ -1,5 +1,6 @@
 // A step whose text is long enough to be written in a tab instead of a dialog.
 import { App, Button, Form } from 'antd';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { PatientLine } from '../consult/patient-line';
@@ -14,6 +15,7 @@ export function InlineTransition({ name, consult }: { name: string; consult: Con
   const language = useLanguage();
   const { post } = useSession();
   const { message } = App.useApp();
+  const [touched, setTouched] = useState(false);
   const [form] = Form.useForm<Record<string, unknown>>();
   const { data: transitions = [] } = useTransitions(consult.task, language);
   const take = useTakeTransition(consult.task);
@@ -24,14 +26,17 @@ export function InlineTransition({ name, consult }: { name: string; consult: Con
   const run = (fields: Record<string, unknown>) =>
     take.mutate(
       { transition, values: { ...knownValues(transition, consult, post.id), ...formToValues(transition, fields) } },
-      { onSuccess: () => void message.success(t('transition.done', { what: transition.title })) },
+      { onSuccess: () => {
+        setTouched(false);
+        void message.success(t('transition.done', { what: transition.title }));
+      } },
     );
   return (
-    <section className="inline-step" aria-label={transition.title}>
+    <section className="inline-step" aria-label={transition.title} data-unsaved={touched}>
       <h2>{transition.title}</h2>
       <PatientLine consult={consult} strong />
       {t(`transitionHelp.${name}`, { defaultValue: '' }) ? <p className="hint">{t(`transitionHelp.${name}`)}</p> : null}
-      <Form form={form} layout="vertical" requiredMark="optional" onFinish={run}>
+      <Form form={form} layout="vertical" requiredMark="optional" onFinish={run} onValuesChange={() => setTouched(true)}>
         <TransitionFields transition={transition} consult={consult} />
         {take.error ? <Problem error={take.error} /> : null}
         <Button type="primary" htmlType="submit" loading={take.isPending} data-transition={name}>{transition.title}</Button>

@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { narrativeText, textNarrative } from '../consult/texts';
+import { isSignedUnseen } from '../consult/texts';
 import { TransitionDialog } from '../consult/transition-dialog';
 import { useTransitions, type Transition } from '../consult/transitions';
 import type { Composition } from '../fhir-types';
@@ -27,6 +28,7 @@ export function JointTab({ consult }: { consult: Consult }) {
   const participant = consult.appointment?.participant.find((one) => idOf(one.actor?.reference) === post.id);
   const isLead = participant?.status === 'accepted' && codeOf(participant.type, 'consult-role') === 'lead';
   const documents = consult.bundles.filter((output) => output.kind === 'joint-opinion' || output.kind === 'addendum');
+  const unseen = isSignedUnseen(consult, 'joint-opinion');
   const offered = transitions.filter((one) => (one.name === 'dissent' || one.name === 'addendum') && one.allowed);
 
   return (
@@ -37,7 +39,7 @@ export function JointTab({ consult }: { consult: Consult }) {
       {offered.map((transition) => (
         <Button key={transition.name} data-transition={transition.name} onClick={() => setOpen(transition)}>{transition.title}</Button>
       ))}
-      {documents.length === 0 && consult.state !== 'drafted' ? <Empty title={t('joint.none')} help={t('joint.noneHelp')} /> : null}
+      {documents.length === 0 && consult.state !== 'drafted' ? <Empty title={t(unseen ? 'joint.unseen' : 'joint.none')} help={t(unseen ? 'room.unseenHelp' : 'joint.noneHelp')} /> : null}
       {consult.state === 'drafted' ? <OpinionList consult={consult} /> : null}
       <TransitionDialog transition={open} consult={consult} onClose={() => setOpen(undefined)} />
     </div>

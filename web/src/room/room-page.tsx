@@ -11,6 +11,7 @@ import { patientName } from '../consult/texts';
 import { TransitionButtons } from '../consult/transition-buttons';
 import { RoomCritical } from '../critical/room-critical';
 import { Empty } from '../parts/empty';
+import { hasUnsaved, LeaveGuard } from '../parts/leave-guard';
 import { Loading } from '../parts/loading';
 import { Page, usePageTitle } from '../parts/page';
 import { Problem } from '../parts/problem';
@@ -106,6 +107,7 @@ function Room({ consult }: { consult: Consult }) {
 
   return (
     <div className="room">
+      <LeaveGuard isDirty={hasUnsaved} title={t('room.leaveTitle')} />
       <Banner consult={consult} />
       <RoomCritical consult={consult} />
       <div className="room-head">

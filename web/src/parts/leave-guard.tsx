@@ -1,10 +1,13 @@
-// A half-written request is not lost by a click beside: leaving is asked about, closing the window too.
+// What is half written is not lost by a click beside: leaving is asked about, closing the window too.
 import { Modal } from 'antd';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useBlocker } from 'react-router';
 
-export function LeaveGuard({ isDirty }: { isDirty: () => boolean }) {
+/** Fields that keep their text in the page only say so by `data-unsaved`. One guard a page: the router knows one. */
+export const hasUnsaved = () => document.querySelector('[data-unsaved=true]') !== null;
+
+export function LeaveGuard({ isDirty, title }: { isDirty: () => boolean; title?: string }) {
   const { t } = useTranslation();
   const blocker = useBlocker(({ currentLocation, nextLocation }) => currentLocation.pathname !== nextLocation.pathname && isDirty());
   useEffect(() => {
@@ -15,7 +18,7 @@ export function LeaveGuard({ isDirty }: { isDirty: () => boolean }) {
     return () => window.removeEventListener('beforeunload', ask);
   }, [isDirty]);
   return (
-    <Modal open={blocker.state === 'blocked'} title={t('request.leaveTitle')} okText={t('request.leaveStay')} cancelText={t('request.leaveGo')}
+    <Modal open={blocker.state === 'blocked'} title={title ?? t('request.leaveTitle')} okText={t('request.leaveStay')} cancelText={t('request.leaveGo')}
       onOk={() => blocker.reset?.()} onCancel={() => blocker.proceed?.()} closable={false} keyboard={false} mask={{ closable: false }}>
       <p>{t('request.leaveHelp')}</p>
     </Modal>
