@@ -50,7 +50,7 @@ export default function DutyPage() {
       }>
       {error ? <Problem error={error} retry={() => void refetch()} /> : null}
       {!data && !error ? <Loading /> : null}
-      {data && here ? <NowOnDuty shifts={data} /> : null}
+      {data && here && (experts.length > 0 || shifts.length > 0) ? <NowOnDuty shifts={data} /> : null}
       {data && shifts.length === 0 ? (
         <section className="panel"><Empty title={t('duty.none')} help={t(edits ? experts.length > 0 ? 'duty.noneHelp' : 'duty.noExperts' : 'duty.noneRead')}
           action={edits && experts.length > 0 ? <Button type="primary" icon={<PlusOutlined />} onClick={() => setOpen({ date: here ? siteToday() : monday })}>{t('duty.add')}</Button> : undefined} /></section>
