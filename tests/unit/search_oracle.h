@@ -1,6 +1,6 @@
 /* search_oracle.h — what a search should find, said a second time and as plainly as possible: the parameter's own
  * FHIRPath over a resource, its values compared with the question as R4 3.1.1.4 reads. No index rows, no SQL. Slow on
- * purpose. Included by search_oracle_test.c alone. */
+ * purpose. Included by search_world.h. */
 #ifndef SHANHAI_TESTS_SEARCH_ORACLE_H
 #define SHANHAI_TESTS_SEARCH_ORACLE_H
 
