@@ -1,17 +1,7 @@
 /* Index rows: every type compiles, every kind of parameter gives the rows that its questions look for. */
-#include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "suite.h"
 
-#include <cmocka.h>
-
-#include "base/file.h"
 #include "base/hash.h"
-#include "base/limits.h"
 #include "fhir/search_query.h"
 #include "model/model.h"
 
@@ -82,45 +72,32 @@ static void every_type_compiles(void **state)
     }
 }
 
+struct counted {
+    size_t total;
+    size_t without;
+};
+
+static void count_rows(void *data, const char *name, const struct json *resource, struct arena *own)
+{
+    struct counted *counted = data;
+    struct index_rows rows = { 0 };
+    struct error error = { 0 };
+    if (!fhir_index_rows(fhir_index, own, resource, &rows, &error)) {
+        fail_msg("%s: %s", name, error.text);
+    }
+    counted->total += rows.count;
+    counted->without += rows.count == 0 ? 1 : 0;
+}
+
 static void the_official_examples_have_rows(void **state)
 {
     (void)state;
-    const char *shared = getenv("SHANHAI_SHARED");
-    struct str path = arena_printf(&arena, "%s/suites/examples", shared == NULL ? "../shared" : shared);
-    DIR *folder = opendir(path.at);
-    if (folder == NULL) {
-        print_message("left out: no suites/examples in SHANHAI_SHARED\n");
-        skip();
-    }
-    size_t files = 0;
-    size_t total = 0;
-    size_t without = 0;
-    for (struct dirent *entry = NULL; (entry = readdir(folder)) != NULL;) {
-        struct str name = str_from_cstr(entry->d_name);
-        if (!str_ends_with(name, STR(".json")) || str_equal(name, STR("package.json"))) {
-            continue;
-        }
-        struct arena own = { .bytes_max = 256u << 20 };
-        struct error error = { 0 };
-        struct str text = STR_NONE;
-        struct json *resource = NULL;
-        struct index_rows rows = { 0 };
-        struct str file = arena_printf(&own, "%.*s/%s", STR_FMT(path), entry->d_name);
-        assert_true(file_read_whole(&own, file.at, LIMIT_BUNDLE_BYTES, &text, &error));
-        assert_true(json_read(&own, text, &resource, &error));
-        if (!fhir_index_rows(fhir_index, &own, resource, &rows, &error)) {
-            fail_msg("%s: %s", entry->d_name, error.text);
-        }
-        files++;
-        total += rows.count;
-        without += rows.count == 0 ? 1 : 0;
-        arena_deinit(&own);
-    }
-    (void)closedir(folder);
-    print_message("R4 examples: %zu resources, %zu index rows, %zu resources without any\n", files, total,
-                  without);
-    assert_true(total > files * 5);
-    assert_true(without < 20);
+    struct counted counted = { 0 };
+    size_t files = suite_each("examples", count_rows, &counted);
+    print_message("R4 examples: %zu resources, %zu index rows, %zu resources without any\n", files,
+                  counted.total, counted.without);
+    assert_true(counted.total > files * 5);
+    assert_true(counted.without < 20);
 }
 
 static const char patient[] =

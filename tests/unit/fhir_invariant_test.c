@@ -1,16 +1,6 @@
 /* The rules of R4: official examples keep them, broken ones are told. */
-#include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "suite.h"
 
-#include <cmocka.h>
-
-#include "base/file.h"
-#include "base/limits.h"
 #include "fhir/invariant.h"
 
 static struct arena arena = { .bytes_max = 256u << 20 };
@@ -35,51 +25,36 @@ static int tear_down(void **state)
     return 0;
 }
 
+struct kept {
+    size_t bad;
+    size_t broken;
+    size_t unknown;
+};
+
+static void check_example(void *data, const char *name, const struct json *resource, struct arena *own)
+{
+    struct kept *kept = data;
+    struct outcome outcome = outcome_in(own);
+    kept->bad += invariants_check(invariants, resource, &outcome) ? 0 : 1;
+    for (const struct outcome_issue *issue = outcome.first; issue != NULL; issue = issue->next) {
+        if (issue->severity == OUTCOME_ERROR) {
+            print_message("%s: %.*s: %.*s\n", name, STR_FMT(issue->path), STR_FMT(issue->text));
+            kept->broken++;
+        }
+        kept->unknown += strcmp(issue->code, "invariant") == 0 ? 0 : 1;
+    }
+}
+
 static void the_official_examples_keep_the_rules(void **state)
 {
     (void)state;
-    const char *shared = getenv("SHANHAI_SHARED");
-    struct str path = arena_printf(&arena, "%s/suites/examples", shared == NULL ? "../shared" : shared);
-    DIR *folder = opendir(path.at);
-    if (folder == NULL) {
-        print_message("left out: no suites/examples in SHANHAI_SHARED\n");
-        skip();
-    }
-    size_t files = 0;
-    size_t bad = 0;
-    size_t broken = 0;
-    size_t unknown = 0;
-    for (struct dirent *entry = NULL; (entry = readdir(folder)) != NULL;) {
-        struct str name = str_from_cstr(entry->d_name);
-        if (!str_ends_with(name, STR(".json")) || str_equal(name, STR("package.json"))) {
-            continue;
-        }
-        struct arena own = { .bytes_max = 512u << 20 };
-        struct error error = { 0 };
-        struct str text = STR_NONE;
-        struct json *resource = NULL;
-        struct str file = arena_printf(&own, "%.*s/%s", STR_FMT(path), entry->d_name);
-        assert_true(file_read_whole(&own, file.at, LIMIT_BUNDLE_BYTES, &text, &error));
-        assert_true(json_read(&own, text, &resource, &error));
-        struct outcome outcome = outcome_in(&own);
-        files++;
-        bool kept = invariants_check(invariants, resource, &outcome);
-        for (const struct outcome_issue *issue = outcome.first; issue != NULL; issue = issue->next) {
-            if (issue->severity == OUTCOME_ERROR) {
-                print_message("%s: %.*s: %.*s\n", entry->d_name, STR_FMT(issue->path), STR_FMT(issue->text));
-                broken++;
-            }
-            unknown += strcmp(issue->code, "invariant") == 0 ? 0 : 1;
-        }
-        bad += kept ? 0 : 1;
-        arena_deinit(&own);
-    }
-    (void)closedir(folder);
-    print_message("R4 examples: %zu of %zu keep the invariants, %zu rules not evaluated\n", files - bad,
-                  files, unknown);
-    assert_int_equal(broken, 0);
-    assert_int_equal(bad, 0);
-    assert_true(unknown <= 4); /* rng-2 over units that are not of UCUM */
+    struct kept kept = { 0 };
+    size_t files = suite_each("examples", check_example, &kept);
+    print_message("R4 examples: %zu of %zu keep the invariants, %zu rules not evaluated\n", files - kept.bad,
+                  files, kept.unknown);
+    assert_int_equal(kept.broken, 0);
+    assert_int_equal(kept.bad, 0);
+    assert_true(kept.unknown <= 4); /* rng-2 over units that are not of UCUM */
 }
 
 static const struct broken {

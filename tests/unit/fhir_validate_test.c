@@ -1,17 +1,7 @@
 /* Validation: every official example and Synthea bundle is valid, and each bad input is told with its path. */
-#include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "suite.h"
 
 #include "base/clock.h"
-#include "base/file.h"
-#include "base/limits.h"
 #include "fhir/validate.h"
 
 static struct arena arena = { .bytes_max = 512u << 20 };
@@ -26,50 +16,24 @@ static struct json *read_json(struct str text)
     return value;
 }
 
-/* Validates every .json file of a folder of the shared suites; the number of files, 0 when it is not there. */
-static size_t validate_folder(const char *name, size_t *bad)
+static void check_file(void *data, const char *name, const struct json *resource, struct arena *own)
 {
-    const char *shared = getenv("SHANHAI_SHARED");
-    struct str path = arena_printf(&arena, "%s/suites/%s", shared == NULL ? "../shared" : shared, name);
-    DIR *folder = opendir(path.at);
-    size_t count = 0;
-    for (struct dirent *entry = NULL; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        struct str file_name = str_from_cstr(entry->d_name);
-        if (!str_ends_with(file_name, STR(".json")) || str_equal(file_name, STR("package.json"))) {
-            continue;
-        }
-        struct arena own = { .bytes_max = 1u << 30 };
-        struct error error = { 0 };
-        struct str text = STR_NONE;
-        struct json *resource = NULL;
-        struct str file = arena_printf(&own, "%.*s/%s", STR_FMT(path), entry->d_name);
-        assert_true(file_read_whole(&own, file.at, LIMIT_BUNDLE_BYTES, &text, &error));
-        assert_true(json_read(&own, text, &resource, &error));
-        struct outcome outcome = outcome_in(&own);
-        count++;
-        if (!validate_resource(resource, NULL, &outcome)) {
-            (*bad)++;
-            for (const struct outcome_issue *issue = outcome.first; issue != NULL; issue = issue->next) {
-                print_message("%s: %.*s: %.*s\n", entry->d_name, STR_FMT(issue->path), STR_FMT(issue->text));
-            }
-        }
-        arena_deinit(&own);
+    size_t *bad = data;
+    struct outcome outcome = outcome_in(own);
+    if (validate_resource(resource, NULL, &outcome)) {
+        return;
     }
-    if (folder != NULL) {
-        (void)closedir(folder);
+    (*bad)++;
+    for (const struct outcome_issue *issue = outcome.first; issue != NULL; issue = issue->next) {
+        print_message("%s: %.*s: %.*s\n", name, STR_FMT(issue->path), STR_FMT(issue->text));
     }
-    return count;
 }
 
 static void accepts_the_official_examples(void **state)
 {
     (void)state;
     size_t bad = 0;
-    size_t count = validate_folder("examples", &bad);
-    if (count == 0) {
-        print_message("left out: no suites/examples in SHANHAI_SHARED\n");
-        skip();
-    }
+    size_t count = suite_each("examples", check_file, &bad);
     print_message("R4 examples: %zu of %zu accepted\n", count - bad, count);
     assert_int_equal(bad, 0);
 }
@@ -78,11 +42,7 @@ static void accepts_the_synthea_bundles(void **state)
 {
     (void)state;
     size_t bad = 0;
-    size_t count = validate_folder("synthea", &bad);
-    if (count == 0) {
-        print_message("left out: no suites/synthea in SHANHAI_SHARED\n");
-        skip();
-    }
+    size_t count = suite_each("synthea", check_file, &bad);
     print_message("Synthea bundles: %zu of %zu accepted\n", count - bad, count);
     assert_int_equal(bad, 0);
 }

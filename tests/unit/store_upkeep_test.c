@@ -1,7 +1,7 @@
 /* Sweeping rows of versions long followed, and indexing again after the definitions changed. */
 #include "store_fixture.h"
 
-#include <sqlite3.h>
+#include "store_ask.h"
 
 #include "store/upkeep.h"
 
@@ -67,19 +67,6 @@ static struct store_hits search(struct store *store, uint32_t parameter, uint64_
     return hits;
 }
 
-static int64_t rows_count(const char *sql)
-{
-    sqlite3 *database = NULL;
-    sqlite3_stmt *statement = NULL;
-    assert_int_equal(sqlite3_open(arena_printf(&arena, "%s/store.db", folder).at, &database), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t count = sqlite3_column_int64(statement, 0);
-    (void)sqlite3_finalize(statement);
-    assert_int_equal(sqlite3_close(database), SQLITE_OK);
-    return count;
-}
-
 static const char all_rows[] = "SELECT (SELECT count(*) FROM index_key) + (SELECT count(*) FROM index_text) "
                                "+ (SELECT count(*) FROM index_date)"
                                " + (SELECT count(*) FROM index_number) + (SELECT count(*) FROM reference_of) "
@@ -119,7 +106,7 @@ static void rows_of_versions_long_followed_go(void **state)
     now_ms += 5000;
     put_family(store, "b", "li"); /* followed later than what is swept */
     store_close(store);           /* all rows are in the main index now */
-    assert_int_equal(rows_count(all_rows), 303 * 8);
+    assert_int_equal(ask(all_rows), 303 * 8);
     store = open_store(&options);
     sweep_all(store, now_ms - 1000);
     assert_int_equal(search(store, 2, key, 10, STR_NONE, &error).count, 2);
@@ -128,7 +115,7 @@ static void rows_of_versions_long_followed_go(void **state)
     assert_int_equal(search(store, 2, key, 10, link, &error).count, 2);
     expect_body(store, "b", "},\"family\":\"li\"}");
     store_close(store);
-    assert_int_equal(rows_count(all_rows), 4 * 8);
+    assert_int_equal(ask(all_rows), 4 * 8);
     store = open_store(&options);
     now_ms += 5000;
     put_family(store, "d", "wang");
@@ -136,7 +123,7 @@ static void rows_of_versions_long_followed_go(void **state)
     store = open_store(&options);
     sweep_all(store, now_ms); /* now the version that the link needs goes too */
     store_close(store);
-    assert_int_equal(rows_count(all_rows), 4 * 8);
+    assert_int_equal(ask(all_rows), 4 * 8);
     store = open_store(&options);
     assert_int_equal(search(store, 2, key, 10, link, &error).count, SIZE_MAX);
     assert_int_equal(error.kind, ERROR_INPUT);
@@ -167,7 +154,7 @@ static void waiting_rows_are_not_swept(void **state)
     *state = open_store(&options);
     sweep_all(*state, now_ms);
     store_close(*state);
-    assert_int_equal(rows_count(all_rows), 2 * 8);
+    assert_int_equal(ask(all_rows), 2 * 8);
     *state = open_store(&options);
 }
 
@@ -218,9 +205,9 @@ static void a_new_parameter_is_indexed_for_what_was_there(void **state)
 
 static int64_t body_bytes(const char *id)
 {
-    return rows_count(str_equal(str_from_cstr(id), STR("after"))
-                          ? "SELECT length(body) FROM version WHERE id = 'after'"
-                          : "SELECT length(body) FROM version WHERE id = 'w3'");
+    return ask(str_equal(str_from_cstr(id), STR("after"))
+                   ? "SELECT length(body) FROM version WHERE id = 'after'"
+                   : "SELECT length(body) FROM version WHERE id = 'w3'");
 }
 
 /* What a ward writes all day, in words that the program's own dictionary does not have. */
@@ -259,7 +246,7 @@ static void a_dictionary_is_trained_on_what_is_stored(void **state)
     expect_body(store, "w3", ward_body(3));
     expect_body(store, "after", ward_body(3));
     store_close(store);
-    assert_int_equal(rows_count("SELECT count(*) FROM dictionary WHERE type = 'Patient'"), 1);
+    assert_int_equal(ask("SELECT count(*) FROM dictionary WHERE type = 'Patient'"), 1);
     assert_true(body_bytes("after") * 10 < body_bytes("w3") * 6);
     *state = open_store(NULL); /* the frame names its dictionary */
     expect_body(*state, "w3", ward_body(3));

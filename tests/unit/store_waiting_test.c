@@ -2,8 +2,9 @@
  * a search finds each version that it should once, and nothing else. */
 #include "store_fixture.h"
 
+#include "store_ask.h"
+
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 
 enum { PEOPLE = 60, STEPS = 600, CODES = 5, ALL = 99 };
@@ -279,21 +280,6 @@ static void a_snapshot_sees_each_once(void **state)
     }
     assert_true(atomic_load(&traffic.searches) > 0);
     *state = traffic.store;
-}
-
-static int64_t ask(const char *sql)
-{
-    char path[96];
-    sqlite3 *database = NULL;
-    sqlite3_stmt *statement = NULL;
-    (void)snprintf(path, sizeof path, "%s/store.db", folder);
-    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int64_t value = sqlite3_column_int64(statement, 0);
-    (void)sqlite3_finalize(statement);
-    assert_int_equal(sqlite3_close(database), SQLITE_OK);
-    return value;
 }
 
 /* Closing merges what waits, so that the next start has nothing to read. */
