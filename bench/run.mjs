@@ -225,7 +225,7 @@ async function benchMixed(world) {
 const bundleLines = (world) => world.patients.slice(0, 20).map((id) => {
   const entry = Array.from({ length: BUNDLE }, (_, k) => ({ fullUrl: `urn:uuid:${crypto.randomUUID()}`, resource: observation(id, `T-%N-${k}`), request: { method: 'POST', url: 'Observation' } }));
   return `POST /fhir ${JSON.stringify({ resourceType: 'Bundle', type: 'transaction', entry })}`;
-  });
+});
 
 // Transactions of a hundred creates, eight at a time.
 function benchBundle(world) {

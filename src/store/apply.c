@@ -6,16 +6,24 @@
 
 enum { DECIDE_MS_MAX = 2000 }; /* the writer serves everybody */
 
-struct head {     /* what is there now */
-    uint64_t seq; /* 0: nothing */
-    uint64_t version;
-    uint64_t custodian;
-    bool deleted;
-};
+/* Whether what was found under a key is this resource: a key is a hash. */
+static bool is_same(const struct store *store, const struct head *head, struct str type, struct str id)
+{
+    char packed[16];
+    bool packs = database_packs_ids(store->writer.connection.database);
+    struct str stored = packs && id_pack(id, packed) ? (struct str){ packed, sizeof packed } : id;
+    return head->seq == 0 || (str_equal(head->id, stored) && head->type == store_type_number(store, type));
+}
 
 static bool head_read(struct store *store, struct str type, struct str id, uint64_t key, struct head *head,
                       struct error *error)
 {
+    const struct head *known = heads_find(&store->writer, key);
+    if (known != NULL) {
+        *head = *known;
+        return is_same(store, head, type, id) ||
+               FAIL(error, ERROR_CONFLICT, "this id cannot be used: choose another");
+    }
     struct statement *statement = connection_statement(&store->writer.connection, SQL_VERSION_BY_KEY, error);
     if (statement == NULL) {
         return false;
@@ -25,17 +33,16 @@ static bool head_read(struct store *store, struct str type, struct str id, uint6
     enum step step = statement_step(statement, error);
     bool same = true;
     if (step == STEP_ROW) {
-        char packed[16];
-        bool packs = database_packs_ids(store->writer.connection.database);
-        struct str stored = packs && id_pack(id, packed) ? (struct str){ packed, sizeof packed } : id;
-        same = str_equal(column_bytes(statement, 4), stored) &&
-               (uint32_t)column_integer(statement, 3) == store_type_number(store, type);
         *head = (struct head){ .seq = column_key(statement, 0),
                                .version = column_key(statement, 2),
+                               .type = (uint32_t)column_integer(statement, 3),
+                               .id = column_bytes(statement, 4),
                                .custodian = column_key(statement, 7),
                                .deleted = column_integer(statement, 5) == STORE_METHOD_DELETED };
+        same = is_same(store, head, type, id);
     }
     statement_reset(statement);
+    head->id = STR_NONE; /* it was the row's */
     if (!same) {
         return FAIL(error, ERROR_CONFLICT, "this id cannot be used: choose another");
     }
@@ -239,6 +246,7 @@ static bool write_apply(struct store *store, struct store_write *write, const st
     write->result.method = write->method == STORE_METHOD_DELETED ? STORE_METHOD_DELETED
                            : there                               ? STORE_METHOD_UPDATED
                                                                  : STORE_METHOD_CREATED;
+    heads_note_write(writer, key);
     uint64_t custodian = write->custodian == 0 ? head->custodian : write->custodian;
     struct statement *place = connection_statement(
         &writer->connection, head->seq == 0 ? SQL_RESOURCE_ADD : SQL_RESOURCE_MOVE, error);

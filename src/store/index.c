@@ -48,7 +48,7 @@ bool index_remember(struct writer *writer, const struct index_rows *index, uint6
         return (a) < (b) ? -1 : 1;                                                                           \
     }
 
-static int compare_entries(const void *left, const void *right)
+int index_entries_compare(const void *left, const void *right)
 {
     const struct run_entry *x = left;
     const struct run_entry *y = right;
@@ -61,7 +61,7 @@ static int compare_entries(const void *left, const void *right)
         ORDER((int64_t)a->key, (int64_t)b->key)
         break;
     case INDEX_TEXT: {
-        int order = str_compare(a->text, b->text);
+        int order = str_compare(index_text_cut(a->text), index_text_cut(b->text));
         if (order != 0) {
             return order;
         }
@@ -74,6 +74,7 @@ static int compare_entries(const void *left, const void *right)
     case INDEX_NUMBER:
         ORDER((int64_t)a->key, (int64_t)b->key)
         ORDER(a->low, b->low)
+        ORDER(a->high, b->high)
         break;
     }
     ORDER(x->seq, y->seq)
@@ -106,7 +107,7 @@ void bind_index_row(struct statement *statement, const struct index_row *row, ui
 
 void index_sort_entries(struct run_entry *entries, size_t count)
 {
-    qsort(entries, count, sizeof *entries, compare_entries);
+    qsort(entries, count, sizeof *entries, index_entries_compare);
 }
 
 static bool insert_entry(struct connection *connection, const struct run_entry *entry, struct error *error)
@@ -247,8 +248,9 @@ bool index_flush(struct writer *writer, struct error *error)
     }
     if (!database_has_runs(writer->connection.database)) {
         index_sort_entries(writer->entries, writer->entries_count);
-        bool ok = index_add_columns(&writer->connection, writer->entries, writer->entries_count, error);
+        bool ok = index_add_columns(writer, error);
         writer->entries_count = ok ? 0 : writer->entries_count;
+        writer->entries_again = writer->entries_again && !ok;
         return ok;
     }
     /* By version first: entries still come in the order of their versions, which is where those trees grow. */
@@ -272,6 +274,7 @@ bool index_add_missing(struct writer *writer, const struct index_rows *index, ui
 {
     if (!database_has_runs(
             writer->connection.database)) { /* nothing waits, and what is there is left alone */
+        writer->entries_again = true;
         return index_remember(writer, index, seq, resource, error);
     }
     if (index == NULL || !index_flush(writer, error)) {
@@ -437,6 +440,7 @@ void index_after_rollback(struct store *store)
     struct writer *writer = &store->writer;
     writer->entries_count = 0;
     writer->rows_count = 0;
+    writer->entries_again = false;
     memset(writer->pieces_known, 0, sizeof writer->pieces_known);
     writer->pending = writer->pending_committed;
     writer->mark_next = writer->mark;

@@ -49,14 +49,19 @@ static void columns_add(struct columns *columns, const struct run_entry *entry)
     columns->count++;
 }
 
-static bool columns_send(struct connection *connection, enum index_kind kind, const struct columns *columns,
+static bool columns_send(struct writer *writer, enum index_kind kind, const struct columns *columns,
                          struct error *error)
 {
     static const enum sql adding[] = { [INDEX_KEY] = SQL_INDEX_KEY_ADD,
                                        [INDEX_TEXT] = SQL_INDEX_TEXT_ADD,
                                        [INDEX_DATE] = SQL_INDEX_DATE_ADD,
                                        [INDEX_NUMBER] = SQL_INDEX_NUMBER_ADD };
-    struct statement *statement = connection_statement(connection, adding[kind], error);
+    static const enum sql again[] = { [INDEX_KEY] = SQL_INDEX_KEY_AGAIN,
+                                      [INDEX_TEXT] = SQL_INDEX_TEXT_AGAIN,
+                                      [INDEX_DATE] = SQL_INDEX_DATE_AGAIN,
+                                      [INDEX_NUMBER] = SQL_INDEX_NUMBER_AGAIN };
+    const enum sql which = writer->entries_again ? again[kind] : adding[kind];
+    struct statement *statement = connection_statement(&writer->connection, which, error);
     size_t count = columns->count;
     int at = 1;
     if (statement == NULL) {
@@ -82,16 +87,21 @@ static bool columns_send(struct connection *connection, enum index_kind kind, co
     return statement_run_later(statement, error);
 }
 
-bool index_add_columns(struct connection *connection, const struct run_entry *entries, size_t count,
-                       struct error *error)
+bool index_add_columns(struct writer *writer, struct error *error)
 {
+    const struct run_entry *entries = writer->entries;
+    size_t count = writer->entries_count;
     struct columns columns = { 0 };
     void *memory = NULL;
     bool ok = columns_make(&columns, count, &memory, error);
-    for (size_t i = 0; ok && i < count; i++) { /* sorted: one kind after the other */
-        columns_add(&columns, &entries[i]);
+    for (size_t i = 0; ok && i < count; i++) { /* one kind after the other */
+        if (columns.count == 0 || index_entries_compare(&entries[i - 1], &entries[i]) != 0) {
+            columns_add(&columns, &entries[i]);
+        } else if (entries[i].row->reference) { /* equal rows (two paths with one value) are one row */
+            columns.seconds[columns.count - 1] = 1;
+        }
         if (i + 1 == count || entries[i + 1].row->kind != entries[i].row->kind) {
-            ok = columns_send(connection, entries[i].row->kind, &columns, error);
+            ok = columns_send(writer, entries[i].row->kind, &columns, error);
             columns.count = 0;
         }
     }

@@ -134,6 +134,7 @@ struct writer {
     struct run_entry *entries; /* index rows of the group, not yet in a run */
     size_t entries_count;
     size_t entries_capacity;
+    bool entries_again;     /* among them such that may be stored already */
     size_t rows_count;      /* index rows of the group so far */
     struct runs *runs;      /* what waits, as committed */
     struct runs *runs_next; /* with the group's; the same when it has none yet */
@@ -144,6 +145,7 @@ struct writer {
     uint64_t pending_dropped; /* rows up to here were deleted */
     bool runs_published;      /* readers may have runs_next already */
     struct buf run_bytes;
+    struct heads *heads;                       /* of the group (heads.c); NULL: looked up one by one */
     uint64_t pieces_known[STORE_PIECES_KNOWN]; /* keys of pieces of text that are stored (words.c); 0: none */
     uint64_t audit_group;                      /* number of the last outbox row */
     uint64_t audit_dropped;                    /* rows up to here were removed */
@@ -294,6 +296,22 @@ bool audit_start(struct store *store, struct error *error) MUST_CHECK;
 bool audit_add_group(struct store *store, size_t sets_count, struct error *error) MUST_CHECK;
 void audit_hand_over(struct store *store, size_t sets_count);
 
+/* What is there now of a resource. */
+struct head {
+    uint64_t seq; /* 0: nothing */
+    uint64_t version;
+    uint64_t custodian;
+    uint32_t type;
+    struct str id; /* as stored */
+    bool deleted;
+};
+
+/* heads.c: reads what is there of all that the first `count` sets of the group name. Does nothing where look-ups are cheap. */
+bool heads_prepare(struct store *store, size_t count, struct error *error) MUST_CHECK;
+const struct head *heads_find(const struct writer *writer, uint64_t key); /* NULL: not known */
+void heads_note_write(struct writer *writer, uint64_t key);
+void heads_forget(struct writer *writer);
+
 enum applied { APPLIED, REFUSED, BROKEN }; /* BROKEN: the transaction must be rolled back */
 /* Checks and applies one set inside the open transaction. */
 enum applied apply_set(struct store *store, struct store_set *set, struct error *error);
@@ -306,9 +324,9 @@ bool index_flush(struct writer *writer, struct error *error) MUST_CHECK;
 /* Of a version that is stored already: those that it lacks. */
 bool index_add_missing(struct writer *writer, const struct index_rows *index, uint64_t seq, uint64_t resource,
                        struct error *error) MUST_CHECK;
-/* The rows of all entries in as few statements as there are kinds (index_columns.c): PostgreSQL's way. */
-bool index_add_columns(struct connection *connection, const struct run_entry *entries, size_t count,
-                       struct error *error) MUST_CHECK;
+/* The rows of the writer's entries, which are sorted, in as few statements as there are kinds: PostgreSQL's way. */
+bool index_add_columns(struct writer *writer, struct error *error) MUST_CHECK;
+int index_entries_compare(const void *left, const void *right);
 /* In the order of the main index. */
 void index_sort_entries(struct run_entry *entries, size_t count);
 /* The last step before a commit: flush, carry on merging into the main index (`rows_more` rows beyond what the group

@@ -34,6 +34,7 @@ enum sql {
     SQL_HISTORY_SEQ,     /* resource, version */
     SQL_HISTORY_AS_OF,   /* resource, seq */
     SQL_VERSION_BY_SEQ,  /* seq */
+    SQL_HEADS,           /* PostgreSQL: an array of keys */
     SQL_VERSIONS_BY_SEQ, /* PostgreSQL: an array of seq; in its order */
     SQL_VERSION_BY_KEY,  /* key */
     SQL_INSTANCE_BEFORE, /* resource, before_seq, since, until, limit */
@@ -42,20 +43,24 @@ enum sql {
     SQL_INSTANCE_AFTER,  /* the same three, oldest first: after_seq in place of before_seq */
     SQL_TYPE_AFTER,
     SQL_SYSTEM_AFTER,
-    SQL_INSTANCE_COUNT,     /* resource, since, until */
-    SQL_TYPE_COUNT,         /* type, since, until */
-    SQL_SYSTEM_COUNT,       /* since, until */
-    SQL_FEED,               /* after_seq, limit */
-    SQL_FEED_TYPE,          /* type, after_seq, limit */
-    SQL_VERSION_TIME,       /* seq: the first at or after it */
-    SQL_CURSOR_GET,         /* name */
-    SQL_CURSOR_SET,         /* name, seq */
-    SQL_SETTING_GET,        /* area, name */
-    SQL_SETTING_SET,        /* area, name, value */
-    SQL_INDEX_KEY_ADD,      /* parameter, value, seq */
-    SQL_INDEX_TEXT_ADD,     /* parameter, value, seq */
-    SQL_INDEX_DATE_ADD,     /* parameter, from_ms, to_ms, seq */
-    SQL_INDEX_NUMBER_ADD,   /* parameter, unit, low, high, seq */
+    SQL_INSTANCE_COUNT,   /* resource, since, until */
+    SQL_TYPE_COUNT,       /* type, since, until */
+    SQL_SYSTEM_COUNT,     /* since, until */
+    SQL_FEED,             /* after_seq, limit */
+    SQL_FEED_TYPE,        /* type, after_seq, limit */
+    SQL_VERSION_TIME,     /* seq: the first at or after it */
+    SQL_CURSOR_GET,       /* name */
+    SQL_CURSOR_SET,       /* name, seq */
+    SQL_SETTING_GET,      /* area, name */
+    SQL_SETTING_SET,      /* area, name, value */
+    SQL_INDEX_KEY_ADD,    /* parameter, value, seq */
+    SQL_INDEX_TEXT_ADD,   /* parameter, value, seq */
+    SQL_INDEX_DATE_ADD,   /* parameter, from_ms, to_ms, seq */
+    SQL_INDEX_NUMBER_ADD, /* parameter, unit, low, high, seq */
+    SQL_INDEX_KEY_AGAIN,  /* PostgreSQL: the same columns, where rows may be there already */
+    SQL_INDEX_TEXT_AGAIN,
+    SQL_INDEX_DATE_AGAIN,
+    SQL_INDEX_NUMBER_AGAIN,
     SQL_WORDS_HAS,          /* key */
     SQL_WORDS_ADD,          /* key, value */
     SQL_GRAM_ADD,           /* gram, words */

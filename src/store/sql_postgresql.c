@@ -150,6 +150,21 @@ void sql_schema_postgresql(struct buf *buf, unsigned partitions)
     "id, kind, subject, unique_text, state, input, result, progress, attempts, run_after_ms, created_ms,"    \
     " updated_ms"
 
+/* Columns of a group's index rows, each once (index_columns.c). ON CONFLICT costs a look-up and a second record a row: only
+ * where rows may be there already. */
+#define KEY_ADD                                                                                              \
+    "INSERT INTO index_key SELECT * FROM unnest(?1::bigint[], ?2::bigint[], ?3::bigint[], ?4::bigint[],"     \
+    " ?5::bigint[])"
+#define TEXT_ADD                                                                                             \
+    "INSERT INTO index_text SELECT * FROM unnest(?1::bigint[], ?2::text[], ?3::bigint[], ?4::bigint[])"
+#define DATE_ADD                                                                                             \
+    "INSERT INTO index_date SELECT * FROM unnest(?1::bigint[], ?2::bigint[], ?3::bigint[], ?4::bigint[],"    \
+    " ?5::bigint[])"
+#define NUMBER_ADD                                                                                           \
+    "INSERT INTO index_number SELECT * FROM unnest(?1::bigint[], ?2::bigint[], ?3::float8[], ?4::float8[],"  \
+    " ?5::bigint[], ?6::bigint[])"
+#define AGAIN " ON CONFLICT DO NOTHING"
+
 const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_BEGIN_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ",
     [SQL_BEGIN_WRITE] = "BEGIN",
@@ -178,6 +193,9 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_HISTORY_AS_OF] =
         "SELECT seq FROM history WHERE resource = ?1 AND seq <= ?2 ORDER BY version DESC LIMIT 1",
     [SQL_VERSION_BY_SEQ] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq = ?1",
+    [SQL_HEADS] =
+        "SELECT r.key, v.seq, v.version, v.type, v.id, v.method, v.custodian FROM unnest(?1::bigint[]) u(key)"
+        " JOIN resource r ON r.key = u.key JOIN version v ON v.seq = r.seq AND v.resource = r.key",
     [SQL_VERSIONS_BY_SEQ] =
         "SELECT " VERSION_COLUMNS " FROM unnest(?1::bigint[]) WITH ORDINALITY u(seq, place)"
         " JOIN version v ON v.seq = u.seq ORDER BY u.place",
@@ -218,19 +236,14 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_SETTING_GET] = "SELECT value FROM setting WHERE area = ?1 AND name = ?2",
     [SQL_SETTING_SET] = "INSERT INTO setting VALUES(?1, ?2, ?3)"
                         " ON CONFLICT(area, name) DO UPDATE SET value = excluded.value",
-    /* Equal rows of one version (two paths with one value) are one row. */
-    [SQL_INDEX_KEY_ADD] = "INSERT INTO index_key SELECT * FROM unnest(?1::bigint[], ?2::bigint[], "
-                          "?3::bigint[], ?4::bigint[], ?5::bigint[])"
-                          " ON CONFLICT DO NOTHING",
-    [SQL_INDEX_TEXT_ADD] =
-        "INSERT INTO index_text SELECT * FROM unnest(?1::bigint[], ?2::text[], ?3::bigint[], ?4::bigint[])"
-        " ON CONFLICT DO NOTHING",
-    [SQL_INDEX_DATE_ADD] = "INSERT INTO index_date SELECT * FROM unnest(?1::bigint[], ?2::bigint[], "
-                           "?3::bigint[], ?4::bigint[], ?5::bigint[])"
-                           " ON CONFLICT DO NOTHING",
-    [SQL_INDEX_NUMBER_ADD] = "INSERT INTO index_number SELECT * FROM unnest(?1::bigint[], ?2::bigint[], "
-                             "?3::float8[], ?4::float8[], ?5::bigint[], ?6::bigint[])"
-                             " ON CONFLICT DO NOTHING",
+    [SQL_INDEX_KEY_ADD] = KEY_ADD,
+    [SQL_INDEX_TEXT_ADD] = TEXT_ADD,
+    [SQL_INDEX_DATE_ADD] = DATE_ADD,
+    [SQL_INDEX_NUMBER_ADD] = NUMBER_ADD,
+    [SQL_INDEX_KEY_AGAIN] = KEY_ADD AGAIN,
+    [SQL_INDEX_TEXT_AGAIN] = TEXT_ADD AGAIN,
+    [SQL_INDEX_DATE_AGAIN] = DATE_ADD AGAIN,
+    [SQL_INDEX_NUMBER_AGAIN] = NUMBER_ADD AGAIN,
     [SQL_WORDS_HAS] = "SELECT 1 FROM words WHERE key = ?1",
     [SQL_WORDS_ADD] =
         "WITH added AS (INSERT INTO words VALUES(?1, ?2) ON CONFLICT DO NOTHING RETURNING key)"

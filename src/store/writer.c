@@ -252,7 +252,8 @@ static bool try_group(struct store *store, size_t count, struct error *error)
     struct writer *writer = &store->writer;
     struct position before = { writer->seq, writer->updated_ms, writer->types_count };
     bool any = false;
-    bool ok = clock_check(store, error) && connection_do(&writer->connection, SQL_BEGIN_WRITE, error);
+    bool ok = clock_check(store, error) && connection_do(&writer->connection, SQL_BEGIN_WRITE, error) &&
+              heads_prepare(store, count, error);
     for (size_t i = 0; ok && i < count; i++) {
         struct outcome_of_set *outcome = &writer->group[i];
         outcome->applied = false;
@@ -273,6 +274,7 @@ static bool try_group(struct store *store, size_t count, struct error *error)
             break;
         }
     }
+    heads_forget(writer);
     if (ok && !any) {
         take_back(store, before);
         return true;
