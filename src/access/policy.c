@@ -358,8 +358,9 @@ static bool role_read(struct reader *reader, const struct json *file, struct pol
         !texts_read(reader, JSON_GET(file, "rights"), 32, &role->rights, &role->rights_count)) {
         return false;
     }
-    if (role->code.len >= ACCESS_ID_BYTES || role->title.len == 0 || role->title_en.len == 0) {
-        return fail(reader, "a role needs a code of at most 64 characters and two titles:", role->code);
+    if (role->code.len == 0 || role->code.len >= ACCESS_ID_BYTES || role->title.len == 0 ||
+        role->title_en.len == 0) {
+        return fail(reader, "a role needs a code (policy) of 1 to 64 characters and two titles:", role->code);
     }
     role->machine = json_is_true(JSON_GET(file, "machine"));
     return role_rules_read(reader, file, role) && masks_read(reader, JSON_GET(file, "masked"), role);
