@@ -194,50 +194,100 @@ static const struct fhirpath_variable *variables_fill(const struct access_actor 
     return &out->list[0];
 }
 
-static bool reference_visible(const struct access_session *session, const struct access_write *write,
-                              struct arena *arena, struct str reference, bool *visible, struct error *error)
+/* The stored resource that a reference names; *found is false when there is none. */
+static bool reference_read(const struct access_write *write, struct arena *arena, struct str reference,
+                           struct store_version *version, bool *found, struct error *error)
 {
-    const struct store_filter *filter = NULL;
-    struct store_version version;
     struct error missing = { 0 };
     size_t slash = str_find_char(reference, '/');
     struct str type = str_slice(reference, 0, slash);
     struct str id = str_skip(reference, slash + 1);
-    *visible = write->created != NULL && table_get(write->created, reference) != NULL;
-    if (*visible || slash == reference.len || str_find_char(id, '/') < id.len || write->reader == NULL) {
+    *found = false;
+    if (slash == reference.len || str_find_char(id, '/') < id.len || write->reader == NULL) {
         return true;
     }
-    if (!store_read(write->reader, arena, type, id, &version, &missing)) {
-        if (missing.kind == ERROR_NOT_FOUND || missing.kind == ERROR_INPUT) {
-            return true;
-        }
+    *found = store_read(write->reader, arena, type, id, version, &missing);
+    if (!*found && missing.kind != ERROR_NOT_FOUND && missing.kind != ERROR_INPUT) {
         *error = missing;
         return false;
     }
-    return access_filter(session, (struct access_act){ .interaction = ACCESS_READ }, arena, &filter, error) &&
-           store_matches(write->reader, &version, filter, visible, error);
+    return true;
 }
 
-/* Every reference that `sees` names is readable; references inside one transaction (urn:uuid:) were made
- * real before. */
-static bool sees_all(const struct access_session *session, const struct access_write *write,
-                     struct arena *arena, const struct policy_rule *rule, bool *seen, struct error *error)
+struct reference_check {
+    const struct access_session *session;
+    const struct access_write *write;
+    struct arena *arena;
+};
+
+/* May be read by the session, or is written in the same transaction. */
+static bool reference_visible(const struct reference_check *check, struct str reference, bool *visible,
+                              struct error *error)
 {
-    *seen = true;
-    for (size_t i = 0; i < rule->sees_count && *seen; i++) {
-        struct fhirpath_context context = { .arena = arena };
+    const struct store_filter *filter = NULL;
+    struct store_version version;
+    *visible = check->write->created != NULL && table_get(check->write->created, reference) != NULL;
+    if (*visible) {
+        return true;
+    }
+    bool found = false;
+    if (!reference_read(check->write, check->arena, reference, &version, &found, error)) {
+        return false;
+    }
+    if (!found) {
+        return true;
+    }
+    return access_filter(check->session, (struct access_act){ .interaction = ACCESS_READ }, check->arena,
+                         &filter, error) &&
+           store_matches(check->write->reader, &version, filter, visible, error);
+}
+
+/* Is kept by the tenant itself. */
+static bool reference_own(const struct reference_check *check, struct str reference, bool *own,
+                          struct error *error)
+{
+    const struct access_actor *actor = check->session->actor;
+    struct store_version version;
+    bool found = false;
+    *own = false;
+    if (!reference_read(check->write, check->arena, reference, &version, &found, error)) {
+        return false;
+    }
+    *own = found && key_among(version.custodian, actor->own, actor->own_count);
+    return true;
+}
+
+/* Every reference that the expressions give passes; those inside one transaction (urn:uuid:) were made real before. */
+static bool references_pass(const struct reference_check *check, const struct fhirpath *const *paths,
+                            size_t count,
+                            bool (*one)(const struct reference_check *check, struct str reference,
+                                        bool *passes, struct error *error),
+                            bool *pass, struct error *error)
+{
+    *pass = true;
+    for (size_t i = 0; i < count && *pass; i++) {
+        struct fhirpath_context context = { .arena = check->arena };
         struct fhirpath_collection found;
-        if (!fhirpath_evaluate_on_resource(rule->sees[i], &context, write->resource, &found, error)) {
+        if (!fhirpath_evaluate_on_resource(paths[i], &context, check->write->resource, &found, error)) {
             return false;
         }
-        for (size_t k = 0; k < found.count && *seen; k++) {
-            struct fhirpath_item text = fhirpath_item_to_system(arena, &found.items[k]);
-            if (!reference_visible(session, write, arena, fhirpath_item_text(arena, &text), seen, error)) {
+        for (size_t k = 0; k < found.count && *pass; k++) {
+            struct fhirpath_item text = fhirpath_item_to_system(check->arena, &found.items[k]);
+            if (!one(check, fhirpath_item_text(check->arena, &text), pass, error)) {
                 return false;
             }
         }
     }
     return true;
+}
+
+static bool references_hold(const struct access_session *session, const struct access_write *write,
+                            struct arena *arena, const struct policy_rule *rule, bool *hold,
+                            struct error *error)
+{
+    const struct reference_check check = { .session = session, .write = write, .arena = arena };
+    return references_pass(&check, rule->sees, rule->sees_count, reference_visible, hold, error) &&
+           (!*hold || references_pass(&check, rule->own, rule->own_count, reference_own, hold, error));
 }
 
 static bool constraint_holds(const struct access_actor *actor, const struct access_write *write,
@@ -333,7 +383,7 @@ bool access_may_write(const struct access_session *session, const struct access_
         }
         closest = rule->rule;
         if (!constraint_holds(actor, write, arena, rule->rule, &fits, error) ||
-            (fits && !sees_all(session, write, arena, rule->rule, &fits, error))) {
+            (fits && !references_hold(session, write, arena, rule->rule, &fits, error))) {
             return false;
         }
         if (fits) {

@@ -189,12 +189,34 @@ static bool when_is_plain(struct reader *reader, const struct policy_rule *rule)
     return true;
 }
 
+/* A list of FHIRPath expressions, each giving references. */
+static bool list_of_paths_read(struct reader *reader, const struct json *rule, struct str name,
+                               const struct fhirpath *const **paths, size_t *count)
+{
+    const struct str *texts = NULL;
+    if (!texts_read(reader, json_member(rule, name), 8, &texts, count)) {
+        return false;
+    }
+    const struct fhirpath **made = ARENA_ARRAY(reader->arena, const struct fhirpath *, *count + 1);
+    if (made == NULL) {
+        return out_of_memory(reader);
+    }
+    for (size_t i = 0; i < *count; i++) {
+        made[i] = fhirpath_compile(reader->arena, texts[i], reader->error);
+        if (made[i] == NULL) {
+            return fail(reader, "not FHIRPath:", texts[i]);
+        }
+    }
+    *paths = made;
+    return true;
+}
+
 static bool paths_read(struct reader *reader, const struct json *rule, struct policy_rule *out)
 {
     struct str write = STR_NONE;
-    const struct str *sees = NULL;
     if (!text_read(reader, rule, STR("write"), &write) ||
-        !texts_read(reader, JSON_GET(rule, "sees"), 8, &sees, &out->sees_count)) {
+        !list_of_paths_read(reader, rule, STR("sees"), &out->sees, &out->sees_count) ||
+        !list_of_paths_read(reader, rule, STR("own"), &out->own, &out->own_count)) {
         return false;
     }
     if (write.at != NULL) {
@@ -203,25 +225,14 @@ static bool paths_read(struct reader *reader, const struct json *rule, struct po
             return fail(reader, "the constraint is not FHIRPath:", write);
         }
     }
-    const struct fhirpath **paths = ARENA_ARRAY(reader->arena, const struct fhirpath *, out->sees_count + 1);
-    if (paths == NULL) {
-        return out_of_memory(reader);
-    }
-    for (size_t i = 0; i < out->sees_count; i++) {
-        paths[i] = fhirpath_compile(reader->arena, sees[i], reader->error);
-        if (paths[i] == NULL) {
-            return fail(reader, "'sees' is not FHIRPath:", sees[i]);
-        }
-    }
-    out->sees = paths;
     return true;
 }
 
 static bool rule_read(struct reader *reader, const struct json *rule, struct policy_rule *out)
 {
-    static const char *const names[] = { "types",   "interactions",   "custodian", "when",
-                                         "granted", "grantedThrough", "grantedAs", "write",
-                                         "sees",    "message",        "why",       NULL };
+    static const char *const names[] = { "types",          "interactions", "custodian", "when", "granted",
+                                         "grantedThrough", "grantedAs",    "write",     "sees", "own",
+                                         "message",        "why",          NULL };
     *out = (struct policy_rule){ 0 };
     if (!members_known(reader, rule, names) || !types_read(reader, rule, out) ||
         !interactions_read(reader, rule, out) || !custodian_read(reader, rule, out)) {

@@ -39,6 +39,8 @@ struct policy_rule {
     const struct fhirpath *write; /* NULL: nothing asked */
     const struct fhirpath *const *sees; /* each gives references that must be readable */
     size_t sees_count;
+    const struct fhirpath *const *own; /* each gives references to what the tenant itself keeps */
+    size_t own_count;
     struct str message; /* Chinese text for a write that the constraint refuses; may be absent */
     struct str message_en;
 };

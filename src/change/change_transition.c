@@ -47,21 +47,67 @@ static bool host_read(void *data, struct arena *arena, struct str reference, str
     return version.type.at == NULL || change_read_tree(arena, &version, resource, error);
 }
 
-static bool host_search(void *data, struct arena *arena, struct str query_text, struct workflow_list *hits,
-                        struct error *error)
+/* Only what these organisations keep, and those below them: as a session of theirs would say "own". */
+static bool keepers_filter(struct transition_run *run, struct arena *arena,
+                           const struct workflow_query *query, struct str type, struct store_filter *filter,
+                           struct error *error)
+{
+    struct store_rule *rule = ARENA_NEW(arena, struct store_rule);
+    uint64_t *keys = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < query->keepers_count; i++) {
+        struct access_session session = { 0 };
+        struct str organization = STR_NONE;
+        struct str ignored = STR_NONE;
+        size_t own = 0;
+        if (!split_reference(query->keepers[i], &ignored, &organization)) {
+            continue;
+        }
+        if (!access_session_machine(run->change->options.access, arena, "system", organization, &session,
+                                    error)) {
+            return false;
+        }
+        const struct str *ids = access_organizations(&session, &own);
+        uint64_t *more = ARENA_ARRAY(arena, uint64_t, count + own + 1);
+        if (more == NULL) {
+            return CHANGE_NO_MEMORY(error);
+        }
+        if (count > 0) {
+            memcpy(more, keys, count * sizeof *more);
+        }
+        for (size_t k = 0; k < own; k++) {
+            more[count++] = hash_resource_key(STR("Organization"), ids[k]);
+        }
+        keys = more;
+    }
+    if (rule == NULL) {
+        return CHANGE_NO_MEMORY(error);
+    }
+    *rule = (struct store_rule){ .type = type, .custodians = keys, .custodians_count = count };
+    *filter =
+        (struct store_filter){ .rules = rule, .rules_count = count > 0 ? 1 : 0, .now_ms = clock_now_ms() };
+    return true;
+}
+
+static bool host_search(void *data, struct arena *arena, const struct workflow_query *asked,
+                        struct workflow_list *hits, struct error *error)
 {
     struct transition_run *run = data;
-    size_t mark = str_find_char(query_text, '?');
+    size_t mark = str_find_char(asked->text, '?');
     struct search_query query = { 0 };
     struct store_hits found = { 0 };
-    struct search_options options = { .type = str_slice(query_text, 0, mark),
+    struct store_filter filter = { 0 };
+    struct search_options options = { .type = str_slice(asked->text, 0, mark),
                                       .offset_minutes = run->change->options.offset_minutes };
-    if (!search_query_parse_text(arena, &options, str_skip(query_text, mark + 1), &query, error)) {
+    if (!search_query_parse_text(arena, &options, str_skip(asked->text, mark + 1), &query, error) ||
+        (asked->kept && !keepers_filter(run, arena, asked, options.type, &filter, error))) {
         return false;
     }
     query.count = CONTEXT_HITS_MAX;
     query.has_count = true;
-    struct store_search search = { .query = &query, .now_ms = clock_now_ms() };
+    struct store_search search = { .query = &query,
+                                   .filter = asked->kept ? &filter : NULL,
+                                   .now_ms = clock_now_ms() };
     if (!store_search(run->reader, arena, &search, &found, error)) {
         return false;
     }

@@ -53,6 +53,14 @@ struct workflow_list {
     size_t count;
 };
 
+/* "Type?a=b". With `kept` only what these organisations ("Organization/x"), or those below them, keep. */
+struct workflow_query {
+    struct str text;
+    bool kept;
+    const struct str *keepers;
+    size_t keepers_count;
+};
+
 /* What a run asks of the floors above. Reads and searches have the workflow's authority. Trees are fresh
  * (the run changes them), with id and meta. */
 struct workflow_host {
@@ -60,8 +68,8 @@ struct workflow_host {
     /* *resource stays NULL when there is none. */
     bool (*read)(void *data, struct arena *arena, struct str reference, struct json **resource,
                  struct error *error);
-    bool (*search)(void *data, struct arena *arena, struct str query, struct workflow_list *hits,
-                   struct error *error);
+    bool (*search)(void *data, struct arena *arena, const struct workflow_query *query,
+                   struct workflow_list *hits, struct error *error);
     /* Principals that a resource is opened to now (see workflow_grant.principal). */
     bool (*principals)(void *data, struct arena *arena, struct str reference, struct str **list,
                        size_t *count, struct error *error);

@@ -191,12 +191,35 @@ static bool fill_query(struct workflow_run *run, struct str template, struct str
     return ok;
 }
 
-static bool load_by_search(struct workflow_run *run, struct str template, struct gathered *list,
+/* Whose records an entry means: its `custodian`, references to organisations. */
+static bool fill_keepers(struct workflow_run *run, const struct json *entry, struct workflow_query *query,
+                         struct error *error)
+{
+    struct str expression = JSON_TEXT(run->arena, entry, "custodian");
+    struct fhirpath_collection value = { 0 };
+    if (expression.at == NULL) {
+        return true;
+    }
+    if (!workflow_evaluate(run, expression, NULL, &value, error)) {
+        return false;
+    }
+    struct str *keepers = ARENA_ARRAY(run->arena, struct str, value.count + 1);
+    for (size_t i = 0; keepers != NULL && i < value.count; i++) {
+        keepers[i] = fhirpath_item_text(run->arena, &value.items[i]);
+    }
+    query->kept = true;
+    query->keepers = keepers;
+    query->keepers_count = value.count;
+    return keepers != NULL || WORKFLOW_NO_MEMORY(error);
+}
+
+static bool load_by_search(struct workflow_run *run, const struct json *entry, struct gathered *list,
                            struct error *error)
 {
-    struct str query = STR_NONE;
+    struct workflow_query query = { 0 };
     bool complete = false;
-    if (!fill_query(run, template, &query, &complete, error)) {
+    if (!fill_query(run, JSON_TEXT(run->arena, entry, "search"), &query.text, &complete, error) ||
+        !fill_keepers(run, entry, &query, error)) {
         return false;
     }
     struct workflow_list hits = { 0 };
@@ -204,7 +227,7 @@ static bool load_by_search(struct workflow_run *run, struct str template, struct
     if (!complete) {
         return true;
     }
-    if (!host->search(host->data, run->arena, query, &hits, error)) {
+    if (!host->search(host->data, run->arena, &query, &hits, error)) {
         return false;
     }
     for (size_t i = 0; i < hits.count; i++) {
@@ -254,7 +277,7 @@ static bool load_context(struct workflow_run *run, const struct json *entry, str
         return FAIL(error, ERROR_STRUCTURE, "workflow %.*s: context entries need each other in a circle",
                     STR_FMT(run->machine->code));
     }
-    bool ok = search.at != NULL ? load_by_search(run, search, &list, error)
+    bool ok = search.at != NULL ? load_by_search(run, entry, &list, error)
               : read.at != NULL ? load_by_reference(run, read, &list, error)
                                 : workflow_evaluate(run, value, NULL, &result, error);
     if (ok && where.at != NULL) {

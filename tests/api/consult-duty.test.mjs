@@ -1,7 +1,11 @@
 // 特急: who does not answer within 10 minutes is passed over for the next on the duty list; nobody left, the coordinator sees it.
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { reference, stateOf, text } from '../../scenarios/client.mjs';
+import { Person, reference, stateOf, text } from '../../scenarios/client.mjs';
+import { addPerson, PASSWORD } from '../../scenarios/world.mjs';
 import { dutyList, hire, restart, stepsOf, toAllocated } from './play.mjs';
 import { startWorld, waitFor } from './support.mjs';
 
@@ -9,16 +13,39 @@ let w;
 let second;
 let third;
 let low;
+let foreign; // a coordinator of the inviting hospital
+let uncalled; // an expert whom only a foreign list names
+
+// The rules without "own": a list as it may stand in a folder from before that rule, or from a hospital with rules of its own.
+const loose = mkdtempSync(join(tmpdir(), 'shanhai-loose-'));
+mkdirSync(join(loose, 'policies'));
+const strict = readFileSync(new URL('../../definitions/policies/consult-coordinator.json', import.meta.url), 'utf8');
+writeFileSync(join(loose, 'policies', 'consult-coordinator.json'), strict.replace(/,\s*"own": \["actor.reference"\]/, ''));
+
+async function foreignList() {
+  const { first } = await addPerson(w.admins.county, { reference: w.doctor.organization }, { account: 'xietiao', name: '谢条', role: 'consult-coordinator', title: 'attending', specialty: '医务科', phone: '15400000047' });
+  foreign = await new Person(w.base, 'xietiao').signIn(first);
+  await foreign.changePassword(PASSWORD);
+  return foreign.create(dutyList([uncalled.post, low.post]));
+}
+
 before(async () => {
-  w = await startWorld();
+  w = await startWorld({ flags: ['--definitions', loose] });
   const expert = (account, name, title, n) => hire(w, { account, name, role: 'expert', title, specialty: '呼吸与危重症医学科', phone: `1540000004${n}` });
   second = await expert('qianer', '钱二', 'chief', 2);
   third = await expert('sunsan', '孙三', 'associate-chief', 3);
   low = await expert('lisi', '李四', 'attending', 4);
+  uncalled = await expert('zhaowu', '赵五', 'chief', 5);
+  await foreignList();
+  w.options.splice(w.options.indexOf('--definitions'), 2);
+  await restart(w, { people: [...everyone(), foreign, w.admins.helper, w.commander, w.radiologist, w.duty] });
 });
-after(async () => { await w?.stop(); });
+after(async () => {
+  await w?.stop();
+  rmSync(loose, { recursive: true, force: true });
+});
 
-const everyone = () => [w.doctor, w.coordinator, w.lead, w.expert, second, third, low];
+const everyone = () => [w.doctor, w.coordinator, w.lead, w.expert, second, third, low, uncalled];
 const current = async (person, consult) => (await person.search('Appointment', { 'based-on': `ServiceRequest/${consult.request}`, 'status:not': 'cancelled' }))[0];
 const lastStep = async (consult) => (await stepsOf(w.coordinator, consult.task)).at(-1);
 const offered = (consult, person) => waitFor('the next offer', async () => (await w.coordinator.read(`Task/${consult.task}`)).owner.reference === person.post, 20);
@@ -51,6 +78,9 @@ describe('the duty list', () => {
     const affairs = await hire(w, { account: 'lvxin', name: '吕新', role: 'medical-affairs', title: 'associate-chief', specialty: '医务部', phone: '15400000049' });
     const kept = await affairs.create(dutyList([second.post], 8, Date.now() + 90 * 864e5));
     assert.equal((await affairs.update({ ...kept, actor: [{ reference: third.post }] })).actor[0].reference, third.post, 'medical affairs keeps it too');
+    const refused = await foreign.request('POST', '/fhir/Schedule', dutyList([second.post]));
+    assert.equal(refused.status, 403, 'nobody of another hospital');
+    assert.match(refused.text, /本院/);
     const ward = { ...dutyList([second.post]), serviceType: [{ coding: [{ system: 'urn:shanhai:codes:duty', code: 'ward' }] }] };
     assert.equal((await affairs.request('POST', '/fhir/Schedule', ward)).status, 403, 'no other list');
     assert.equal((await w.lead.request('GET', `/fhir/Schedule/${kept.id}`)).status, 200, 'who may be on it reads it');
@@ -127,6 +157,7 @@ describe('nobody answers', () => {
 
   test('nobody is left: the coordinator has it back, marked, and invites again', async () => {
     await later(11);
+    // 赵五 stands on a list that the inviting hospital keeps: it is not theirs to call the other's experts.
     await waitFor('nobody left', async () => stateOf(await w.coordinator.read(`Task/${consult.task}`)) === 'unanswered', 20);
     assert.match((await lastStep(consult)).reason[0].text, /孙三.*协调员/);
     assert.equal((await third.request('GET', `/fhir/ServiceRequest/${consult.request}`)).status, 404);
