@@ -47,46 +47,47 @@ static bool host_read(void *data, struct arena *arena, struct str reference, str
     return version.type.at == NULL || change_read_tree(arena, &version, resource, error);
 }
 
-/* Only what these organisations keep, and those below them: as a session of theirs would say "own". */
-static bool keepers_filter(struct transition_run *run, struct arena *arena,
-                           const struct workflow_query *query, struct str type, struct store_filter *filter,
-                           struct error *error)
+/* Keys of these organisations and of those below them: what a session of theirs would call "own". */
+struct keepers {
+    uint64_t *keys;
+    size_t count;
+};
+
+static bool keepers_add(struct transition_run *run, struct arena *arena, struct str reference,
+                        struct keepers *keepers, struct error *error)
 {
-    struct store_rule *rule = ARENA_NEW(arena, struct store_rule);
-    uint64_t *keys = NULL;
-    size_t count = 0;
-    for (size_t i = 0; i < query->keepers_count; i++) {
-        struct access_session session = { 0 };
-        struct str organization = STR_NONE;
-        struct str ignored = STR_NONE;
-        size_t own = 0;
-        if (!split_reference(query->keepers[i], &ignored, &organization)) {
-            continue;
-        }
-        if (!access_session_machine(run->change->options.access, arena, "system", organization, &session,
-                                    error)) {
-            return false;
-        }
-        const struct str *ids = access_organizations(&session, &own);
-        uint64_t *more = ARENA_ARRAY(arena, uint64_t, count + own + 1);
-        if (more == NULL) {
-            return CHANGE_NO_MEMORY(error);
-        }
-        if (count > 0) {
-            memcpy(more, keys, count * sizeof *more);
-        }
-        for (size_t k = 0; k < own; k++) {
-            more[count++] = hash_resource_key(STR("Organization"), ids[k]);
-        }
-        keys = more;
+    struct access_session session = { 0 };
+    struct str type = STR_NONE;
+    struct str organization = STR_NONE;
+    size_t own = 0;
+    if (!split_reference(reference, &type, &organization)) {
+        return true;
     }
-    if (rule == NULL) {
+    if (!access_session_machine(run->change->options.access, arena, "system", organization, &session,
+                                error)) {
+        return false;
+    }
+    const struct str *ids = access_organizations(&session, &own);
+    uint64_t *keys = ARENA_ARRAY(arena, uint64_t, keepers->count + own + 1);
+    if (keys == NULL) {
         return CHANGE_NO_MEMORY(error);
     }
-    *rule = (struct store_rule){ .type = type, .custodians = keys, .custodians_count = count };
-    *filter =
-        (struct store_filter){ .rules = rule, .rules_count = count > 0 ? 1 : 0, .now_ms = clock_now_ms() };
+    for (size_t i = 0; i < keepers->count + own; i++) {
+        keys[i] = i < keepers->count ? keepers->keys[i]
+                                     : hash_resource_key(STR("Organization"), ids[i - keepers->count]);
+    }
+    *keepers = (struct keepers){ .keys = keys, .count = keepers->count + own };
     return true;
+}
+
+static bool is_kept_by(const struct keepers *keepers, uint64_t custodian)
+{
+    for (size_t i = 0; i < keepers->count; i++) {
+        if (keepers->keys[i] == custodian) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool host_search(void *data, struct arena *arena, const struct workflow_query *asked,
@@ -96,32 +97,39 @@ static bool host_search(void *data, struct arena *arena, const struct workflow_q
     size_t mark = str_find_char(asked->text, '?');
     struct search_query query = { 0 };
     struct store_hits found = { 0 };
-    struct store_filter filter = { 0 };
+    struct keepers keepers = { 0 };
     struct search_options options = { .type = str_slice(asked->text, 0, mark),
                                       .offset_minutes = run->change->options.offset_minutes };
-    if (!search_query_parse_text(arena, &options, str_skip(asked->text, mark + 1), &query, error) ||
-        (asked->kept && !keepers_filter(run, arena, asked, options.type, &filter, error))) {
+    if (!search_query_parse_text(arena, &options, str_skip(asked->text, mark + 1), &query, error)) {
         return false;
+    }
+    for (size_t i = 0; i < asked->keepers_count; i++) {
+        if (!keepers_add(run, arena, asked->keepers[i], &keepers, error)) {
+            return false;
+        }
     }
     query.count = CONTEXT_HITS_MAX;
     query.has_count = true;
-    struct store_search search = { .query = &query,
-                                   .filter = asked->kept ? &filter : NULL,
-                                   .now_ms = clock_now_ms() };
+    struct store_search search = { .query = &query, .now_ms = clock_now_ms() };
     if (!store_search(run->reader, arena, &search, &found, error)) {
         return false;
     }
     if (found.next_cursor.at != NULL) {
         return FAIL(error, ERROR_TOO_COSTLY, "a rule looks at more than %d records", CONTEXT_HITS_MAX);
     }
-    hits->items = ARENA_ARRAY(arena, struct json *, found.count + 1);
+    *hits = (struct workflow_list){ .items = ARENA_ARRAY(arena, struct json *, found.count + 1) };
     if (hits->items == NULL) {
         return CHANGE_NO_MEMORY(error);
     }
-    for (hits->count = 0; hits->count < found.count; hits->count++) {
-        if (!change_read_tree(arena, &found.hits[hits->count].version, &hits->items[hits->count], error)) {
+    for (size_t i = 0; i < found.count; i++) {
+        const struct store_version *version = &found.hits[i].version;
+        if (asked->kept && !is_kept_by(&keepers, version->custodian)) {
+            continue;
+        }
+        if (!change_read_tree(arena, version, &hits->items[hits->count], error)) {
             return false;
         }
+        hits->count++;
     }
     return true;
 }

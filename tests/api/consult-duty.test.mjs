@@ -174,9 +174,15 @@ describe('nobody answers', () => {
     consult = await toAllocated(w, { priority: 'stat' });
     await w.coordinator.take(consult.task, 'offer', { lead: reference(w.lead.post), expert: reference(w.expert.post) });
     await w.lead.take(consult.task, 'accept');
+    const both = await toAllocated(w, { priority: 'stat' });
+    await w.coordinator.take(both.task, 'offer', { lead: reference(w.lead.post), expert: reference(w.expert.post) });
     await later(11);
+    await offered(both, second);
+    assert.match((await lastStep(both)).reason[0].text, /赵强.*王岚.*已转请值班专家钱二；不再等候王岚，需要时请协调员另邀/);
+    assert.equal((await current(w.coordinator, both)).comment, '限时未答复，不再等候：王岚');
     await waitFor('the lead alone', async () => stateOf(await w.coordinator.read(`Task/${consult.task}`)) === 'accepted', 20);
     assert.deepEqual((await current(w.lead, consult)).participant.map((p) => [p.actor.reference, p.type[0].coding[0].code]), [[w.lead.post, 'lead']]);
+    assert.equal((await current(w.lead, consult)).comment, '限时未答复，不再等候：王岚');
     assert.equal((await w.expert.request('GET', `/fhir/ServiceRequest/${consult.request}`)).status, 404);
   });
 
