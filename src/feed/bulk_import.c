@@ -1,8 +1,9 @@
-/* bulk_import.c — NDJSON in. Lines go in together, some hundred a commit; when one of them is refused they are taken one
- * by one, so that only what is wrong stays out. Each refused line is an OperationOutcome in the file of errors, its id
+/* bulk_import.c — NDJSON in. Lines go in together, some hundred a commit, two such batches prepared at a time, each by a thread,
+ * while the two before them are written; when one line of a batch is refused its lines are taken one by one, so that only what is wrong stays out. Each refused line is an OperationOutcome in the file of errors, its id
  * telling the line. Every so many lines it is written down how far the job is; what was stored after that and before a
  * crash is met again: a resource without id has one by its line, so it is not stored twice. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/table.h"
 #include "change/change.h"
 #include "feed/bulk_internal.h"
 #include "fhir/outcome.h"
@@ -59,20 +61,50 @@ void bulk_import_drop(struct bulk_upload *upload)
 
 /* ---- lines ---- */
 
-struct intake {
-    struct bulk_run *run;
-    struct str text; /* the whole file, mapped */
-    struct str rest; /* what is still to be read */
-    uint64_t line;   /* number of the next line, from 1 */
-    uint64_t stored;
-    uint64_t rejected;
-    uint64_t saved_line;
-    FILE *errors;
-};
+enum { LANES = 2 }; /* batches that are prepared at the same time */
 
 struct line {
     uint64_t number;
     struct str text;
+};
+
+struct intake;
+
+/* One batch on its way. */
+struct lane {
+    struct intake *intake;
+    struct arena arena;
+    struct line lines[BATCH_LINES];
+    size_t count;
+    struct change_entry *entries;
+    struct change_set set;
+    bool is_whole; /* it could be prepared as it is */
+    bool is_sent;
+    bool has_ended; /* guarded by intake->lock, with the next */
+    bool is_stored;
+};
+
+/* Batches that go together, and the place behind them. */
+struct round {
+    struct lane lanes[LANES];
+    struct str rest;
+    uint64_t line;
+};
+
+struct intake {
+    struct bulk_run *run;
+    struct str text;      /* the whole file, mapped */
+    struct str rest;      /* what is still to be read */
+    uint64_t line;        /* number of the next line, from 1 */
+    struct str done_rest; /* the same of what is stored or refused */
+    uint64_t done_line;
+    uint64_t stored;
+    uint64_t rejected;
+    uint64_t saved_line;
+    FILE *errors;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    struct round rounds[2]; /* one is prepared while the other is written */
 };
 
 static bool reject(struct intake *intake, const struct line *line, const struct outcome *outcome,
@@ -115,17 +147,16 @@ static bool read_entry(const struct intake *intake, struct arena *arena, const s
     return entry->type.at != NULL || FAIL(error, ERROR_STRUCTURE, "a line is a resource with resourceType");
 }
 
-static bool apply(struct intake *intake, struct arena *arena, struct change_entry *entries, size_t count,
-                  struct change_set *set, struct error *error)
+static struct change_set set_of(const struct intake *intake, struct arena *arena,
+                                struct change_entry *entries, size_t count)
 {
-    *set = (struct change_set){ .arena = arena,
+    return (struct change_set){ .arena = arena,
                                 .session = &intake->run->session,
                                 .route = STR("/fhir/$import"),
                                 .operation = STR("$import"),
                                 .brings_ids = true,
                                 .entries = entries,
                                 .entries_count = count };
-    return change_apply(intake->run->bulk->options.change, set, error);
 }
 
 /* Whether trying the job again later may help; else the line itself is at fault. */
@@ -141,8 +172,9 @@ static bool take_one(struct intake *intake, const struct line *line, struct erro
     struct change_set set = { 0 };
     struct error why = { 0 };
     bool ok = true;
-    bool stored =
-        read_entry(intake, &arena, line, &entry, &why) && apply(intake, &arena, &entry, 1, &set, &why);
+    set = set_of(intake, &arena, &entry, 1);
+    bool stored = read_entry(intake, &arena, line, &entry, &why) &&
+                  change_apply(intake->run->bulk->options.change, &set, &why);
     /* Its id is by its line: only this job can have stored it, before a crash. */
     bool was_there = !stored && entry.type.at != NULL && entry.kind == CHANGE_CREATE &&
                      (why.kind == ERROR_PRECONDITION || why.kind == ERROR_CONFLICT);
@@ -157,28 +189,124 @@ static bool take_one(struct intake *intake, const struct line *line, struct erro
     return ok;
 }
 
-static bool take_lines(struct intake *intake, const struct line *lines, size_t count, struct error *error)
+/* ---- batches ---- */
+
+static void *prepare_lane(void *data)
 {
-    struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
-    struct change_entry *entries = ARENA_ARRAY(&arena, struct change_entry, count);
-    struct change_set set = { 0 };
+    struct lane *lane = data;
     struct error why = { 0 };
-    bool whole = entries != NULL;
-    for (size_t i = 0; whole && i < count; i++) {
-        whole = read_entry(intake, &arena, &lines[i], &entries[i], &why);
+    lane->entries = ARENA_ARRAY(&lane->arena, struct change_entry, lane->count + 1);
+    lane->is_whole = lane->entries != NULL;
+    for (size_t i = 0; lane->is_whole && i < lane->count; i++) {
+        lane->is_whole = read_entry(lane->intake, &lane->arena, &lane->lines[i], &lane->entries[i], &why);
     }
-    whole = whole && apply(intake, &arena, entries, count, &set, &why);
-    arena_deinit(&arena);
-    if (whole) {
-        intake->stored += count;
-        return true;
+    lane->set = set_of(lane->intake, &lane->arena, lane->entries, lane->count);
+    lane->is_whole = lane->is_whole && lane->count > 0 &&
+                     change_prepare(lane->intake->run->bulk->options.change, &lane->set, &why);
+    return NULL;
+}
+
+static void prepare_round(struct round *round)
+{
+    pthread_t threads[LANES];
+    bool runs[LANES] = { false };
+    for (size_t i = 1; i < LANES; i++) {
+        runs[i] = round->lanes[i].count > 0 &&
+                  pthread_create(&threads[i], NULL, prepare_lane, &round->lanes[i]) == 0;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!take_one(intake, &lines[i], error)) {
-            return false;
+    (void)prepare_lane(&round->lanes[0]);
+    for (size_t i = 1; i < LANES; i++) {
+        if (runs[i]) {
+            (void)pthread_join(threads[i], NULL);
+        } else {
+            (void)prepare_lane(&round->lanes[i]);
         }
     }
-    return true;
+}
+
+/* Two batches that write one resource must not be on their way together: the later line is to win. */
+static bool shares_resource(const struct lane *first, const struct lane *second)
+{
+    struct arena arena = { .bytes_max = LIMIT_RESOURCE_BYTES };
+    struct table ids = table_in(&arena);
+    bool shared = !first->is_whole || !second->is_whole; /* who cannot say is written apart */
+    for (size_t i = 0; !shared && i < first->count; i++) {
+        shared = first->entries[i].kind == CHANGE_UPDATE &&
+                 !table_set(&ids, first->entries[i].id, &first->entries[i]);
+    }
+    for (size_t i = 0; !shared && i < second->count; i++) {
+        shared = second->entries[i].kind == CHANGE_UPDATE && table_get(&ids, second->entries[i].id) != NULL;
+    }
+    arena_deinit(&arena);
+    return shared;
+}
+
+/* change_set.done, in the writer's thread. */
+static void lane_done(struct change_set *set, const struct error *error)
+{
+    struct lane *lane = set->data;
+    (void)pthread_mutex_lock(&lane->intake->lock);
+    lane->is_stored = error == NULL;
+    lane->has_ended = true;
+    (void)pthread_cond_broadcast(&lane->intake->ended);
+    (void)pthread_mutex_unlock(&lane->intake->lock);
+}
+
+static void send_round(struct intake *intake, struct round *round)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        struct lane *lane = &round->lanes[i];
+        struct error why = { 0 };
+        bool apart = i > 0 && shares_resource(&round->lanes[0], lane);
+        lane->set.done = lane_done;
+        lane->set.data = lane;
+        lane->is_sent =
+            lane->is_whole && !apart && change_submit(intake->run->bulk->options.change, &lane->set, &why);
+    }
+}
+
+static void wait_for(struct lane *lane)
+{
+    (void)pthread_mutex_lock(&lane->intake->lock);
+    while (lane->is_sent && !lane->has_ended) {
+        (void)pthread_cond_wait(&lane->intake->ended, &lane->intake->lock);
+    }
+    (void)pthread_mutex_unlock(&lane->intake->lock);
+}
+
+static void empty_round(struct intake *intake, struct round *round)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        struct lane *lane = &round->lanes[i];
+        lane->intake = intake;
+        wait_for(lane);
+        arena_deinit(&lane->arena);
+        *lane = (struct lane){ .intake = intake, .arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES } };
+    }
+}
+
+/* The round is on disk, or its lines were taken one by one; then it is behind us. */
+static bool finish_round(struct intake *intake, struct round *round, struct error *error)
+{
+    bool ok = true;
+    size_t count = 0;
+    for (size_t i = 0; i < LANES; i++) {
+        wait_for(&round->lanes[i]);
+    }
+    for (size_t i = 0; ok && i < LANES; i++) {
+        struct lane *lane = &round->lanes[i];
+        count += lane->count;
+        intake->stored += lane->is_sent && lane->is_stored ? lane->count : 0;
+        for (size_t k = 0; ok && !(lane->is_sent && lane->is_stored) && k < lane->count; k++) {
+            ok = take_one(intake, &lane->lines[k], error);
+        }
+    }
+    if (ok && count > 0) {
+        intake->done_rest = round->rest;
+        intake->done_line = round->line;
+    }
+    empty_round(intake, round);
+    return ok;
 }
 
 /* The next lines that go in together; empty ones are passed over. */
@@ -205,10 +333,10 @@ static bool save(struct intake *intake, struct error *error)
 {
     struct arena arena = { .bytes_max = LIMIT_RESOURCE_BYTES };
     struct json *state = json_new(&arena, JSON_OBJECT);
-    uint64_t offset = intake->text.len - intake->rest.len;
+    uint64_t offset = intake->text.len - intake->done_rest.len;
     bool ok = fflush(intake->errors) == 0 && fsync(fileno(intake->errors)) == 0;
     (void)json_add(state, STR("offset"), json_new_integer(&arena, (int64_t)offset));
-    (void)json_add(state, STR("line"), json_new_integer(&arena, (int64_t)intake->line));
+    (void)json_add(state, STR("line"), json_new_integer(&arena, (int64_t)intake->done_line));
     (void)json_add(state, STR("stored"), json_new_integer(&arena, (int64_t)intake->stored));
     (void)json_add(state, STR("rejected"), json_new_integer(&arena, (int64_t)intake->rejected));
     (void)json_add(state, STR("errors"), json_new_integer(&arena, (int64_t)ftell(intake->errors)));
@@ -217,7 +345,7 @@ static bool save(struct intake *intake, struct error *error)
          store_job_progress(intake->run->bulk->options.store, intake->run->id,
                             (unsigned)(1000 * offset / (intake->text.len + 1)), error);
     arena_deinit(&arena);
-    intake->saved_line = intake->line;
+    intake->saved_line = intake->done_line;
     return ok;
 }
 
@@ -264,21 +392,64 @@ static bool map_input(struct intake *intake, struct error *error)
     intake->text = (struct str){ bytes == NULL ? "" : bytes, len };
     size_t offset = (size_t)bulk_number(intake->run->state, STR("offset"));
     intake->rest = str_skip(intake->text, offset < len ? offset : len);
+    intake->done_rest = intake->rest;
     return true;
+}
+
+/* Fills a round with the next lines; false at the end of the file. */
+static bool fill_round(struct intake *intake, struct round *round)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        round->lanes[i].count = next_lines(intake, round->lanes[i].lines);
+    }
+    round->rest = intake->rest;
+    round->line = intake->line;
+    return round->lanes[0].count > 0;
 }
 
 static bool take_all(struct intake *intake, struct error *error)
 {
-    struct line lines[BATCH_LINES];
-    for (size_t count = next_lines(intake, lines); count > 0; count = next_lines(intake, lines)) {
-        if (!bulk_run_is_wanted(intake->run, error) || !take_lines(intake, lines, count, error)) {
-            return false;
+    size_t at = 0;
+    bool ok = true;
+    for (; ok && fill_round(intake, &intake->rounds[at]); at = 1 - at) {
+        ok = bulk_run_is_wanted(intake->run, error);
+        if (!ok) {
+            break;
         }
-        if (intake->line - intake->saved_line >= SAVE_LINES && !save(intake, error)) {
-            return false;
+        prepare_round(&intake->rounds[at]);
+        ok = finish_round(intake, &intake->rounds[1 - at], error);
+        if (!ok) {
+            break;
         }
+        send_round(intake, &intake->rounds[at]);
+        ok = intake->done_line - intake->saved_line < SAVE_LINES || save(intake, error);
     }
-    return save(intake, error);
+    ok = ok && finish_round(intake, &intake->rounds[1 - at], error);
+    empty_round(intake, &intake->rounds[0]);
+    empty_round(intake, &intake->rounds[1]);
+    intake->done_rest = ok ? intake->rest : intake->done_rest; /* blank lines at the end */
+    intake->done_line = ok ? intake->line : intake->done_line;
+    return ok && save(intake, error);
+}
+
+static struct intake *intake_create(struct bulk_run *run, struct arena *arena)
+{
+    struct intake *intake = ARENA_NEW(arena, struct intake);
+    if (intake == NULL) {
+        return NULL;
+    }
+    intake->run = run;
+    intake->line = bulk_number(run->state, STR("line"));
+    intake->stored = bulk_number(run->state, STR("stored"));
+    intake->rejected = bulk_number(run->state, STR("rejected"));
+    intake->line = intake->line == 0 ? 1 : intake->line;
+    intake->done_line = intake->line;
+    intake->saved_line = intake->line;
+    (void)pthread_mutex_init(&intake->lock, NULL);
+    (void)pthread_cond_init(&intake->ended, NULL);
+    empty_round(intake, &intake->rounds[0]);
+    empty_round(intake, &intake->rounds[1]);
+    return intake;
 }
 
 bool bulk_import_run(void *data, struct arena *arena, const struct store_job *job, struct str *result,
@@ -289,21 +460,21 @@ bool bulk_import_run(void *data, struct arena *arena, const struct store_job *jo
         !access_need_right(&run.session, BULK_IMPORT, error)) {
         return false;
     }
-    struct intake intake = { .run = &run,
-                             .line = bulk_number(run.state, STR("line")),
-                             .stored = bulk_number(run.state, STR("stored")),
-                             .rejected = bulk_number(run.state, STR("rejected")) };
-    intake.line = intake.line == 0 ? 1 : intake.line;
-    intake.saved_line = intake.line;
-    bool ok = map_input(&intake, error) && open_errors(&intake, error) && take_all(&intake, error);
-    if (intake.errors != NULL) {
-        (void)fclose(intake.errors);
+    struct intake *intake = intake_create(&run, arena);
+    if (intake == NULL) {
+        return FAIL(error, ERROR_BUSY, "out of memory; try again");
     }
-    if (intake.text.len > 0) {
-        (void)munmap((void *)(uintptr_t)intake.text.at,
-                     intake.text.len); /* mapped read-only, so const above */
+    bool ok = map_input(intake, error) && open_errors(intake, error) && take_all(intake, error);
+    if (intake->errors != NULL) {
+        (void)fclose(intake->errors);
     }
-    *result = arena_printf(arena, "{\"stored\":%llu,\"rejected\":%llu}", (unsigned long long)intake.stored,
-                           (unsigned long long)intake.rejected);
+    if (intake->text.len > 0) {
+        (void)munmap((void *)(uintptr_t)intake->text.at,
+                     intake->text.len); /* mapped read-only, so const above */
+    }
+    (void)pthread_cond_destroy(&intake->ended);
+    (void)pthread_mutex_destroy(&intake->lock);
+    *result = arena_printf(arena, "{\"stored\":%llu,\"rejected\":%llu}", (unsigned long long)intake->stored,
+                           (unsigned long long)intake->rejected);
     return ok && (result->at != NULL || FAIL(error, ERROR_TOO_LARGE, "request memory used up"));
 }
