@@ -6,17 +6,6 @@
 
 #define CUSTODIAN_URL "urn:shanhai:extension:custodian"
 
-static struct json *parameters_of(struct arena *arena, struct json *meta)
-{
-    struct json *parameters = json_new(arena, JSON_OBJECT);
-    (void)json_add_text(arena, parameters, STR("resourceType"), STR("Parameters"));
-    struct json *list = json_add(parameters, STR("parameter"), json_new(arena, JSON_ARRAY));
-    struct json *parameter = json_append(list, json_new(arena, JSON_OBJECT));
-    (void)json_add_text(arena, parameter, STR("name"), STR("return"));
-    (void)json_add(parameter, STR("valueMeta"), meta);
-    return parameters;
-}
-
 /* design.md section 5: the custodian is a column of the version and goes out as an extension of meta. */
 static bool add_custodian(struct http_request *request, const struct store_version *version,
                           struct json *meta, struct error *error)
@@ -60,7 +49,7 @@ static bool answer_meta(struct http_request *request, const struct fhir_wanted *
         return meta != NULL || FAIL(error, ERROR_TOO_LARGE, "request memory used up");
     }
     meta->next = NULL; /* was a member among others */
-    api_respond_json(request, 200, true, parameters_of(&request->arena, meta));
+    api_respond_json(request, 200, true, operation_parameters_of_meta(&request->arena, meta));
     return true;
 }
 

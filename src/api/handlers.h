@@ -26,6 +26,7 @@ enum http_verdict bulk_delete(struct http_request *request);
 
 /* fhir_meta.c, fhir_everything.c, fhir_document.c, fhir_lastn.c (pool) */
 enum http_verdict fhir_meta(struct http_request *request);
+enum http_verdict fhir_meta_all(struct http_request *request); /* fhir_meta_all.c */
 enum http_verdict fhir_meta_add(struct http_request *request);
 enum http_verdict fhir_meta_delete(struct http_request *request);
 enum http_verdict fhir_everything(struct http_request *request);

@@ -106,3 +106,14 @@ bool operation_body(struct http_request *request, struct json **body, struct err
     return json_equals_text(JSON_GET(*body, "resourceType"), STR("Parameters")) ||
            FAIL(error, ERROR_STRUCTURE, "a Parameters resource was expected");
 }
+
+struct json *operation_parameters_of_meta(struct arena *arena, struct json *meta)
+{
+    struct json *parameters = json_new(arena, JSON_OBJECT);
+    (void)json_add_text(arena, parameters, STR("resourceType"), STR("Parameters"));
+    struct json *list = json_add(parameters, STR("parameter"), json_new(arena, JSON_ARRAY));
+    struct json *parameter = json_append(list, json_new(arena, JSON_OBJECT));
+    (void)json_add_text(arena, parameter, STR("name"), STR("return"));
+    (void)json_add(parameter, STR("valueMeta"), meta);
+    return parameters;
+}

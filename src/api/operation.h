@@ -28,6 +28,9 @@ bool operation_add_entry(struct http_request *request, const struct store_versio
 /* A parameter of the query, or of a Parameters body that is posted; absent when there is none. */
 struct str operation_parameter(struct http_request *request, const struct json *body, struct str name);
 
+/* Parameters with a meta as "return". */
+struct json *operation_parameters_of_meta(struct arena *arena, struct json *meta);
+
 /* The Parameters of a POST; *body stays NULL without one. */
 bool operation_body(struct http_request *request, struct json **body, struct error *error) MUST_CHECK;
 

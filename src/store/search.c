@@ -279,3 +279,26 @@ bool store_search(struct store_reader *reader, struct arena *arena, const struct
     }
     return ok;
 }
+
+bool store_next_key(struct store_reader *reader, struct arena *arena, uint32_t parameter, int64_t after,
+                    int64_t *key, bool *found, struct error *error)
+{
+    struct builder b;
+    if (!builder_init(&b, reader, NULL, arena, reader->seq, error)) {
+        return false;
+    }
+    add_sql(&b, "SELECT k.value FROM ");
+    add_index(&b, INDEX_KEY);
+    add_sql(&b, " k WHERE k.parameter = ");
+    add_integer(&b, parameter);
+    add_sql(&b, " AND k.value > ");
+    add_integer(&b, after);
+    add_sql(&b, " ORDER BY k.value LIMIT 1");
+    struct statement *statement = builder_statement(&b, error);
+    enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
+    *found = step == STEP_ROW;
+    *key = step == STEP_ROW ? column_integer(statement, 0) : 0;
+    connection_release(reader->connection, statement);
+    builder_deinit(&b);
+    return step != STEP_FAILED;
+}

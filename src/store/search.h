@@ -63,6 +63,11 @@ struct store_hits {
     struct str include_cut;
 };
 
+/* The next key above `after` (*found false: none) that an index row of a parameter has, whoever may see its resource: to walk over
+ * the different values of a token or URI without walking over its rows. Begin with INT64_MIN. */
+bool store_next_key(struct store_reader *reader, struct arena *arena, uint32_t parameter, int64_t after,
+                    int64_t *key, bool *found, struct error *error) MUST_CHECK;
+
 bool store_search(struct store_reader *reader, struct arena *arena, const struct store_search *search,
                   struct store_hits *hits, struct error *error) MUST_CHECK;
 

@@ -40,6 +40,28 @@ describe('$meta', () => {
   });
 });
 
+describe('$meta of a type and of the system', () => {
+  const metaOf = async (person, path) => (await person.must('GET', path)).parameter[0].valueMeta;
+  const codes = (meta) => (meta.tag ?? []).filter((t) => t.system === 'urn:all').map((t) => t.code).sort();
+
+  test('what is in use where one may look, and nothing of what one does not see', async () => {
+    const of = (type, code, more = {}) => d.create({ resourceType: type, ...more, meta: { tag: [{ system: 'urn:all', code, display: 'x' }], security: [{ system: 'urn:all', code: `s-${code}` }] } });
+    const one = await of('Patient', 'p1', { name: [{ family: '标' }] });
+    await of('Patient', 'p1', { name: [{ family: '标' }] });
+    await of('Patient', 'p2', { name: [{ family: '标' }] });
+    await of('List', 'l1', { status: 'current', mode: 'working' });
+    const ofType = await metaOf(d, '/fhir/Patient/$meta');
+    assert.deepEqual(codes(ofType), ['p1', 'p2']);
+    assert.deepEqual(ofType.security.filter((s) => s.system === 'urn:all').map((s) => s.code).sort(), ['s-p1', 's-p2']);
+    assert.deepEqual(codes(await metaOf(d, '/fhir/$meta')), ['l1', 'p1', 'p2']);
+    assert.deepEqual(codes(await metaOf(w.expert, '/fhir/$meta')), [], 'the other hospital sees none of these');
+    assert.deepEqual(codes(await metaOf(w.expert, '/fhir/Patient/$meta')), []);
+    await d.must('PUT', `/fhir/Patient/${one.id}`, { ...one, meta: { ...one.meta, tag: [{ system: 'urn:all', code: 'p3' }] } });
+    assert.deepEqual(codes(await metaOf(d, '/fhir/Patient/$meta')), ['p1', 'p2', 'p3'], 'of current versions');
+    assert.equal((await d.request('GET', '/fhir/Nothing/$meta')).status, 404);
+  });
+});
+
 describe('$everything', () => {
   test('the patient and all of the compartment, page by page, each once', async () => {
     const patient = await d.create({ resourceType: 'Patient', name: [{ family: '全' }], generalPractitioner: [{ reference: d.post }] });

@@ -50,6 +50,8 @@ const table = () => [
   [`/fhir/Patient/${w.patient.id}/$validate`, '23333331'],
   [`/fhir/Patient/${w.patient.id}/$meta`, '22244431'],
   [`/fhir/Patient/${w.patient.id}/_history/1/$meta`, '22244431'],
+  ['/fhir/Patient/$meta', '22222231'],
+  ['/fhir/$meta', '22222221'],
   [`POST /fhir/Patient/${w.patient.id}/$meta-add`, '23333331'],
   [`POST /fhir/Patient/${w.patient.id}/$meta-delete`, '23333331'],
   [`/fhir/Patient/${w.patient.id}/$everything`, '23333331'],
