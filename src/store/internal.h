@@ -101,6 +101,7 @@ struct store_reader {
     struct connection *connection;
     struct connection own; /* when not inside the writer */
     struct store_reader *next;
+    bool numbered; /* seq and swept are known (reader_numbers) */
     uint64_t seq;
     uint64_t swept;    /* versions followed up to here have no index rows */
     struct runs *runs; /* held for the snapshot */
@@ -263,6 +264,9 @@ bool column_value(struct arena *arena, struct statement *statement, int at, stru
 /* All rows of a statement as values; more than rows_max is ERROR_TOO_COSTLY. Does not reset it. */
 bool rows_collect(struct arena *arena, struct statement *statement, size_t columns_count, size_t rows_max,
                   struct store_rows *rows, struct error *error) MUST_CHECK;
+
+/* Before seq or swept of a reader is looked at: where asking is a way to another process, a read by id does without. */
+bool reader_numbers(struct store_reader *reader, struct error *error) MUST_CHECK;
 
 /* Reads one row of VERSION_COLUMNS (read.c). */
 bool version_from_row(struct store_reader *reader, struct arena *arena, struct statement *statement,

@@ -101,25 +101,37 @@ static void snapshot_end(struct store_reader *reader)
     reader->runs = NULL;
 }
 
-/* The first look into the database fixes the snapshot: ask for the last sequence number at once. */
-static bool snapshot_begin(struct store_reader *reader, struct run_mark *mark, struct error *error)
+static bool numbers_read(struct store_reader *reader, struct run_mark *mark, struct error *error)
 {
-    struct connection *connection = reader->connection;
-    database_set_deadline(connection->database,
-                          clock_monotonic_us() + LIMIT_STORE_SNAPSHOT_MS * INT64_C(1000));
-    if (!connection_do(connection, SQL_BEGIN_READ, error)) {
-        return false;
-    }
-    struct statement *statement = connection_statement(connection, SQL_SNAPSHOT, error);
+    struct statement *statement = connection_statement(reader->connection, SQL_SNAPSHOT, error);
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
     if (step == STEP_ROW) {
         reader->seq = column_key(statement, 0);
         reader->swept = column_key(statement, 4);
+        reader->numbered = true;
         *mark =
             (struct run_mark){ column_key(statement, 1), column_key(statement, 2), column_key(statement, 3) };
     }
     statement_reset(statement);
     return step == STEP_ROW || (step == STEP_DONE && FAIL(error, ERROR_INTERNAL, "index_mark is empty"));
+}
+
+bool reader_numbers(struct store_reader *reader, struct error *error)
+{
+    struct run_mark mark = { 0 };
+    return reader->numbered || numbers_read(reader, &mark, error);
+}
+
+/* The first look into the database fixes the snapshot: ask for the last sequence number at once, but where no index rows
+ * wait in memory: there whatever is asked first fixes it, and the number is the snapshot's whenever it is asked for. */
+static bool snapshot_begin(struct store_reader *reader, struct run_mark *mark, struct error *error)
+{
+    struct connection *connection = reader->connection;
+    database_set_deadline(connection->database,
+                          clock_monotonic_us() + LIMIT_STORE_SNAPSHOT_MS * INT64_C(1000));
+    reader->numbered = false;
+    return connection_do(connection, SQL_BEGIN_READ, error) &&
+           (!database_has_runs(connection->database) || numbers_read(reader, mark, error));
 }
 
 /* Holds the runs that are published now. False when they lack one that the snapshot's main index does not have yet. */
@@ -183,6 +195,10 @@ void store_reader_end(struct store_reader *reader)
 
 uint64_t store_reader_seq(struct store_reader *reader)
 {
+    struct error error = { 0 };
+    if (!reader_numbers(reader, &error)) {
+        return 0; /* and so will all else fail in this snapshot */
+    }
     return reader->seq;
 }
 
@@ -511,7 +527,7 @@ bool store_read_feed(struct store_reader *reader, struct arena *arena, uint64_t 
 bool store_seq_before(struct store_reader *reader, int64_t time_ms, uint64_t *seq, struct error *error)
 {
     struct statement *statement = connection_statement(reader->connection, SQL_VERSION_TIME, error);
-    if (statement == NULL) {
+    if (statement == NULL || !reader_numbers(reader, error)) {
         return false;
     }
     uint64_t low = 0; /* its time is before; 0 stands for the beginning */

@@ -22,7 +22,8 @@ struct store_version {
     struct str body;    /* tail */
 };
 
-/* Takes a reader (waits a moment for a free one, then ERROR_BUSY). */
+/* Takes a reader (waits a moment for a free one, then ERROR_BUSY). It sees one moment: that of its first look into the
+ * database, not before this call (in the folder's own file it is the call). */
 bool store_reader_begin(struct store *store, struct store_reader **reader, struct error *error) MUST_CHECK;
 void store_reader_end(struct store_reader *reader); /* NULL is fine */
 

@@ -241,6 +241,9 @@ static bool search_all(struct search_run *run, struct str cursor, struct store_h
                        struct error *error)
 {
     const struct search_query *query = run->query;
+    if (!reader_numbers(run->reader, error)) {
+        return false;
+    }
     run->place = (struct search_place){ .mode = MODE_SEQUENCE, .as_of_seq = run->reader->seq };
     if (query->sorts_count > SORTS_MAX) {
         return FAIL(error, ERROR_TOO_COSTLY, "at most %d sort parameters", SORTS_MAX);

@@ -17,6 +17,9 @@ bool builder_init(struct builder *b, struct store_reader *reader, const struct s
     if (b->values == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
     }
+    if (!reader_numbers(reader, error)) {
+        return false;
+    }
     b->values[0] = store_integer((int64_t)as_of_seq);
     b->values_count = 1;
     return true;

@@ -133,7 +133,7 @@ bool store_sweep(struct store *store, int64_t before_ms, bool *more, struct erro
     uint64_t until = 0;
     uint64_t before = 0;
     assert(store->options.index_rows != NULL);
-    bool ok = store_reader_begin(store, &reader, error);
+    bool ok = store_reader_begin(store, &reader, error) && reader_numbers(reader, error);
     if (ok) {
         before = reader->swept;
         ok = store_seq_before(reader, before_ms, &until, error) &&
@@ -239,7 +239,7 @@ bool store_reindex(struct store *store, uint64_t digest, unsigned *per_mille, st
         ok = number_set(store, &arena, STR("reindex_seq"), 0, error) &&
              number_set(store, &arena, STR("reindex_digest"), digest, error);
     }
-    ok = ok && store_reader_begin(store, &reader, error);
+    ok = ok && store_reader_begin(store, &reader, error) && reader_numbers(reader, error);
     ok = ok && refills_make(reader, &arena, at, &page, &set, error);
     uint64_t last = reader == NULL ? 0 : reader->seq;
     store_reader_end(reader);

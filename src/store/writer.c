@@ -497,8 +497,9 @@ bool writer_start(struct store *store, struct error *error)
 {
     struct writer *writer = &store->writer;
     writer->transaction.store = store;
-    writer->transaction.reader =
-        (struct store_reader){ .store = store, .connection = &writer->connection, .inside_writer = true };
+    writer->transaction.reader = (struct store_reader){
+        .store = store, .connection = &writer->connection, .inside_writer = true, .numbered = true
+    };
     if (!audit_start(store, error) || !jobs_revive(store, error) || !fold_start(store, error)) {
         return false;
     }
