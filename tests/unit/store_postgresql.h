@@ -40,6 +40,20 @@ static inline int test_sql(const char *url, const char *sql)
     return test_run(words);
 }
 
+/* The first number that a statement gives. */
+static inline long long test_sql_number(const char *url, const char *file, const char *sql)
+{
+    const char *const words[] = { "psql", "-X", "-q", "-A", "-t", "-o", file, "-d", url, "-c", sql, NULL };
+    char text[32] = "";
+    int ended = test_run(words);
+    FILE *made = fopen(file, "r");
+    if (ended != 0 || made == NULL || fgets(text, sizeof text, made) == NULL) {
+        abort();
+    }
+    (void)fclose(made);
+    return strtoll(text, NULL, 10);
+}
+
 /* The database of a folder made by mkdtemp: named after its last letters. */
 static inline void test_database_name(const char *folder, char name[32])
 {
