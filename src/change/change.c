@@ -129,7 +129,29 @@ struct change_holder { /* set->stored.data: apply and done need both */
     struct change *change;
     struct change_set *set;
     struct change_references *references;
+    bool asks_hold;       /* was found to be under no legal hold, by what was on disk */
+    bool moves_hold;      /* places or lifts one itself */
+    bool hold_begun;      /* moves_hold: its turn has come */
+    bool holds_were_calm; /* none was on its way to disk when the snapshot was taken … */
+    uint64_t holds_begun; /* … and so many had been before */
 };
+
+/* store_set.turn: a hold that was placed since the snapshot, even if it is not on disk yet, must be seen: the set is made
+ * again. */
+static bool run_turn(void *data, struct error *error)
+{
+    struct change_holder *holder = data;
+    struct change *change = holder->change;
+    bool moved = atomic_load(&change->holds_begun) != holder->holds_begun || !holder->holds_were_calm;
+    if (holder->asks_hold && moved) {
+        return FAIL(error, ERROR_PRECONDITION, "a legal hold was placed or lifted meanwhile: try again");
+    }
+    if (holder->moves_hold) {
+        holder->hold_begun = true;
+        (void)atomic_fetch_add(&change->holds_begun, 1);
+    }
+    return true;
+}
 
 /* store_set.decide */
 static bool run_decide(void *data, struct store_reader *inside, struct error *error)
@@ -148,6 +170,9 @@ static void stored_done(struct store_set *stored, const struct error *error)
 {
     struct change_holder *holder = stored->data;
     struct change_set *set = holder->set;
+    if (holder->hold_begun) {
+        (void)atomic_fetch_add(&holder->change->holds_ended, 1);
+    }
     if (error == NULL) {
         finish_results(set);
         if (touches_directory(set)) {
@@ -172,6 +197,10 @@ static bool begin(struct change *change, struct change_set *set, struct preparin
     }
     *set->outcome = outcome_in(set->arena);
     *holder = (struct change_holder){ .change = change, .set = set };
+    at->asks_hold = &holder->asks_hold;
+    uint64_t ended = atomic_load(&change->holds_ended); /* in this order, and before the snapshot */
+    holder->holds_begun = atomic_load(&change->holds_begun);
+    holder->holds_were_calm = ended == holder->holds_begun;
     for (size_t i = 0; i < set->conditions_count; i++) {
         at->conditions[at->conditions_count++] = set->conditions[i];
     }
@@ -238,6 +267,11 @@ bool change_prepare(struct change *change, struct change_set *set, struct error 
         set->refused = ok ? 0 : i + 1;
     }
     store_reader_end(at.reader);
+    struct change_holder *holder = set->stored.data;
+    for (size_t i = 0; ok && i < set->entries_count; i++) {
+        holder->moves_hold = holder->moves_hold || change_moves_hold(&set->entries[i]);
+    }
+    set->stored.turn = holder != NULL && (holder->asks_hold || holder->moves_hold) ? run_turn : NULL;
     set->stored.conditions = at.conditions;
     set->stored.conditions_count = at.conditions_count;
     ok = ok && encode_audit(set, &cause) && store_set_prepare(change->options.store, &set->stored, &cause);

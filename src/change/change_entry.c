@@ -147,7 +147,8 @@ static bool check_rights(const struct preparing *at, const struct change_entry *
                                          .previous = tree,
                                          .resource = entry->resource,
                                          .by_machine = set->session->means == ACCESS_BY_MACHINE,
-                                         .now_ms = at->now_ms };
+                                         .now_ms = at->now_ms,
+                                         .asks_hold = at->asks_hold };
     if (!change_check_locks(at->change, &ask, set->outcome, error)) {
         return false;
     }

@@ -2,6 +2,8 @@
 #ifndef SHANHAI_CHANGE_INTERNAL_H
 #define SHANHAI_CHANGE_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "base/table.h"
 #include "change/change.h"
 #include "fhir/outcome.h"
@@ -24,6 +26,9 @@ struct change {
     struct change_lock *locks;
     size_t locks_count;
     struct profile_source profiles; /* R4's and uploaded ones; filled in at open */
+    /* Sets that place or lift a legal hold: whose turn in the writer has come, and which are on disk or refused. */
+    _Atomic uint64_t holds_begun;
+    _Atomic uint64_t holds_ended;
 };
 
 /* A stored version as a fresh tree. */
@@ -46,9 +51,12 @@ struct change_lock_ask {
     const struct json *resource;
     bool by_machine; /* the program's own jobs may add to a record under hold, never delete */
     int64_t now_ms;
+    bool *asks_hold; /* set when legal holds were looked for */
 };
 
 /* Adds an issue for each lock that closes this write. */
+/* Whether the entry places or lifts a legal hold. */
+bool change_moves_hold(const struct change_entry *entry);
 bool change_check_locks(const struct change *change, const struct change_lock_ask *ask,
                         struct outcome *outcome, struct error *error) MUST_CHECK;
 
@@ -96,6 +104,7 @@ struct preparing {
     int64_t now_ms;
     struct table written;                 /* "Type/id" of what this set creates or updates */
     struct change_references *references; /* NULL: not asked for */
+    bool *asks_hold;                      /* set when an entry depends on a patient's legal holds */
 };
 
 enum access_interaction change_interaction(enum change_kind kind);

@@ -103,6 +103,7 @@ static bool read_holds(const struct change *change, const struct change_lock_ask
     if (patient.at == NULL) {
         return true;
     }
+    *ask->asks_hold = true;
     if (!search_holds(change, ask, patient, &hits, error)) {
         return false;
     }
@@ -119,6 +120,17 @@ static bool read_holds(const struct change *change, const struct change_lock_ask
     }
     *holds = (struct fhirpath_collection){ .items = items, .count = hits.count };
     return true;
+}
+
+bool change_moves_hold(const struct change_entry *entry)
+{
+    JSON_EACH(coding, JSON_GET(JSON_GET(entry->resource, "code"), "coding")) {
+        if (json_equals_text(JSON_GET(coding, "system"), STR("urn:shanhai:codes:workflow")) &&
+            json_equals_text(JSON_GET(coding, "code"), STR("legal-hold"))) {
+            return str_equal(entry->type, STR("Task"));
+        }
+    }
+    return false;
 }
 
 /* ---- asking ---- */

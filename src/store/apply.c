@@ -117,6 +117,9 @@ static bool set_check(struct store *store, struct store_set *set, struct head *h
     if (set->definitions_epoch != 0 && set->definitions_epoch != atomic_load(&store->epoch)) {
         return FAIL(error, ERROR_BUSY, "the definitions were changed meanwhile: try again");
     }
+    if (set->turn != NULL && !set->turn(set->data, error)) {
+        return false;
+    }
     for (size_t i = 0; i < set->conditions_count; i++) {
         if (!condition_check(store, &set->conditions[i], error)) {
             return false;

@@ -123,6 +123,9 @@ struct store_set {
     /* The epoch of the definitions under which the set was made; when the store's is newer the set is refused
      * with ERROR_BUSY and the caller makes it again. 0 = does not depend on definitions. */
     uint64_t definitions_epoch;
+    /* In the writer thread when the set's turn has come, before its preconditions are looked at. Reads nothing of the store:
+     * for what other modules keep in memory. False refuses the set. May be NULL. */
+    bool (*turn)(void *data, struct error *error);
     /* A rule that looks beyond the set (stock >= 0; one bed one person). Sees all earlier sets of the group.
      * Returns false with an error (mostly ERROR_RULE or ERROR_CONFLICT) to refuse the set. May be NULL. */
     bool (*decide)(void *data, struct store_reader *inside, struct error *error);

@@ -102,3 +102,27 @@ test('held: no edit of what was there, no delete, by any way; the text names the
   assert.equal((await put(w.doctor, { ...stored, code: { text: '肺炎' } })).status, 200);
   assert.equal((await w.doctor.request('DELETE', `/fhir/ServiceRequest/${request.request}`)).status < 300, true);
 });
+
+// A transaction that takes long to make ready sees the records as they were when it began; the hold comes between that and
+// its turn to be written. Whichever is on disk first, what comes after the hold changes and deletes nothing.
+test('a hold that is placed while others are writing holds them too', async (t) => {
+  let between = 0;
+  for (let round = 0; round < 6; round += 1) {
+    const patient = await createPatient(w.doctor, { id: `HOLD-${round}`, national: `66024319700101${round}018`, name: `封存${round}`, gender: 'male', birthDate: '1970-01-01' });
+    const make = () => ({ resourceType: 'Condition', subject: { reference: `Patient/${patient.id}` }, code: { text: 'x' } });
+    const made = await w.doctor.must('POST', '/fhir', { resourceType: 'Bundle', type: 'transaction', entry: Array.from({ length: 600 }, () => ({ resource: make(), request: { method: 'POST', url: 'Condition' } })) });
+    const ids = made.entry.map((e) => e.response.location.split('/')[1]);
+    const bundle = { resourceType: 'Bundle', type: 'transaction', entry: ids.map((id) => ({ resource: { ...make(), id, code: { text: 'y' } }, request: { method: 'PUT', url: `Condition/${id}` } })) };
+    const writing = w.doctor.request('POST', '/fhir', bundle);
+    await new Promise((resolve) => setTimeout(resolve, 15 * round));
+    const hold = affairs.create(holdOf(affairs, patient.id));
+    const answer = await writing;
+    const held = await w.doctor.read(`Task/${(await hold).id}`);
+    const after = await w.doctor.read(`Condition/${ids.at(-1)}`);
+    assert.ok([200, 409, 412, 422].includes(answer.status), answer.text.slice(0, 200));
+    assert.equal(after.code.text, answer.status === 200 ? 'y' : 'x');
+    if (answer.status === 200) assert.ok(after.meta.lastUpdated <= held.meta.lastUpdated, 'written before the hold, or not at all');
+    if (answer.status === 422) between += 1;
+  }
+  t.diagnostic(`${between} of 6 transactions met the hold`);
+});
