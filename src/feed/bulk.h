@@ -40,13 +40,14 @@ struct feed_chore bulk_chore(struct bulk *bulk);
 /* ---- out ---- */
 
 struct bulk_export {
-    struct str url;        /* as it was asked, for the manifest */
-    struct str group;      /* only the records of this Group's patients; absent: all */
-    bool patients;         /* only types of the Patient compartment */
-    struct str types;      /* _type, a comma list; absent: every type that the session may search */
-    struct str since;      /* _since, an instant; absent: from the beginning */
-    struct str elements;   /* _elements, a comma list; absent: whole */
-    struct str typefilter; /* _typeFilter: "Observation?status=final,Condition?…"; several of a type: any of them */
+    struct str url;      /* as it was asked, for the manifest */
+    struct str group;    /* only the records of this Group's patients; absent: all */
+    bool patients;       /* only types of the Patient compartment */
+    struct str types;    /* _type, a comma list; absent: every type that the session may search */
+    struct str since;    /* _since, an instant; absent: from the beginning */
+    struct str elements; /* _elements, a comma list; absent: whole */
+    struct str
+        typefilter; /* _typeFilter: "Observation?status=final,Condition?…"; several of a type: any of them */
 };
 
 /* Queues the job. ERROR_INPUT names what is wrong with the request. */
