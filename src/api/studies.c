@@ -1,5 +1,6 @@
-/* /studies/held: studies whose patient fits nobody, and a person's word whose they are. */
+/* /studies/held: studies whose patient fits nobody, and a person's word whose they are; how far a study's measurement is. */
 #include "api/call.h"
+#include "api/dicomweb.h"
 #include "api/handlers.h"
 #include "imaging/imaging.h"
 
@@ -42,6 +43,23 @@ enum http_verdict studies_match(struct http_request *request)
     struct json *answer = json_new(&request->arena, JSON_OBJECT);
     (void)json_add_text(&request->arena, answer, STR("study"), study);
     (void)json_add_text(&request->arena, answer, STR("patient"), patient);
+    api_respond_json(request, 200, false, answer);
+    return HTTP_DONE;
+}
+
+enum http_verdict studies_measurement(struct http_request *request)
+{
+    struct error error = { 0 };
+    struct dicomweb_path path = { 0 };
+    struct imaging_progress progress = { 0 };
+    struct arena *arena = &request->arena;
+    if (!need_images(request, &error) || !dicomweb_open(request, &path, &error) ||
+        !imaging_progress(api_of(request)->imaging, arena, path.study, &progress, &error)) {
+        return api_fail(request, &error);
+    }
+    struct json *answer = json_new(arena, JSON_OBJECT);
+    (void)json_add_text(arena, answer, STR("state"), str_from_cstr(progress.state));
+    (void)json_add(answer, STR("percent"), json_new_integer(arena, progress.percent));
     api_respond_json(request, 200, false, answer);
     return HTTP_DONE;
 }

@@ -43,6 +43,15 @@ const struct store_table *imaging_held_table(void);
 bool imaging_may_see(struct imaging *imaging, const struct access_session *session, struct arena *arena,
                      struct str study_uid, bool *may, struct error *error) MUST_CHECK;
 
+/* How far the latest measurement of a study is. */
+struct imaging_progress {
+    const char *state; /* "queued", "running", "done", "failed"; "none" when there never was one */
+    unsigned percent;
+};
+
+bool imaging_progress(struct imaging *imaging, struct arena *arena, struct str study_uid,
+                      struct imaging_progress *progress, struct error *error) MUST_CHECK;
+
 /* Array of {study, reason, receivedAt, modality, instances, patient: {id, name, birthDate, gender}, candidates: [{patient,
  * differs: ["birthDate", "gender", "name"]}]} of the session's tenant: both sides, for a person to compare. Right
  * "studies-match". */

@@ -64,14 +64,15 @@ static bool take(struct measuring *measuring, const struct json *parameters, str
     return imaging_step_take(measuring->imaging, &step, error);
 }
 
-/* False when another measurement has taken this one's place: its study grew. Not knowing is no reason to stop. */
+/* False when another measurement has taken this one's place (its study grew) or a doctor has stopped it. Not knowing is no
+ * reason to stop. */
 static bool is_wanted(const struct measuring *measuring)
 {
     struct arena arena = { .bytes_max = LIMIT_RESOURCE_BYTES };
     struct str state = STR_NONE;
     struct error ignored = { 0 };
     bool wanted = !imaging_task_state(measuring->imaging, &arena, measuring->task, &state, &ignored) ||
-                  !str_equal(state, STR("superseded"));
+                  !(str_equal(state, STR("superseded")) || str_equal(state, STR("stopped")));
     arena_deinit(&arena);
     return wanted;
 }
@@ -193,7 +194,7 @@ static bool read_output(struct measuring *measuring, const struct worker *worker
             if (is_wanted(measuring)) {
                 continue;
             }
-            return FAIL(error, ERROR_RULE, "the study grew: another measurement takes this one's place");
+            return FAIL(error, ERROR_RULE, "the measurement was stopped, or another takes its place");
         }
         if (ready == 0) {
             return FAIL(error, ERROR_TOO_COSTLY, "the measurement took longer than %d s",

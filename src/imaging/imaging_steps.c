@@ -85,6 +85,27 @@ bool imaging_measurements(struct imaging *imaging, struct arena *arena, struct s
     return jobs_of(imaging, arena, arena_printf(arena, "ImagingStudy/%.*s", STR_FMT(id)), jobs, count, error);
 }
 
+bool imaging_progress(struct imaging *imaging, struct arena *arena, struct str study_uid,
+                      struct imaging_progress *progress, struct error *error)
+{
+    static const char *const states[] = { [STORE_JOB_QUEUED] = "queued",
+                                          [STORE_JOB_RUNNING] = "running",
+                                          [STORE_JOB_DONE] = "done",
+                                          [STORE_JOB_FAILED] = "failed" };
+    struct store_job *jobs = NULL;
+    size_t count = 0;
+    *progress = (struct imaging_progress){ .state = "none" };
+    if (!imaging_measurements(imaging, arena, study_uid, &jobs, &count, error)) {
+        return false;
+    }
+    if (count > 0) {
+        assert(jobs[0].state >= STORE_JOB_QUEUED && jobs[0].state <= STORE_JOB_FAILED);
+        progress->state = states[jobs[0].state];
+        progress->percent = jobs[0].state == STORE_JOB_DONE ? 100 : jobs[0].progress / 10;
+    }
+    return true;
+}
+
 static bool supersede(struct imaging *imaging, struct arena *arena, struct str organization, struct str task,
                       struct error *error)
 {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { stateOf } from '../../scenarios/client.mjs';
 import { draftConsult } from '../../scenarios/world.mjs';
-import { makePhantom, startWorld, stow, waitFor } from './support.mjs';
+import { holdMeasuring, makePhantom, measuringProcess, startWorld, stow, waitFor } from './support.mjs';
 
 const SLICES = 60;
 let w;
@@ -123,5 +123,32 @@ describe('the measured area over the picture', () => {
     assert.equal(await sees(w.doctor), true);
     await w.doctor.take(live.id, 'agree');
     assert.equal(await sees(w.coordinator), true);
+  });
+});
+
+describe('a measurement that runs', () => {
+  test('says how far it is, and a doctor of the hospital stops it', async () => {
+    const before = new Set((await tasks()).map((task) => task.id));
+    const other = mkdtempSync(join(tmpdir(), 'shanhai-measure-'));
+    makePhantom(other, '--slices', '60', '--size', '256', '--seed', '78', '--date', '20261101');
+    const pieces = readdirSync(other).filter((name) => name.endsWith('.dcm')).map((name) => readFileSync(join(other, name)));
+    rmSync(other, { recursive: true, force: true });
+    assert.equal((await stow(w.doctor, pieces)).status, 200);
+    await holdMeasuring(w.server.child.pid);
+    const task = (await tasks()).find((one) => !before.has(one.id) && stateOf(one) === 'running');
+    const report = await reportOf(task);
+    const study = await w.doctor.read(report.imagingStudy[0].reference);
+    const path = `/studies/${study.identifier.find((one) => one.system === 'urn:dicom:uid').value.replace('urn:oid:', '')}/measurement`;
+    const progress = await w.doctor.must('GET', path);
+    assert.equal(progress.state, 'running');
+    assert.ok(progress.percent >= 0 && progress.percent < 100, String(progress.percent));
+    assert.equal((await w.expert.request('GET', path)).status, 404, 'who does not see the study learns nothing of it');
+    assert.ok([403, 404].includes((await w.coordinator.takeAnswer(task.id, 'stop')).status));
+    assert.equal(stateOf(await w.doctor.take(task.id, 'stop')), 'stopped');
+    assert.equal((await reportOf(task)).status, 'cancelled');
+    await waitFor('the end of the process', async () => (await w.doctor.must('GET', path)).state !== 'running', 30);
+    assert.equal(measuringProcess(w.server.child.pid), undefined, 'it is gone, not left standing');
+    assert.equal(stateOf(await w.doctor.read(`Task/${task.id}`)), 'stopped');
+    assert.equal((await w.doctor.takeAnswer(task.id, 'agree')).status, 422);
   });
 });

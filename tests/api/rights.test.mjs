@@ -38,6 +38,7 @@ const table = () => [
   ['/metrics', '33333321'],
   ['/studies/held', '23233331'],
   ['/dicom-web/studies', '23222331'],
+  ['/studies/1.2.3/measurement', '43444331'],
   ['/fhir/metadata', '22222222'],
   // Writes that change nothing, and operations.
   [`PATCH /fhir/Patient/${w.patient.id}`, '23333331'],

@@ -1,7 +1,7 @@
 // What the interface tests share: the real program on a fresh folder with the invented world in it.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPatient, hospitals, initHospitals, patientFacts, peopleOf, startServer } from '../../scenarios/world.mjs';
@@ -82,3 +82,26 @@ export async function stow(person, files) {
 }
 
 export const issuesOf = (answer) => (answer.json?.issue ?? []).map((i) => i.details?.text ?? i.diagnostics ?? '');
+
+// The process that measures a CT, a child of the server; undefined when none runs.
+export const measuringProcess = (server) => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).find((pid) => {
+  try {
+    const parent = Number(readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1).split(' ')[1]);
+    return parent === server && readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('\0measure');
+  } catch {
+    return false; // it has ended meanwhile
+  }
+});
+
+// Waits for one and holds it in the middle of its work, so that what can be done meanwhile is no matter of luck.
+export async function holdMeasuring(server, seconds = 60) {
+  for (const until = Date.now() + seconds * 1000; Date.now() < until;) {
+    const pid = measuringProcess(server);
+    if (pid) {
+      process.kill(pid, 'SIGSTOP');
+      return pid;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  throw new Error('waited in vain for a measuring process');
+}

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createPatient, PASSWORD, patientFacts } from '../../scenarios/world.mjs';
 import { toAllocated } from '../api/play.mjs';
+import { holdMeasuring } from '../api/support.mjs';
 import { House, named, stepsOf, why } from './house.mjs';
 
 const PHONE = { width: 360, height: 740 };
@@ -131,6 +132,22 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     assert.match(paper.toString('latin1'), /\/MediaBox \[0 0 84[12]\.?\d* 59[45]/, 'A4, lying');
     await page.getByRole('button', { name: '返回' }).click();
     await page.waitForURL(/\/consults\?tab=to-allocate/);
+  });
+
+  step('a measurement shows how far it is and can be stopped', async () => {
+    const folder = house.ct('measured', '--slices', '60', '--patient-name', patientFacts.name, '--patient-id', patientFacts.id, '--sex', 'M', '--birth', '19620308', '--date', '20261121');
+    await house.send(w.doctor, folder);
+    await holdMeasuring(house.server.child.pid);
+    const [study] = await w.doctor.search('ImagingStudy', {});
+    at.radiologist = await house.signIn('radiologist');
+    const { page } = at.radiologist;
+    await at.radiologist.go(`/images/${study.id}`);
+    await page.locator('.measurement-progress').filter({ hasText: '测量中' }).waitFor();
+    assert.match(await page.locator('.measurement-progress .ant-progress').getAttribute('aria-valuenow') ?? await page.locator('.measurement-progress').innerText(), /\d/);
+    await at.radiologist.keep('88-measuring');
+    await at.radiologist.take('stop');
+    await page.locator('.measurement .badge').filter({ hasText: '已停止测量' }).waitFor();
+    assert.equal(await page.locator('.measurement-progress').count(), 0);
   });
 
   step('the first page stays under 450 kB on the line, sign-in and list together', async () => {

@@ -1,18 +1,18 @@
 // 定量测量: the program's figures for a study, to be agreed with, edited or rejected by a doctor before others see them.
 import { ExperimentOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { App, Button, Form, Modal, Switch } from 'antd';
+import { App, Button, Form, Modal, Progress, Switch } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { formToValues, TransitionFields } from '../consult/transition-form';
 import { useTakeTransition, useTransitions, type Transition } from '../consult/transitions';
 import type { Consult } from '../consult/data';
 import { useDirectory } from '../directory';
-import { resourcesOf, search } from '../fhir';
+import { callJson, resourcesOf, search } from '../fhir';
 import type { DiagnosticReport, ImagingStudy, Observation, Task } from '../fhir-types';
 import { formatTime } from '../format';
 import { useLanguage } from '../i18n';
-import { codeOf, codes, idOf } from '../names';
+import { codeOf, codes, idOf, studyUid } from '../names';
 import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { Problem } from '../parts/problem';
@@ -41,11 +41,11 @@ export function MeasurementTab({ study, reports, hasOverlay, overlay, onOverlay,
       {hasOverlay ? (
         <label className="overlay-switch"><Switch size="small" checked={overlay} onChange={onOverlay} /> {t('viewer.overlay')}</label>
       ) : null}
-      <MeasurementReport report={newest} onSlice={onSlice} />
+      <MeasurementReport report={newest} study={study} onSlice={onSlice} />
       {older.length > 0 ? (
         <details className="older">
           <summary>{t('measurement.older', { n: older.length })}</summary>
-          {older.map((report) => <MeasurementReport key={report.id} report={report} onSlice={onSlice} />)}
+          {older.map((report) => <MeasurementReport key={report.id} report={report} study={study} onSlice={onSlice} />)}
         </details>
       ) : null}
     </>
@@ -69,7 +69,27 @@ function useMeasurement(report: DiagnosticReport) {
   });
 }
 
-function MeasurementReport({ report, onSlice }: { report: DiagnosticReport; onSlice: (sliceUid: string) => void }) {
+/** How far it is, asked anew while it runs; nothing once it is over. */
+function MeasurementProgress({ study }: { study: ImagingStudy }) {
+  const { t } = useTranslation();
+  const { data } = useQuery({
+    queryKey: ['measurement', studyUid(study)],
+    queryFn: ({ signal }) => callJson<{ state: string; percent: number }>(`/studies/${studyUid(study) ?? ''}/measurement`, { signal }),
+    refetchInterval: (query) => (['done', 'failed', 'none'].includes(query.state.data?.state ?? '') ? false : 1000),
+    staleTime: 0,
+  });
+  if (!data || !['queued', 'running'].includes(data.state)) return null;
+  return (
+    <div className="measurement-progress" role="status">
+      <span>{t(`measurement.state.${data.state}`)}</span>
+      <Progress percent={data.percent} size="small" status="active" aria-label={t('measurement.progress')} />
+    </div>
+  );
+}
+
+interface ReportProps { report: DiagnosticReport; study: ImagingStudy; onSlice: (sliceUid: string) => void }
+
+function MeasurementReport({ report, study, onSlice }: ReportProps) {
   const { t } = useTranslation();
   const language = useLanguage();
   const directory = useDirectory();
@@ -80,13 +100,14 @@ function MeasurementReport({ report, onSlice }: { report: DiagnosticReport; onSl
       <header>
         <h2><ExperimentOutlined aria-hidden /> {t('measurement.title')}</h2>
         <span className={`badge badge-${report.status === 'final' || report.status === 'amended' ? 'done' : report.status === 'cancelled' ? 'off' : 'act'}`}>
-          {state === 'superseded' ? t('measurement.state.superseded') : t(`measurement.status.${report.status}`, { defaultValue: state })}
+          {state === 'superseded' || state === 'stopped' ? t(`measurement.state.${state}`) : t(`measurement.status.${report.status}`, { defaultValue: state })}
         </span>
       </header>
       <p className="hint">{t('measurement.notDiagnosis')}</p>
       {report.conclusion ? <p className="pre conclusion">{report.conclusion}</p> : null}
       {error ? <Problem error={error} retry={() => void refetch()} /> : null}
       {!data && !error ? <Loading /> : null}
+      {report.status === 'registered' ? <MeasurementProgress study={study} /> : null}
       {data ? <MeasurementTable observations={data.observations} onSlice={onSlice} /> : null}
       <p className="hint">
         {[formatTime(report.issued, language), report.resultsInterpreter?.[0] ? t('measurement.by', { who: directory.postName(report.resultsInterpreter[0]) }) : ''].filter(Boolean).join(' · ')}
@@ -116,7 +137,7 @@ function MeasurementSteps({ task, report }: { task: Task; report: DiagnosticRepo
   const nothingShared = { studies: [], impressions: [], compositions: [] } as unknown as Consult;
   return (
     <div className="steps">
-      <p className="hint">{t('measurement.review')}</p>
+      {report.status === 'registered' ? null : <p className="hint">{t('measurement.review')}</p>}
       <div className="steps-row">
         {allowed.map((transition) => (
           <Button key={transition.name} size="small" type={transition.primary ? 'primary' : 'default'} data-transition={transition.name}
