@@ -28,6 +28,7 @@ static const struct {
     const char *help; /* NULL: not for people */
 } commands[] = {
     { "serve", cli_serve, "the server: screens, FHIR, DICOMweb, DICOM" },
+    { "config", cli_config, "the settings of serve, and where each comes from" },
     { "init", cli_init, "a first hospital with its administrator" },
     { "user", cli_people, "people, posts, passwords, tokens" },
     { "key", cli_people, "signing keys" },

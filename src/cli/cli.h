@@ -4,6 +4,7 @@
 #define SHANHAI_CLI_CLI_H
 
 int cli_serve(int argc, char **argv);
+int cli_config(int argc, char **argv); /* the settings of serve */
 int cli_init(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_backup(int argc, char **argv);

@@ -13,15 +13,24 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/server.h"
+#include "cli/settings.h"
 #include "dicom/archive.h"
 #include "dicom/dimse_server.h"
 #include "http/http.h"
 #include "imaging/imaging.h"
 
-enum { STOP_GRACE_MS = 10000, PEERS_MAX = OPTION_LIST_MAX, CLOCK_AHEAD_MINUTES_MAX = 366 * 24 * 60 };
+enum {
+    SETTINGS_BYTES = 4 * 1024 * 1024,
+    STOP_GRACE_MS = 10000,
+    PEERS_MAX = OPTION_LIST_MAX,
+    CLOCK_AHEAD_MINUTES_MAX = 366 * 24 * 60
+};
 
 struct serve_options {
+    struct arena arena; /* texts of the settings */
     struct server_options server;
+    const char *config;
+    bool only_tell; /* `shanhai config`: print the settings */
     const char *address;
     const char *timezone;
     const char *log_format;
@@ -56,6 +65,9 @@ static bool timezone_minutes(const char *text, int *minutes)
 static bool read_options(struct serve_options *options, int argc, char **argv, bool *help)
 {
     const struct option table[] = {
+        { "config", OPTION_TEXT, &options->config, 0, 0,
+          "FILE of settings, a line each: name = value (also SHANHAI_CONFIG; each setting also as "
+          "SHANHAI_NAME)" },
         { "data", OPTION_TEXT, &options->server.data_folder, 0, 0, "FOLDER of all data (default: data)" },
         { "store", OPTION_TEXT, &options->server.store, 0, 0,
           "URL of a PostgreSQL database, postgresql://… (else a file in the folder; kept there once said)" },
@@ -88,8 +100,13 @@ static bool read_options(struct serve_options *options, int argc, char **argv, b
         { "quiet", OPTION_FLAG, &options->quiet, 0, 0, "no line a request" },
     };
     int minutes = 0;
-    if (!options_read(table, sizeof table / sizeof *table, argc, argv, NULL, help)) {
+    enum setting_source sources[SETTINGS_MAX] = { SETTING_DEFAULT };
+    size_t count = sizeof table / sizeof *table;
+    if (!settings_read(&options->arena, table, count, argc, argv, sources, help)) {
         return false;
+    }
+    if (options->only_tell && !*help) {
+        settings_print(table, count, sources);
     }
     if (!timezone_minutes(options->timezone, &minutes)) {
         return false;
@@ -199,48 +216,34 @@ static void tell_damage(const struct server *server)
     }
 }
 
-int cli_serve(int argc, char **argv)
+static int run(struct serve_options *options)
 {
-    struct serve_options options = { .server = { .data_folder = "data" },
-                                     .address = "127.0.0.1",
-                                     .timezone = "+08:00",
-                                     .log_format = "text",
-                                     .dicom_address = "127.0.0.1",
-                                     .port = 8080,
-                                     .dicom_port = 11112 };
     atomic_bool lost = false;
-    bool help = false;
-    options.server.lost = store_lost;
-    options.server.lost_data = &lost;
-    if (!read_options(&options, argc, argv, &help)) {
-        return 2;
-    }
-    if (help) {
-        return 0;
-    }
+    options->server.lost = store_lost;
+    options->server.lost_data = &lost;
     struct server *server = calloc(1, sizeof *server);
     struct http_server *http = NULL;
     struct dimse_server *dimse = NULL;
     struct error error = { .text = "no memory to start" };
     block_signals();
-    if (options.clock_ahead_minutes > 0) {
-        clock_set_ahead((int64_t)options.clock_ahead_minutes * 60 * 1000);
+    if (options->clock_ahead_minutes > 0) {
+        clock_set_ahead((int64_t)options->clock_ahead_minutes * 60 * 1000);
         LOG_WARNING("the clock is put %ld minutes ahead: for trial runs, never for patients",
-                    options.clock_ahead_minutes);
+                    options->clock_ahead_minutes);
     }
-    bool ok = server != NULL && server_open(&options.server, server, &error);
+    bool ok = server != NULL && server_open(&options->server, server, &error);
     bool opened = ok;
     if (ok) {
         tell_damage(server);
     }
-    ok = ok && start_dicom(server, &options, &dimse, &error);
+    ok = ok && start_dicom(server, options, &dimse, &error);
     if (ok) {
         server->api.dimse = dimse;
-        ok = start_http(server, &options, &http, &error);
+        ok = start_http(server, options, &http, &error);
     }
     if (ok) {
         /* Programs that start us read this line. */
-        (void)printf("ready http://%s:%u dicom %d\n", options.address, http_server_port(http),
+        (void)printf("ready http://%s:%u dicom %d\n", options->address, http_server_port(http),
                      dimse == NULL ? -1 : (int)dimse_server_port(dimse));
         (void)fflush(stdout);
         wait_for_signal();
@@ -258,4 +261,38 @@ int cli_serve(int argc, char **argv)
     }
     free(server);
     return ok && !atomic_load(&lost) ? 0 : 1;
+}
+
+static struct serve_options defaults(void)
+{
+    return (struct serve_options){ .arena = { .bytes_max = SETTINGS_BYTES },
+                                   .server = { .data_folder = "data" },
+                                   .address = "127.0.0.1",
+                                   .timezone = "+08:00",
+                                   .log_format = "text",
+                                   .dicom_address = "127.0.0.1",
+                                   .port = 8080,
+                                   .dicom_port = 11112 };
+}
+
+int cli_serve(int argc, char **argv)
+{
+    struct serve_options options = defaults();
+    bool help = false;
+    int status = read_options(&options, argc, argv, &help) ? 0 : 2;
+    if (status == 0 && !help) {
+        status = run(&options);
+    }
+    arena_deinit(&options.arena);
+    return status;
+}
+
+int cli_config(int argc, char **argv)
+{
+    struct serve_options options = defaults();
+    bool help = false;
+    options.only_tell = true;
+    int status = read_options(&options, argc, argv, &help) ? 0 : 2;
+    arena_deinit(&options.arena);
+    return status;
 }

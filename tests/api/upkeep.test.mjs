@@ -2,6 +2,7 @@
 // of the whole index.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { addSignedIn, startServer } from '../../scenarios/world.mjs';
 import { postgresql, program, startWorld, waitFor } from './support.mjs';
@@ -114,6 +115,37 @@ describe('the log', () => {
     const log = w.server.log();
     for (const word of ['王小东', encodeURIComponent('王小东'), w.patient.id]) assert.ok(!log.includes(word), word);
     assert.equal(spawnSync(program, ['serve', '--log-format', 'xml']).status, 2);
+  });
+});
+
+describe('settings', () => {
+  const config = (args, env = {}) => spawnSync(program, ['config', ...args], { encoding: 'utf8', env: { ...process.env, ...env } });
+  const valueOf = (run, name) => run.stdout.split('\n').find((line) => line.startsWith(`${name} = `))?.slice(name.length + 3).split('   # ');
+
+  test('of a file, then the environment, then the command line; the last says all of it', () => {
+    const file = `${w.folder}/shanhai.conf`;
+    writeFileSync(file, '# of the house\nport = 8181   # where the proxy looks\nquiet = true\n\nsubscription-endpoint = https://a.example/x https://b.example\nstore = postgresql://me:s3cret@db.example/shanhai\n');
+    assert.deepEqual(valueOf(config([]), 'port'), ['8080', 'as built']);
+    const of = config(['--config', file]);
+    assert.equal(of.status, 0, of.stderr);
+    assert.deepEqual([valueOf(of, 'port'), valueOf(of, 'quiet'), valueOf(of, 'address')], [['8181', 'from the file'], ['true', 'from the file'], ['127.0.0.1', 'as built']]);
+    assert.equal(valueOf(of, 'subscription-endpoint')[0], 'https://a.example/x https://b.example');
+    assert.equal(valueOf(of, 'store')[0], 'postgresql://me:***@db.example/shanhai');
+    assert.ok(!of.stdout.includes('s3cret'));
+    const env = config([], { SHANHAI_CONFIG: file, SHANHAI_PORT: '8282', SHANHAI_QUIET: 'false' });
+    assert.deepEqual([valueOf(env, 'port'), valueOf(env, 'quiet')], [['8282', 'from the environment'], ['false', 'from the environment']]);
+    const flag = config(['--config', file, '--port', '8383', '--subscription-endpoint', 'https://c.example'], { SHANHAI_PORT: '8282' });
+    assert.deepEqual([valueOf(flag, 'port'), valueOf(flag, 'subscription-endpoint')], [['8383', 'from the command line'], ['https://c.example', 'from the command line']]);
+    // What it prints is such a file.
+    writeFileSync(file, flag.stdout);
+    assert.equal(valueOf(config(['--config', file]), 'port')[0], '8383');
+    for (const [text, why] of [['nonsense = 1', /no setting 'nonsense'/], ['port', /name = value/], ['port = many', /--port wants a number/], ['quiet = perhaps', /true or false/]]) {
+      writeFileSync(file, text);
+      const bad = config(['--config', file]);
+      assert.equal(bad.status, 2, text);
+      assert.match(bad.stderr, why);
+    }
+    assert.equal(config(['--config', `${w.folder}/none`]).status, 2);
   });
 });
 
