@@ -286,7 +286,8 @@ async function benchPostgresql(file) {
       asOn(`transactions of ${BUNDLE} creates, 8 connections`, '≥ 8,000 resources/s', 8, bundleLines, BUNDLE, { latest: 10 });
       const stored = Number(sql('SELECT count(*) FROM version'));
       row('PostgreSQL: size of the database', `${whole(Number(sql('SELECT pg_database_size(current_database())')) / stored)} bytes a resource`, '',
-        `${whole(stored)} stored`, '');
+        `SQLite ${whole(statSync(join(file.data, 'store.db')).size / Number(execFileSync('sqlite3', [join(file.data, 'store.db'), 'SELECT max(seq) FROM version'], { encoding: 'utf8' })))} bytes`,
+        `${whole(stored)} stored`);
     } finally {
       await closeWorld(world);
     }

@@ -52,6 +52,11 @@ bool database_run(struct database *database, const char *sql, struct error *erro
     return database->engine->run(database, sql, error);
 }
 
+bool database_copy(struct database *database, const char *sql, struct str bytes, struct error *error)
+{
+    return database->engine->copy(database, sql, bytes, error);
+}
+
 bool database_prepare(struct database *database, struct str sql, struct statement **statement,
                       struct error *error)
 {

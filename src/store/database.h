@@ -36,6 +36,10 @@ bool database_packs_ids(const struct database *database);
 /* Runs a constant text of one or more statements without parameters. */
 bool database_run(struct database *database, const char *sql, struct error *error) MUST_CHECK;
 
+/* COPY … FROM STDIN (FORMAT binary) with its bytes, of the PostgreSQL table. */
+bool database_copy(struct database *database, const char *sql, struct str bytes,
+                   struct error *error) MUST_CHECK;
+
 bool database_prepare(struct database *database, struct str sql, struct statement **statement,
                       struct error *error) MUST_CHECK;
 void statement_finalize(struct statement *statement);

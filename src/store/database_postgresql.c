@@ -489,6 +489,11 @@ static bool postgresql_run(struct database *database, const char *sql, struct er
     return line_run(postgresql_of(database), sql, error);
 }
 
+static bool postgresql_copy(struct database *database, const char *sql, struct str bytes, struct error *error)
+{
+    return line_copy(postgresql_of(database), sql, bytes, error);
+}
+
 static bool postgresql_in_transaction(struct database *base)
 {
     const struct postgresql *database = postgresql_of(base);
@@ -573,6 +578,7 @@ const struct engine engine_postgresql = {
     .open = postgresql_open,
     .close = postgresql_close,
     .run = postgresql_run,
+    .copy = postgresql_copy,
     .prepare = postgresql_prepare,
     .finalize = postgresql_finalize,
     .bind_integer = postgresql_bind_integer,

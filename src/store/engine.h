@@ -11,6 +11,8 @@ struct engine {
     bool (*open)(const char *place, enum database_mode mode, struct database **database, struct error *error);
     void (*close)(struct database *database);
     bool (*run)(struct database *database, const char *sql, struct error *error);
+    bool (*copy)(struct database *database, const char *sql, struct str bytes,
+                 struct error *error); /* NULL where an engine has none */
     bool (*prepare)(struct database *database, struct str sql, struct statement **statement,
                     struct error *error);
     void (*finalize)(struct statement *statement);

@@ -447,6 +447,43 @@ bool line_again(struct postgresql *database, int64_t *commits, struct error *err
     return true;
 }
 
+/* What failed outside the pipeline took the transaction along. False, for the caller to return. */
+static bool after_failure(struct postgresql *database)
+{
+    if (database->state == TRANSACTION_OPEN) {
+        database->state = database->savepoint ? TRANSACTION_BROKEN : TRANSACTION_NONE;
+        if (!database->savepoint) {
+            (void)send_again(database, "ROLLBACK", NULL);
+        }
+    }
+    return false;
+}
+
+/* The one thing that the pipeline does not take. */
+bool line_copy(struct postgresql *database, const char *sql, struct str bytes, struct error *error)
+{
+    if (line_is_lost(database) || !line_drain(database, NULL, error)) {
+        return line_is_lost(database) ? line_fail(database, error) : false;
+    }
+    PGresult *result = PQexitPipelineMode(database->line) == 1 ? PQexec(database->line, sql) : NULL;
+    bool ok = PQresultStatus(result) == PGRES_COPY_IN || fail_result(database, result, error);
+    PQclear(result);
+    if (ok) {
+        bool sent = PQputCopyData(database->line, bytes.at, (int)bytes.len) == 1 &&
+                    PQputCopyEnd(database->line, NULL) == 1;
+        result = sent ? PQgetResult(database->line) : NULL;
+        ok = PQresultStatus(result) == PGRES_COMMAND_OK || fail_result(database, result, error);
+        while (result != NULL) {
+            PQclear(result);
+            result = PQgetResult(database->line);
+        }
+    }
+    if (line_is_lost(database) || PQenterPipelineMode(database->line) != 1) {
+        return line_fail(database, error);
+    }
+    return ok || after_failure(database);
+}
+
 /* Several statements at once go by the old way, outside the pipeline. They change tables: what was prepared is stale. */
 bool line_run(struct postgresql *database, const char *sql, struct error *error)
 {
@@ -461,9 +498,5 @@ bool line_run(struct postgresql *database, const char *sql, struct error *error)
     if (line_is_lost(database) || PQenterPipelineMode(database->line) != 1) {
         return line_fail(database, error);
     }
-    if (!ok && database->state == TRANSACTION_OPEN) {
-        database->state = database->savepoint ? TRANSACTION_BROKEN : TRANSACTION_NONE;
-        ok = !database->savepoint && send_again(database, "ROLLBACK", NULL) && false;
-    }
-    return ok;
+    return ok || after_failure(database);
 }

@@ -62,6 +62,9 @@ bool line_end(struct postgresql *database, struct error *error) MUST_CHECK;
 /* Sends a text without parameters; with room made in the queue first. */
 bool line_send(struct postgresql *database, const char *sql, struct error *error) MUST_CHECK;
 bool line_room(struct postgresql *database, struct error *error) MUST_CHECK;
+/* COPY … FROM STDIN with all its bytes. Waits for all that was sent before. */
+bool line_copy(struct postgresql *database, const char *sql, struct str bytes,
+               struct error *error) MUST_CHECK;
 /* Several statements at once. They may change tables: what was prepared before is prepared anew. */
 bool line_run(struct postgresql *database, const char *sql, struct error *error) MUST_CHECK;
 

@@ -226,6 +226,21 @@ void postgresql_text_add(struct buf *buf, struct str text)
     }
 }
 
+void postgresql_copy_begin(struct buf *buf)
+{
+    buf_add(buf, (struct str){ "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19 });
+}
+
+void postgresql_copy_row(struct buf *buf, unsigned columns)
+{
+    array_integer(buf, columns, 2);
+}
+
+void postgresql_copy_end(struct buf *buf)
+{
+    array_integer(buf, UINT16_MAX, 2);
+}
+
 int64_t postgresql_integer(const char *bytes, size_t len, bool binary)
 {
     if (binary) {

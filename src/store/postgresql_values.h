@@ -45,6 +45,11 @@ void postgresql_array_text(struct buf *buf, struct str text);
 /* Appends a text with U+0001 for each U+0000, which the engine's texts cannot have. */
 void postgresql_text_add(struct buf *buf, struct str text);
 
+/* Rows in the binary form of COPY: a head, rows with their count of columns, an end. */
+void postgresql_copy_begin(struct buf *buf);
+void postgresql_copy_row(struct buf *buf, unsigned columns);
+void postgresql_copy_end(struct buf *buf);
+
 /* A column's bytes as a value; `binary` as the result says. */
 int64_t postgresql_integer(const char *bytes, size_t len, bool binary);
 double postgresql_real(const char *bytes, size_t len, unsigned type, bool binary);

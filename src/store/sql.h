@@ -57,7 +57,11 @@ enum sql {
     SQL_INDEX_TEXT_ADD,   /* parameter, value, seq */
     SQL_INDEX_DATE_ADD,   /* parameter, from_ms, to_ms, seq */
     SQL_INDEX_NUMBER_ADD, /* parameter, unit, low, high, seq */
-    SQL_INDEX_KEY_AGAIN,  /* PostgreSQL: the same columns, where rows may be there already */
+    SQL_INDEX_KEY_COPY,   /* PostgreSQL: the same columns */
+    SQL_INDEX_TEXT_COPY,
+    SQL_INDEX_DATE_COPY,
+    SQL_INDEX_NUMBER_COPY,
+    SQL_INDEX_KEY_AGAIN, /* PostgreSQL: the same columns, where rows may be there already */
     SQL_INDEX_TEXT_AGAIN,
     SQL_INDEX_DATE_AGAIN,
     SQL_INDEX_NUMBER_AGAIN,
