@@ -48,6 +48,7 @@ struct api {
     const struct view_set *views;    /* kept ones, for how far they are filled */
     const struct signer *signer;     /* verifies documents; NULL: none is genuine */
     struct terminology *terminology; /* R4's code systems */
+    struct fhir_index *index;        /* rows of contained resources */
     const struct validator *validator;
     const struct profile_source *profiles; /* StructureDefinitions for $validate; NULL: none */
     struct str base_url;                   /* "https://host/fhir"; absent: relative links */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "api/call.h"
+#include "api/fhir_contained.h"
 #include "api/handlers.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -24,6 +25,7 @@ struct search_job {
     size_t pairs_count;
     struct search_query query;
     struct store_hits hits;
+    struct contained_hits contained;
 };
 
 /* ---- asking the store ---- */
@@ -36,6 +38,18 @@ static uint64_t query_hash(const struct search_job *job)
         hash = hash64_combine(hash, hash64(job->pairs[i].value, 2));
     }
     return hash;
+}
+
+/* They stand on the first page, all of them. */
+static bool find_contained(struct search_job *job, struct error *error)
+{
+    if (!fhir_contained_find(job->request, &job->query, &job->contained, error)) {
+        return false;
+    }
+    bool alone = job->query.contained == SEARCH_CONTAINED_TRUE;
+    job->hits.has_total = (job->hits.has_total || alone) && job->query.total != SEARCH_TOTAL_NONE;
+    job->hits.total += job->contained.count;
+    return true;
 }
 
 static bool run_search(struct search_job *job, struct error *error)
@@ -56,8 +70,12 @@ static bool run_search(struct search_job *job, struct error *error)
         .now_ms = clock_now_ms(),
         .without_bodies = job->query.summary == SEARCH_SUMMARY_COUNT,
     };
-    bool ok = store_search(reader, job->arena, &search, &job->hits, error);
+    bool ok = job->query.contained == SEARCH_CONTAINED_TRUE ||
+              store_search(reader, job->arena, &search, &job->hits, error);
     store_reader_end(reader);
+    if (ok && job->query.contained != SEARCH_CONTAINED_FALSE && job->query.cursor.at == NULL) {
+        ok = find_contained(job, error);
+    }
     struct api_read read = { .act = act,
                              .type = job->options.type,
                              .query_hash = query_hash(job),
@@ -147,6 +165,23 @@ static bool add_hit(const struct search_job *job, const struct store_hit *hit, s
     return true;
 }
 
+/* A contained resource has no address of its own but its container's with "#id". */
+static bool add_contained(const struct search_job *job, const struct contained_hit *hit, struct buf *out,
+                          struct error *error)
+{
+    if (hit->text.at == NULL) {
+        const struct store_hit container = { .version = hit->container };
+        return add_hit(job, &container, out, error);
+    }
+    buf_add(out, STR("{\"fullUrl\":"));
+    json_write_text(out, api_url(job->request, "/%.*s/%.*s#%.*s", STR_FMT(hit->container.type),
+                                 STR_FMT(hit->container.id), STR_FMT(hit->id)));
+    buf_add(out, STR(",\"resource\":"));
+    buf_add(out, hit->text);
+    buf_add(out, STR(",\"search\":{\"mode\":\"match\"}},"));
+    return true;
+}
+
 /* What was left out, told in an entry of mode outcome (R4 3.1.1.4.5). */
 static void add_warnings(const struct search_job *job, struct buf *out)
 {
@@ -197,6 +232,11 @@ static bool write_bundle(const struct search_job *job, struct buf *out, struct e
             return false;
         }
     }
+    for (size_t i = 0; i < job->contained.count && job->query.summary != SEARCH_SUMMARY_COUNT; i++) {
+        if (!add_contained(job, &job->contained.hits[i], out, error)) {
+            return false;
+        }
+    }
     add_warnings(job, out);
     if (out->len > before) {
         out->len--; /* the last comma */
@@ -232,6 +272,7 @@ static bool read_options(struct http_request *request, struct search_options *op
         .now_ms = clock_now_ms(),
         .terms = api_terminology(request),
         .lenient = call_of(request)->lenient,
+        .contained = true,
         .compartment_type = http_parameter(request, STR("compartment")),
         .compartment_id = http_parameter(request, STR("id")),
     };
@@ -341,6 +382,7 @@ bool fhir_get_url(struct http_request *request, const struct access_session *ses
                get_one(&job, &wanted, resource, error);
     }
     job.options = (struct search_options){ .type = type,
+                                           .contained = true,
                                            .base_url = api_of(request)->base_url,
                                            .offset_minutes = api_of(request)->offset_minutes,
                                            .now_ms = clock_now_ms() };

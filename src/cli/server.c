@@ -380,6 +380,7 @@ static void fill_api(struct server *server)
         .access = server->access,
         .audit = server->audit,
         .change = server->change,
+        .index = server->index,
         .signer = &server->signer,
         .terminology = server->terminology,
         .validator = server->validator,

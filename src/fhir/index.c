@@ -61,7 +61,7 @@ fail:
 }
 
 /* To be raised when rows are made otherwise by the same parameters (another form of a value, a further row). */
-enum { INDEX_FORMS_VERSION = 2 };
+enum { INDEX_FORMS_VERSION = 3 };
 
 static uint64_t parameters_digest(struct str type, uint64_t digest)
 {
@@ -323,6 +323,19 @@ static bool index_parameter(struct row_builder *builder, const struct compiled_p
     return true;
 }
 
+static void index_contained(struct row_builder *builder, const struct json *resource)
+{
+    builder->section = builder->count; /* each type once */
+    JSON_EACH(contained, JSON_GET(resource, "contained")) {
+        struct str type = JSON_TEXT(builder->arena, contained, "resourceType");
+        if (model_resource_find(type) != NULL) {
+            rows_add(builder, (struct index_row){ .kind = INDEX_KEY,
+                                                  .parameter = index_contained_parameter(),
+                                                  .key = index_contained_key(type) });
+        }
+    }
+}
+
 bool fhir_index_rows(struct fhir_index *index, struct arena *arena, const struct json *resource,
                      struct index_rows *rows, struct error *error)
 {
@@ -348,6 +361,7 @@ bool fhir_index_rows(struct fhir_index *index, struct arena *arena, const struct
             return false;
         }
     }
+    index_contained(&builder, resource);
     index_resource_words(&builder, resource);
     if (builder.failed) {
         return FAIL(error, ERROR_TOO_LARGE, "the resource has more than %d values to search by",

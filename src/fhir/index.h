@@ -102,6 +102,10 @@ double index_to_base(const struct index_scale *scale, double value);
 enum { INDEX_ALIASES_MAX = 2 };
 size_t index_aliases(struct arena *arena, struct str type, struct str code,
                      struct str aliases[INDEX_ALIASES_MAX]);
+/* Every resource has a KEY row under this number for each type that it contains: how a search in contained resources
+ * (_contained) finds those to look into. */
+uint32_t index_contained_parameter(void);
+uint64_t index_contained_key(struct str type);
 /* Number of a composite's rows for one key of its first component. */
 uint32_t index_composite_parameter(uint32_t parameter, uint64_t key);
 /* Of a composite of three, further: of its second or third component (1, 2) in a repetition. A question asks the first

@@ -94,6 +94,16 @@ size_t index_aliases(struct arena *arena, struct str type, struct str code,
     return 2;
 }
 
+uint32_t index_contained_parameter(void)
+{
+    return index_parameter_with(STR("Resource"), STR("contained"), STR("type"));
+}
+
+uint64_t index_contained_key(struct str type)
+{
+    return index_token_key(STR_NONE, type);
+}
+
 bool index_number_range(struct str digits, double *low, double *high)
 {
     double value = 0;

@@ -332,6 +332,32 @@ static bool not_offered(struct search_parse *parse, const struct search_pair *pa
     return FAIL(error, ERROR_UNSUPPORTED, "'%.*s' is not offered", STR_FMT(pair->name));
 }
 
+static bool contained_parse(struct search_parse *parse, const struct search_pair *pair, struct error *error)
+{
+    static const char *const words[] = { "false", "true", "both" };
+    if (!parse->options->contained || parse->options->type.at == NULL) {
+        return not_offered(parse, pair, error);
+    }
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (str_equal_cstr(pair->value, words[i])) {
+            parse->query->contained = (enum search_contained)i;
+            return true;
+        }
+    }
+    return FAIL(error, ERROR_INPUT, "_contained is true, false or both");
+}
+
+static bool contained_type_parse(struct search_parse *parse, const struct search_pair *pair,
+                                 struct error *error)
+{
+    if (!parse->options->contained || parse->options->type.at == NULL) {
+        return not_offered(parse, pair, error);
+    }
+    parse->query->contained_itself = str_equal(pair->value, STR("contained"));
+    return parse->query->contained_itself || str_equal(pair->value, STR("container")) ||
+           FAIL(error, ERROR_INPUT, "_containedType is container or contained");
+}
+
 static const struct {
     struct str name; /* before any : */
     bool (*parse)(struct search_parse *parse, const struct search_pair *pair, struct error *error);
@@ -347,9 +373,9 @@ static const struct {
     { { "_format", 7 }, format_parse },
     { { "_pretty", 7 }, pretty_parse },
     { { "_type", 5 }, type_seen },
-    { { "_contained", 10 }, not_offered },
+    { { "_contained", 10 }, contained_parse },
     { { "_query", 6 }, not_offered },
-    { { "_containedType", 14 }, not_offered },
+    { { "_containedType", 14 }, contained_type_parse },
 };
 
 /* ---- compartments ---- */

@@ -135,7 +135,12 @@ struct search_warning {
 
 enum { SEARCH_COUNT_DEFAULT = 20 };
 
+/* _contained, _containedType (R4 3.1.1.4.13): whether resources within others are found, and what stands for them. */
+enum search_contained { SEARCH_CONTAINED_FALSE, SEARCH_CONTAINED_TRUE, SEARCH_CONTAINED_BOTH };
+
 struct search_query {
+    enum search_contained contained; /* only where options.contained offers it */
+    bool contained_itself;           /* _containedType=contained: the resource; else its container */
     struct str type;         /* absent: all types (only _id, _lastUpdated, _tag … then), see `types` */
     const struct str *types; /* _type, or NULL */
     size_t types_count;
@@ -166,6 +171,7 @@ struct search_options {
     int offset_minutes;
     int64_t now_ms; /* for ap; 0 = the clock */
     bool lenient;   /* Prefer: handling=lenient */
+    bool contained; /* the caller knows how to look into contained resources */
     const struct terminology_run
         *terms; /* :below, :above, :in of uploaded sets; NULL: R4's written-out sets only */
     /* Compartment search, "Patient/123/Observation": only what belongs to it. Absent: none. */

@@ -73,6 +73,31 @@ describe('what is asked', () => {
     assert.equal((await d.request('GET', '/fhir/Location?_sort=near')).status, 400);
   });
 
+  test('_contained: resources within others, by what they are or by what holds them', async () => {
+    const name = `内含${RUN}`;
+    const holder = (more) => create({ resourceType: 'Observation', status: 'final', code: { text: 'x' }, subject: { reference: `Patient/${patient.id}` }, contained: more, performer: [{ reference: '#p' }] });
+    const both = await holder([{ resourceType: 'Organization', id: 'p', name, address: [{ city: '彭水' }] }, { resourceType: 'Organization', id: 'q', name: `${name}二`, partOf: { reference: '#p' } }]);
+    const one = await create({ resourceType: 'Patient', name: [{ text: '甲' }], contained: [{ resourceType: 'Organization', id: 'o', name, type: [{ coding: [{ system: 'urn:x', code: 'dept' }] }] }], managingOrganization: { reference: '#o' } });
+    const ask = async (query, person = d) => (await search(person, `/fhir/Organization?name=${encodeURIComponent(name)}&${query}`)).json;
+    const entries = (bundle) => (bundle.entry ?? []).map((e) => `${e.resource.resourceType}/${e.resource.id}`).sort();
+    assert.deepEqual(entries(await ask('_contained=false')), []);
+    const containers = await ask('_contained=true');
+    assert.deepEqual(entries(containers), [`Observation/${both.id}`, `Patient/${one.id}`].sort());
+    assert.equal(containers.total, 2);
+    const inside = await ask('_contained=true&_containedType=contained');
+    assert.deepEqual(entries(inside), ['Organization/o', 'Organization/p', 'Organization/q']);
+    assert.ok(inside.entry.some((e) => e.fullUrl.endsWith(`/fhir/Observation/${both.id}#p`)));
+    assert.deepEqual(entries(await ask('_contained=true&address-city=彭水')), [`Observation/${both.id}`]);
+    assert.deepEqual(entries(await ask('_contained=true&_containedType=contained&type=urn:x|dept')), ['Organization/o']);
+    assert.deepEqual(entries(await ask('_contained=both')), entries(containers));
+    assert.deepEqual(entries(await ask('_contained=true', w.expert)), [], 'in what one does not see nothing is found');
+    assert.ok((await search(d, '/fhir/Organization?_contained=both&_summary=count')).json.total > 2);
+    for (const wrong of ['_contained=yes', '_contained=true&_containedType=x', '_contained=true&_sort=name', '_contained=true&partof:Organization.name=x']) {
+      assert.equal((await d.request('GET', `/fhir/Organization?${wrong}`)).status, 400, wrong);
+    }
+    assert.equal((await w.commander.request('GET', '/fhir/Patient?_contained=true')).status, 403, 'masked');
+  });
+
   test('compartments of a patient and of an encounter, and none of that name', async () => {
     assert.deepEqual(idsOf(await search(d, `/fhir/Patient/${patient.id}/Observation?code=8310-5`)), [notes.id]);
     assert.deepEqual(idsOf(await search(d, `/fhir/Encounter/${encounter.id}/Observation`)), [notes.id]);

@@ -176,7 +176,7 @@ function questions(secret) {
 }
 
 // An id of the form that the server itself gives (UUID version 7): a PUT to it never creates, whether it is taken or not.
-const likeOurs = () => crypto.randomUUID().replace(/-4(...)-/, '-7$1-');
+const likeOurs = () => crypto.randomUUID().replace(/^(.{14})4/, (_, head) => `${head}7`);
 const blank = (value) => (/^[0-9a-f-]{36}$/.test(value) ? crypto.randomUUID() : word('无此人'));
 const mayNot = (secret) => Object.entries(people).filter(([key]) => !secret.seen.has(key));
 // The commander's policy shows states of consults and masked patients: there the record exists, its words do not.
