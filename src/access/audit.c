@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "access/audit_format.h"
+#include "access/audit_mark.h"
 #include "access/audit_read.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -70,7 +71,9 @@ struct audit {
     uint64_t reserved;
     uint64_t last_group;
     uint8_t last_seal[SHA256_BYTES];
-    struct buf pending; /* frames in the file since the last seal */
+    uint64_t seal_end;      /* behind the last seal in this file; 0: none yet */
+    struct audit_mark mark; /* the last seal on disk */
+    struct buf pending;     /* frames in the file since the last seal */
     uint32_t pending_records;
     struct merge *merges;
 };
@@ -203,6 +206,7 @@ static bool pending_seal(struct audit *audit, struct error *error)
     }
     if (ok) {
         memcpy(audit->last_seal, seal.seal, sizeof audit->last_seal);
+        audit->seal_end = audit->length;
         buf_clear(&audit->pending);
         audit->pending_records = 0;
     }
@@ -373,6 +377,7 @@ static bool file_begin(struct audit *audit, uint64_t number, struct error *error
     }
     audit->fd = fd;
     audit->number = number;
+    audit->seal_end = 0;
     audit->length = header.len;
     audit->synced = header.len;
     audit->reserved = header.len;
@@ -431,6 +436,8 @@ static bool audit_sync_locked(struct audit *audit, bool all, struct error *error
               (audit->pending_records == 0 || pending_seal(audit, error));
     uint64_t group = audit->last_group;
     uint64_t length = audit->length;
+    struct audit_mark mark = { .file = audit->number, .end = audit->seal_end };
+    memcpy(mark.seal, audit->last_seal, sizeof mark.seal);
     int fd = audit->fd;
     audit->dirty = !ok; /* what did not succeed is tried again soon */
     if (audit->broken) {
@@ -445,6 +452,7 @@ static bool audit_sync_locked(struct audit *audit, bool all, struct error *error
         return FAIL(error, ERROR_INTERNAL, "the audit log cannot be synced");
     }
     audit->synced = length;
+    audit->mark = mark.end > 0 ? mark : audit->mark;
     if (ok) {
         atomic_store(&audit->durable_group, group);
     }
@@ -452,6 +460,13 @@ static bool audit_sync_locked(struct audit *audit, bool all, struct error *error
         ok = file_begin(audit, audit->number + 1, error);
     }
     return ok;
+}
+
+void audit_mark_of(struct audit *audit, struct audit_mark *mark)
+{
+    (void)pthread_mutex_lock(&audit->lock);
+    *mark = audit->mark;
+    (void)pthread_mutex_unlock(&audit->lock);
 }
 
 static void wait_ms(struct audit *audit, int64_t ms)

@@ -14,10 +14,11 @@ enum rows_kind {
     ROWS_ACCOUNT = 1,
     ROWS_SESSION = 2,
     ROWS_TOKEN = 3,
-    ROWS_KEY = 4,       /* "id-token": the server's own key */
-    ROWS_APP = 5,       /* registered apps, by client_id */
-    ROWS_GRANT = 6,     /* what a person allows an app for longer, with its current refresh token's hash */
-    ROWS_ASSERTION = 7, /* assertions that were used and have not expired yet */
+    ROWS_KEY = 4,        /* "id-token": the server's own key */
+    ROWS_APP = 5,        /* registered apps, by client_id */
+    ROWS_GRANT = 6,      /* what a person allows an app for longer, with its current refresh token's hash */
+    ROWS_ASSERTION = 7,  /* assertions that were used and have not expired yet */
+    ROWS_AUDIT_MARK = 8, /* "last": the audit log's last seal; "cut-…": one that was found missing */
 };
 
 struct rows_change {

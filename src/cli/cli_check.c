@@ -2,7 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "access/audit_mark.h"
 #include "access/audit_read.h"
+#include "access/store_side.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/server.h"
@@ -41,13 +43,16 @@ static bool check_store(struct server *server, bool whole_index, uint64_t *findi
     return true;
 }
 
-static bool check_audit(const char *folder, uint64_t *findings, struct error *error)
+static bool check_audit(struct server *server, uint64_t *findings, struct error *error)
 {
+    const char *folder = server->options.data_folder;
+    const struct access_rows rows = access_rows_of_store(server->store);
+    struct audit_mark_report report = { .finding = print_finding, .data = (char[]){ "audit" } };
     struct audit_verdict verdict = { 0 };
-    if (!audit_verify(folder, &verdict, error)) {
+    if (!audit_verify(folder, &verdict, error) || !audit_mark_verify(folder, &rows, &report, error)) {
         return false;
     }
-    *findings += !verdict.intact;
+    *findings += !verdict.intact + report.findings_count;
     (void)printf("audit: %llu records in %llu sealed groups%s%s\n", (unsigned long long)verdict.records,
                  (unsigned long long)verdict.seals, verdict.intact ? "" : ": BROKEN, ", verdict.finding);
     return true;
@@ -119,7 +124,7 @@ int cli_check(int argc, char **argv)
     if (ok) {
         ok = check_store(server, whole_index, &findings, &error) &&
              check_images(server, forget_lost, &findings, &error) &&
-             check_photos(server, &findings, &error) && check_audit(options.data_folder, &findings, &error);
+             check_photos(server, &findings, &error) && check_audit(server, &findings, &error);
         server_close(server);
     }
     if (!ok) {

@@ -30,7 +30,8 @@ enum {
     ACCESS_TICK_MS = 60 * 1000,
     FILL_EVERY_MS = 60 * 1000,
     TIMERS_EVERY_MS = 10 * 1000,
-    REST_EVERY_MS = 10 * 1000
+    REST_EVERY_MS = 10 * 1000,
+    MARK_EVERY_MS = 5 * 1000
 };
 
 static const int64_t SWEEP_LATEST_MS = (int64_t)30 * 24 * 3600 * 1000;
@@ -114,6 +115,28 @@ static bool open_access(struct server *server, struct error *error)
     }
     server->signer = signing_signer(server->keys);
     return true;
+}
+
+static void log_finding(void *data, const char *text)
+{
+    (void)data;
+    LOG_ERROR("audit: %s", text);
+}
+
+/* Care goes on without the end of the log; that it was cut is said at each start and by `shanhai check`, for good. */
+static bool open_audit_mark(struct server *server, struct error *error)
+{
+    const struct access_rows rows = access_rows_of_store(server->store);
+    struct audit_mark_report report = { .remember = true, .now_ms = clock_now_ms(), .finding = log_finding };
+    return server->options.offline || audit_mark_verify(server->options.data_folder, &rows, &report, error);
+}
+
+static bool chore_audit_mark(void *data, bool *again, struct error *error)
+{
+    struct server *server = data;
+    const struct access_rows rows = access_rows_of_store(server->store);
+    *again = false;
+    return audit_mark_keep(server->audit, &rows, &server->audit_kept, error);
 }
 
 /* Hands the text of each file of a folder to `add`. */
@@ -333,7 +356,7 @@ static bool open_work(struct server *server, struct error *error)
                                        .offset_minutes = server->options.offset_minutes,
                                        .text = api_text };
     struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 2 + BULK_JOB_KINDS);
-    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 7);
+    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 8);
     if (kinds == NULL || chores == NULL) {
         return FAIL(error, ERROR_INTERNAL, "no memory to start");
     }
@@ -363,11 +386,14 @@ static bool open_work(struct server *server, struct error *error)
     };
     chores[6] =
         (struct feed_chore){ .name = "rest", .data = server, .every_ms = REST_EVERY_MS, .run = chore_rest };
+    chores[7] = (struct feed_chore){
+        .name = "audit mark", .data = server, .every_ms = MARK_EVERY_MS, .run = chore_audit_mark
+    };
     const struct feed_options feed = { .store = server->store,
                                        .kinds = kinds,
                                        .kinds_count = 2 + BULK_JOB_KINDS,
                                        .chores = chores,
-                                       .chores_count = 7,
+                                       .chores_count = 8,
                                        .workers = 2 };
     return queue_reindex(server, error) && feed_open(&server->arena, &feed, &server->feed, error) &&
            subscriptions_start(server->subscriptions, server->change, error);
@@ -404,8 +430,9 @@ static void fill_api(struct server *server)
 bool server_open(const struct server_options *options, struct server *server, struct error *error)
 {
     *server = (struct server){ .arena = { .bytes_max = SERVER_ARENA_BYTES }, .options = *options };
-    bool ok = open_store(server, error) && open_access(server, error) && open_rules(server, error) &&
-              open_change(server, error) && (options->offline || open_work(server, error));
+    bool ok = open_store(server, error) && open_access(server, error) && open_audit_mark(server, error) &&
+              open_rules(server, error) && open_change(server, error) &&
+              (options->offline || open_work(server, error));
     if (!ok) {
         server_close(server);
         return false;
@@ -425,6 +452,13 @@ void server_close(struct server *server)
     decode_pool_destroy(server->decoders);
     signing_close(server->keys);
     access_close(server->access);
+    if (server->store != NULL && server->audit != NULL && !server->options.offline) {
+        struct error error = { 0 };
+        bool again = false;
+        if (!audit_sync(server->audit, &error) || !chore_audit_mark(server, &again, &error)) {
+            LOG_WARNING("the end of the audit log is not marked in the store: %s", error.text);
+        }
+    }
     if (server->store != NULL) {
         store_close(server->store);
     }

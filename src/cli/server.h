@@ -4,6 +4,7 @@
 #define SHANHAI_CLI_SERVER_H
 
 #include "access/access.h"
+#include "access/audit_mark.h"
 #include "access/signing.h"
 #include "api/api.h"
 #include "base/arena.h"
@@ -42,6 +43,7 @@ struct server {
     struct server_options options;
     struct store *store;
     struct audit *audit;
+    struct audit_mark audit_kept; /* the mark that the store has */
     struct access *access;
     struct signing_keys *keys;
     struct signer signer;

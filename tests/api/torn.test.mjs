@@ -212,3 +212,42 @@ test('a torn tail of the audit log that was never sealed is cut', async () => {
   const found = check(folder);
   assert.equal(found.status, 0, found.said);
 });
+
+// Ends of the sealed groups of a log: header 48 bytes, frames of kind, length (2), check (4), payload.
+function sealsOf(log) {
+  const bytes = readFileSync(log);
+  const ends = [];
+  for (let at = 48; at + 7 <= bytes.length;) {
+    const next = at + 7 + bytes.readUInt16LE(at + 1);
+    if (bytes[at] === 0x53) ends.push(next);
+    at = next;
+  }
+  return ends;
+}
+
+test('whole sealed groups cut off the end of the audit log are found, and stay told', async () => {
+  const folder = copyOf(whole);
+  const log = join(folder, 'audit', '000001.log');
+  assert.equal(check(folder).status, 0, 'whole before');
+  const seals = sealsOf(log);
+  assert.ok(seals.length > 10, String(seals.length));
+  truncateSync(log, seals.at(-3));
+  const found = check(folder);
+  assert.equal(found.status, 1);
+  assert.match(found.said, /audit: the end of the log was cut off: the seal at byte \d+ of audit file 000001 is not there/);
+  assert.doesNotMatch(found.said, /BROKEN/, 'the chain that is left fits');
+  await serve(folder, async () => {
+    assert.equal((await w.doctor.request('POST', '/fhir/Observation', observation(0))).status, 201, 'care goes on');
+  });
+  const later = check(folder);
+  assert.equal(later.status, 1, 'a log that goes on does not hide it');
+  assert.match(later.said, /audit: the end of the log was cut off/);
+});
+
+test('an audit file taken away is found', async () => {
+  const folder = copyOf(whole);
+  rmSync(join(folder, 'audit', '000001.log'));
+  const found = check(folder);
+  assert.equal(found.status, 1);
+  assert.match(found.said, /the end of the log was cut off|BROKEN/);
+});
