@@ -364,7 +364,7 @@ describe('a killed server', () => {
     const made = await w.doctor.create(subscription({ path: '/hook/kill', channel: { extension: [{ url: `${BACKPORT}backport-max-count`, valuePositiveInt: 3 }] } }));
     await active(w.doctor, made.id);
     const all = [];
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       for (let i = 0; i < 10; i++) all.push(`Observation/${(await observe(w.doctor, w.patient.id)).id}`);
       w.server.child.kill('SIGKILL');
       await new Promise((resolve) => w.server.child.once('exit', resolve));

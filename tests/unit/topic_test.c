@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "feed/topic.h"
 
 static struct arena arena = { .bytes_max = 64u << 20 };
@@ -91,6 +92,11 @@ static bool fires(const char *url, const char *type, const char *previous, const
 #define OPINION(status) "{\"resourceType\":\"ClinicalImpression\",\"id\":\"1\",\"status\":\"" status "\"}"
 #define TASK(status) "{\"resourceType\":\"Task\",\"id\":\"1\",\"status\":\"" status "\"}"
 
+#define STEP(status, state)                                                                                  \
+    "{\"resourceType\":\"Task\",\"id\":\"1\",\"status\":\"" status                                           \
+    "\",\"businessStatus\":{\"coding\":[{\"system\":\"urn:s\",\"code\":\"" state "\"}]}}"
+#define STUDY(status) "{\"resourceType\":\"ImagingStudy\",\"id\":\"1\",\"status\":\"" status "\"}"
+
 static void an_event_is_a_change_that_the_topic_names(void **state)
 {
     (void)state;
@@ -115,6 +121,41 @@ static bool parses(const char *url, const char *text, struct topic_filter *filte
     struct error error = { 0 };
     return topic_filter_parse(&topics, topic_find(&topics, str_from_cstr(url)), &arena, str_from_cstr(text),
                               filter, &error);
+}
+
+/* The rules that are shipped, as they are. */
+static void the_topics_of_the_house(void **state)
+{
+    (void)state;
+    static const char *const files[] = { "consult-opinion-signed", "imaging-study-arrived",
+                                         "resource-changed", "task-state-changed" };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct error error = { 0 };
+        struct str text = STR_NONE;
+        struct str path = arena_printf(&arena, "definitions/topics/%s.json", files[i]);
+        assert_true(file_read_whole(&arena, path.at, 1 << 20, &text, &error));
+        if (!topic_add(&topics, text, &error)) {
+            fail_msg("%s: %s", files[i], error.text);
+        }
+    }
+    static const char signed_url[] = "urn:shanhai:topic:consult-opinion-signed";
+    static const char study_url[] = "urn:shanhai:topic:imaging-study-arrived";
+    static const char step_url[] = "urn:shanhai:topic:task-state-changed";
+    assert_true(fires(signed_url, "ClinicalImpression", OPINION("in-progress"), OPINION("completed")));
+    assert_false(fires(signed_url, "ClinicalImpression", NULL, OPINION("in-progress")));
+    assert_false(fires(signed_url, "ClinicalImpression", OPINION("completed"), OPINION("completed")));
+    assert_true(fires(study_url, "ImagingStudy", NULL, STUDY("available")));
+    assert_true(fires(study_url, "ImagingStudy", STUDY("registered"), STUDY("available")));
+    assert_false(fires(study_url, "ImagingStudy", STUDY("available"), STUDY("available")));
+    assert_true(fires(step_url, "Task", STEP("draft", "submitted"), STEP("draft", "allocated")));
+    assert_true(fires(step_url, "Task", TASK("draft"), STEP("draft", "submitted")));
+    assert_false(fires(step_url, "Task", STEP("draft", "submitted"), STEP("draft", "submitted")));
+    assert_true(fires("urn:shanhai:topic:resource-changed", "Task", TASK("draft"), NULL));
+    struct topic_filter filter;
+    assert_true(parses(signed_url, "ClinicalImpression?patient=Patient/1", &filter));
+    assert_true(parses(study_url, "ImagingStudy?modality=CT", &filter));
+    assert_true(
+        parses(step_url, "Task?code=urn:shanhai:codes:workflow|consult&business-status=submitted", &filter));
 }
 
 static void filters_are_those_that_the_topic_offers(void **state)
@@ -191,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_is_a_change_that_the_topic_names),
+        cmocka_unit_test(the_topics_of_the_house),
         cmocka_unit_test(filters_are_those_that_the_topic_offers),
         cmocka_unit_test(filters_fit_together),
         cmocka_unit_test(a_wrong_topic_is_told),
