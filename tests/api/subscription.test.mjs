@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, describe, test } from 'node:test';
-import { addSignedIn, createPatient, startServer } from '../../scenarios/world.mjs';
+import { addSignedIn, createPatient, draftConsult, startServer } from '../../scenarios/world.mjs';
 import { issuesOf, program, startWorld, waitFor } from './support.mjs';
 
 const BACKPORT = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/';
@@ -54,7 +54,7 @@ const eventsOf = (notices) => notices.filter((n) => n.type === 'event-notificati
 function subscription({ topic = 'resource-changed', filters = ['Observation?status=final'], path = '/hook/a', content = 'id-only', more = {}, channel = {} } = {}) {
   return {
     resourceType: 'Subscription', status: 'requested', reason: '试验', criteria: `urn:shanhai:topic:${topic}`,
-    _criteria: { extension: filters.map((valueString) => ({ url: `${BACKPORT}backport-filter-criteria`, valueString })) },
+    _criteria: filters.length === 0 ? undefined : { extension: filters.map((valueString) => ({ url: `${BACKPORT}backport-filter-criteria`, valueString })) },
     channel: {
       type: 'rest-hook', endpoint: hook.base + path, payload: 'application/fhir+json',
       _payload: { extension: [{ url: `${BACKPORT}backport-payload-content`, valueCode: content }] }, ...channel,
@@ -269,6 +269,16 @@ describe('rights', () => {
   test('what is masked in reads is masked here, and cannot be filtered by', async () => {
     const refused = await w.commander.request('POST', '/fhir/Subscription', subscription({ filters: ['Patient?identifier=x'] }));
     assert.equal(refused.status, 403, refused.text);
+    const made = await w.commander.create(subscription({ topic: 'task-state-changed', filters: [], path: '/hook/masked', content: 'full-resource' }));
+    await active(w.commander, made.id);
+    const ids = await draftConsult(w.doctor, { patient: w.patient.id, invited: w.lead.organization });
+    await told('/hook/masked', 1);
+    const [{ resource }] = hook.of('/hook/masked').at(-1).entries;
+    assert.equal(resource.id, ids.task);
+    assert.deepEqual(resource, await w.commander.read(`Task/${ids.task}`), 'as his reads are');
+    assert.ok(resource.meta.security.some((s) => s.code === 'MASKED'));
+    assert.equal(resource.input, undefined);
+    await w.commander.must('DELETE', `/fhir/Subscription/${made.id}`);
   });
 
   test('when the post ends, the subscription ends', async () => {
