@@ -426,7 +426,7 @@ async function main() {
     if (want('create')) benchCreate(world);
     if (want('mixed')) await benchMixed(world);
     if (want('bundle')) benchBundle(world);
-    if (want('postgresql')) await benchPostgresql(world);
+    if (want('postgresql') && existsSync('/usr/lib/postgresql')) await benchPostgresql(world);
     if (want('cstore')) benchStore(world);
     if ((await world.server.stop()) !== 0) throw new Error(world.server.log());
     if (want('create') && !world.kept && existsSync('/dev/shm')) await benchCreateInMemory();
