@@ -16,10 +16,15 @@
 #include "http/internal.h"
 
 enum {
+    DROP_BYTES_A_SECOND = 1024 * 1024,
     DROP_BODY_BYTES_MAX = 64 * 1024, /* of a refused body that is read so that the connection lives on */
     HEADERS_GRACE_S = 15,            /* on top of the idle time: then the headers are late */
     BODY_BYTES_A_SECOND = 16 * 1024, /* the slowest line we wait for */
 };
+
+/* A chunked body does not say how long it is, and libmicrohttpd answers only behind it: so much of one that was refused is
+ * read and dropped before its sender can be told why. */
+static const uint64_t refused_bytes_max = 2ull * 1024 * 1024 * 1024;
 
 /* ---- connections ---- */
 
@@ -358,12 +363,14 @@ static enum MHD_Result on_body(struct http_exchange *exchange, const char *data,
     size_t taken = *size;
     if (!exchange->refused) {
         taken = take_body(exchange, (struct str){ data, *size });
-    } else if (exchange->body_bytes > LIMIT_HTTP_LINGER_BYTES) {
+    } else if (exchange->body_bytes > refused_bytes_max) {
         return MHD_NO; /* told nothing and sends on: cut */
     }
     exchange->body_bytes += taken;
     *size -= taken;
-    int64_t allowance_s = (int64_t)(exchange->body_bytes / BODY_BYTES_A_SECOND);
+    /* What is only dropped has to come fast. */
+    uint64_t bytes_a_second = exchange->refused ? DROP_BYTES_A_SECOND : BODY_BYTES_A_SECOND;
+    int64_t allowance_s = (int64_t)(exchange->body_bytes / bytes_a_second);
     connection_phase(exchange, CONNECTION_RECEIVING_BODY,
                      exchange->request.started_us +
                          (exchange->request.server->options.body_timeout_s + allowance_s) * 1000000);

@@ -1,6 +1,8 @@
 // No input gives a 5xx: every search parameter of every type with unfit values, damaged bodies, garbage on the wire. The order
 // is by chance but always the same.
 import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { startWorld } from './support.mjs';
@@ -90,6 +92,33 @@ describe('bodies', () => {
       }
     }
   });
+});
+
+// What memory the program has had at most, in bytes, as Linux counts it.
+const peakOf = (pid) => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
+
+test('a chunked body of a gigabyte is told 413, with flat memory', { skip: !existsSync('/proc/self/status') && 'left out: no /proc here' }, async () => {
+  const { hostname, port } = new URL(w.base);
+  const before = peakOf(w.server.child.pid);
+  const piece = Buffer.alloc(4 * 1024 * 1024, 0x20);
+  const said = await new Promise((resolve, reject) => {
+    const asked = request({ hostname, port, method: 'POST', path: '/session', headers: { 'Content-Type': 'application/json', 'Transfer-Encoding': 'chunked' } }, (answer) => {
+      answer.resume();
+      answer.on('end', () => resolve(answer.statusCode));
+    });
+    asked.on('error', reject);
+    let left = 256;
+    const more = () => {
+      while (left > 0) {
+        left -= 1;
+        if (!asked.write(piece)) return void asked.once('drain', more);
+      }
+      asked.end();
+    };
+    more();
+  });
+  assert.equal(said, 413);
+  assert.ok(peakOf(w.server.child.pid) - before < 32 * 1024 * 1024, 'memory');
 });
 
 test('garbage on the wire', async () => {
