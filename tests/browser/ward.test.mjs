@@ -168,10 +168,55 @@ describe('the ward through the screens', { skip: why, timeout: 900_000 }, () => 
     const texts = await options.evaluateAll((all) => all.map((one) => one.innerText.replace(/\s+/g, ' ')));
     assert.match(texts.find((text) => text.includes(named('lead').name)), /专业相符.*职称达到要求.*不在班.*在办 0 例/);
     assert.match(texts.find((text) => text.includes(named('expert').name)), /其他专业.*职称达到要求.*在班/);
-    await at.coordinator.keep('45-suggestion');
+    await at.coordinator.photograph('45-suggestion');
     await options.filter({ hasText: named('lead').name }).click();
     await at.coordinator.confirm();
     await at.coordinator.hasState('待接受邀请');
+  });
+
+  step('Escape closes what is on top and gives the focus back; the browser\'s back button leads to the list', async () => {
+    const { page } = at.coordinator;
+    await at.coordinator.open('/consults?tab=today');
+    const row = page.locator('tbody tr').filter({ hasText: patientFacts.name }).first();
+    await row.locator('.link-button').focus();
+    await page.keyboard.press('Enter');
+    await page.locator('.ant-drawer-body .patient-line').waitFor();
+    await page.locator('.ant-drawer-body button[data-transition=cancel]').click();
+    await page.locator('.ant-modal:visible').waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('.ant-modal:visible').waitFor({ state: 'hidden' });
+    assert.equal(await page.locator('.ant-drawer-body .patient-line').isVisible(), true, 'only the dialog was closed');
+    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('data-transition')), 'cancel', 'the focus is where it was');
+    await page.keyboard.press('Escape');
+    await page.waitForURL((url) => !url.searchParams.has('open'));
+    await page.waitForFunction((name) => document.activeElement?.textContent === name, patientFacts.name);
+    await row.locator('.link-button').click();
+    await page.locator('.drawer-enter').click();
+    await page.waitForURL(/\/consults\/[0-9a-f-]{36}$/);
+    await page.locator('.banner').waitFor();
+    await page.goBack();
+    await page.waitForURL(/\/consults\?tab=today/);
+    await page.locator('tbody tr').first().waitFor();
+  });
+
+  step('a line that breaks is told, with what to do; the work goes on when it is back', async () => {
+    const { page } = at.coordinator;
+    await at.coordinator.go('/consults?tab=today');
+    await page.locator('tbody tr').first().waitFor();
+    await page.context().setOffline(true);
+    await page.locator('.tabs-segmented').getByText('待审核').click();
+    await at.coordinator.sees('检查网络后重试');
+    await at.coordinator.photograph('52-line-broken');
+    await page.context().setOffline(false);
+    await at.coordinator.press('重试');
+    await at.coordinator.sees('中没有会诊');
+    await page.context().setOffline(true);
+    await page.locator('.nav-link').filter({ hasText: '今日' }).click();
+    await at.coordinator.sees('检查网络后重新载入');
+    await page.context().setOffline(false);
+    await at.coordinator.press('重新载入');
+    await page.locator('.figure-card').first().waitFor();
+    at.coordinator.faults = at.coordinator.faults.filter((fault) => !/ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED|dynamically imported module/.test(fault));
   });
 
   step('an opinion heard on the phone: recorded as heard and read back, confirmed, written up', async () => {
@@ -292,7 +337,7 @@ describe('the ward through the screens', { skip: why, timeout: 900_000 }, () => 
     await at.phone.keep('50-round-phone');
     at.commander = await house.signIn('commander');
     await at.commander.go('/round');
-    const county = at.commander.page.locator('tr').filter({ hasText: hospitals.county.name });
+    const county = at.commander.page.locator('[aria-label=各医院情况] tr').filter({ hasText: hospitals.county.name });
     await county.waitFor();
     assert.match((await county.innerText()).replace(/\s+/g, ' '), /1 1$/);
     assert.equal(await at.commander.page.getByText(patientFacts.name).count(), 0, 'a command reads no chart');

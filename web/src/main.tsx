@@ -8,7 +8,10 @@ import './styles.css';
 
 const client = new QueryClient({
   defaultOptions: {
+    // Whether there is a line is found out by asking: a click must not wait in silence for one.
+    mutations: { networkMode: 'always' },
     queries: {
+      networkMode: 'always',
       staleTime: 20_000,
       refetchOnWindowFocus: true,
       // A refusal stays a refusal; only a broken line is worth another try.

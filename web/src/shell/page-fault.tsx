@@ -2,14 +2,19 @@
 import { WarningOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
 import { useTranslation } from 'react-i18next';
+import { useRouteError } from 'react-router';
+
+/** A part of the screens that did not come: the line is broken, or the program was renewed meanwhile. */
+const didNotCome = (error: unknown) => error instanceof Error && /dynamically imported module|importing a module/i.test(error.message);
 
 export function PageFault() {
   const { t } = useTranslation();
+  const missing = didNotCome(useRouteError());
   return (
     <main className="empty page-fault">
       <WarningOutlined aria-hidden className="empty-icon" />
-      <h1 className="empty-title">{t('problem.screen')}</h1>
-      <p className="empty-help">{t('problem.screenHelp')}</p>
+      <h1 className="empty-title">{t(missing ? 'problem.line' : 'problem.screen')}</h1>
+      <p className="empty-help">{t(missing ? 'problem.partHelp' : 'problem.screenHelp')}</p>
       <Button type="primary" onClick={() => window.location.reload()}>{t('common.reload')}</Button>
     </main>
   );
