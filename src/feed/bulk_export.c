@@ -134,7 +134,7 @@ static bool parse_filter(struct arena *arena, const struct search_options *optio
 static bool add_any_filter(struct arena *arena, const struct search_options *options,
                            const struct json *filters, struct search_query *query, struct error *error)
 {
-    struct search_link *links = ARENA_ARRAY(arena, struct search_link, filters->count);
+    struct search_link *links = ARENA_ARRAY(arena, struct search_link, filters == NULL ? 1 : filters->count);
     struct search_criteria *any = ARENA_NEW(arena, struct search_criteria);
     size_t count = 0;
     if (links == NULL || any == NULL) {
