@@ -209,7 +209,8 @@ struct archive_study {
         chest_ct_series; /* the series best measured as a chest CT: CT, most images; absent when none */
     uint64_t instances_count;
     uint64_t series_count;
-    bool has_other_patients; /* later instances name another Patient ID: to be held and asked */
+    struct str other_senders; /* ids of other organisations that sent into it, with blanks between */
+    bool has_other_patients;  /* later instances name another Patient ID: to be held and asked */
 };
 
 bool archive_imaging_study(struct archive *archive, struct arena *arena, struct str study_uid,

@@ -199,6 +199,19 @@ static bool add_to_study(struct archive_connection *connection, const struct arc
     return archive_sql_run(connection, statement, error);
 }
 
+/* Who else sends into a study than the first one. */
+static bool add_sender(struct archive_connection *connection, const struct archive_facts *facts,
+                       struct error *error)
+{
+    sqlite3_stmt *statement = archive_sql_statement(connection, ARCHIVE_SQL_ADD_SENDER, error);
+    if (statement == NULL) {
+        return false;
+    }
+    archive_sql_bind_text(statement, 1, facts->study);
+    archive_sql_bind_text(statement, 2, facts->organization);
+    return archive_sql_run(connection, statement, error);
+}
+
 static bool add_inside(struct archive_connection *connection, struct archive_facts *const *facts,
                        size_t count, int64_t due_ms, enum archive_known *known, struct error *error)
 {
@@ -208,7 +221,8 @@ static bool add_inside(struct archive_connection *connection, struct archive_fac
         }
         if (known[i] == ARCHIVE_UNKNOWN &&
             (!insert_instance(connection, facts[i], error) || !add_to_series(connection, facts[i], error) ||
-             !add_to_study(connection, facts[i], due_ms, error))) {
+             !add_to_study(connection, facts[i], due_ms, error) ||
+             !add_sender(connection, facts[i], error))) {
             return false;
         }
     }

@@ -185,6 +185,9 @@ struct archive_study_row {
 
 bool archive_index_study(struct archive_index *index, struct arena *arena, struct str uid,
                          struct archive_study_row *row, struct error *error) MUST_CHECK;
+/* Ids of those who sent into the study beside the first, with a blank between each two; absent: nobody. */
+bool archive_index_senders(struct archive_index *index, struct arena *arena, struct str uid,
+                           struct str *organizations, struct error *error) MUST_CHECK;
 /* Series of a study; `uid` absent: all of them, by number. */
 bool archive_index_series(struct archive_index *index, struct arena *arena, struct str study, struct str uid,
                           struct archive_series_row **rows, size_t *count, struct error *error) MUST_CHECK;

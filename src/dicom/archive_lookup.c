@@ -185,6 +185,25 @@ bool archive_index_study(struct archive_index *index, struct arena *arena, struc
     return ok;
 }
 
+bool archive_index_senders(struct archive_index *index, struct arena *arena, struct str uid,
+                           struct str *organizations, struct error *error)
+{
+    struct reading reading;
+    if (!begin_reading(index, ARCHIVE_SQL_LIST_SENDERS, &reading, error)) {
+        return false;
+    }
+    archive_sql_bind_text(reading.statement, 1, uid);
+    bool ok = sqlite3_step(reading.statement) == SQLITE_ROW;
+    if (ok) {
+        *organizations =
+            arena_dup(arena, str_from_cstr((const char *)sqlite3_column_text(reading.statement, 0)));
+    } else {
+        (void)archive_sql_fail(reading.connection->database, error);
+    }
+    end_reading(&reading);
+    return ok;
+}
+
 bool archive_index_series(struct archive_index *index, struct arena *arena, struct str study, struct str uid,
                           struct archive_series_row **rows, size_t *count, struct error *error)
 {

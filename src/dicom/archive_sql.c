@@ -1,6 +1,6 @@
 #include "dicom/archive_sql.h"
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 }; /* 2: the table sender */
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS study(uid TEXT PRIMARY KEY, patient_name TEXT, patient_id TEXT, issuer TEXT, "
@@ -29,7 +29,9 @@ static const char schema[] =
     "INTEGER "
     "NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS instance_by_series ON instance(series, number);"
-    "PRAGMA user_version = 1;";
+    "CREATE TABLE IF NOT EXISTS sender(study TEXT NOT NULL, organization TEXT NOT NULL, PRIMARY KEY(study, "
+    "organization)) WITHOUT ROWID;"
+    "PRAGMA user_version = 2;";
 
 static const char *const statements[ARCHIVE_SQL_STATEMENTS_COUNT] = {
     [ARCHIVE_SQL_INSERT_INSTANCE] =
@@ -41,6 +43,9 @@ static const char *const statements[ARCHIVE_SQL_STATEMENTS_COUNT] = {
         "INSERT INTO study VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,1,0,1,?16) "
         "ON CONFLICT(uid) DO UPDATE SET instances = instances + 1, changes = changes + 1, due_ms = ?16, "
         "other_patients = other_patients + (patient_id IS NOT excluded.patient_id)",
+    [ARCHIVE_SQL_ADD_SENDER] = "INSERT OR IGNORE INTO sender SELECT uid, ?2 FROM study WHERE uid = ?1 AND "
+                               "organization IS NOT ?2 AND ?2 IS NOT NULL",
+    [ARCHIVE_SQL_LIST_SENDERS] = "SELECT group_concat(organization, ' ') FROM sender WHERE study = ?1",
     [ARCHIVE_SQL_FIND_HASH] = "SELECT hash FROM instance WHERE sop = ?1",
     [ARCHIVE_SQL_FIND_SERIES_STUDY] = "SELECT study FROM series WHERE uid = ?1",
     [ARCHIVE_SQL_PACK_END] = "SELECT max(pack_end) FROM series WHERE pack = ?1",

@@ -241,7 +241,8 @@ bool archive_imaging_study(struct archive *archive, struct arena *arena, struct 
     struct archive_study made = { 0 };
     struct str rest;
     struct str part;
-    if (!archive_index_study(archive->index, arena, study_uid, &row, error)) {
+    if (!archive_index_study(archive->index, arena, study_uid, &row, error) ||
+        !archive_index_senders(archive->index, arena, study_uid, &made.other_senders, error)) {
         return false;
     }
     take_patient(arena, &row, &made.patient);

@@ -140,6 +140,40 @@ static bool name_is_known(struct imaging *imaging, struct arena *arena, const st
     return true;
 }
 
+/* Whether an organisation is the other or lies below it. */
+static bool is_below(struct imaging *imaging, struct arena *arena, struct str top, struct str organization,
+                     bool *below, struct error *error)
+{
+    struct access_session session = { 0 };
+    size_t count = 0;
+    if (!access_session_machine(imaging->options.access, arena, "device", top, &session, error)) {
+        return false;
+    }
+    const struct str *ids = access_organizations(&session, &count);
+    for (size_t i = 0; i < count; i++) {
+        *below = *below || str_equal(ids[i], organization);
+    }
+    return true;
+}
+
+/* Whether somebody of another hospital sent into the study: who knows its UID may not add to it unasked. */
+static bool find_foreign(struct imaging *imaging, struct arena *arena, const struct archive_study *study,
+                         bool *foreign, struct error *error)
+{
+    struct str rest = study->other_senders;
+    struct str sender = STR_NONE;
+    *foreign = false;
+    while (rest.len > 0 && str_split_next(&rest, ' ', &sender)) {
+        bool related = false;
+        if (!is_below(imaging, arena, study->organization, sender, &related, error) ||
+            (!related && !is_below(imaging, arena, sender, study->organization, &related, error))) {
+            return false;
+        }
+        *foreign = *foreign || !related;
+    }
+    return true;
+}
+
 /* *patient is "Patient/…" or absent with *reason why it is held. */
 static bool match_patient(struct imaging *imaging, struct arena *arena, const struct archive_study *study,
                           struct str *patient, const char **reason, struct error *error)
@@ -396,17 +430,24 @@ static bool study_changed(void *context, struct str study_uid, struct error *err
     size_t count = 0;
     struct str patient = STR_NONE;
     const char *reason = NULL;
+    bool foreign = false;
     const struct imaging_search search = { .type = STR("ImagingStudy"),
                                            .query = imaging_study_query(&arena, study_uid) };
     bool ok = archive_imaging_study(imaging->archive, &arena, study_uid, &study, error) &&
-              imaging_find_one(imaging, &arena, &search, &known, &count, error);
+              imaging_find_one(imaging, &arena, &search, &known, &count, error) &&
+              find_foreign(imaging, &arena, &study, &foreign, error);
     /* Images that name another patient came into a study that is somebody's: nothing is added to it unasked. */
     if (ok && known != NULL && study.has_other_patients && grew(known, study.imaging_study)) {
         reason = "other-patient-in-study";
+    } else if (ok && known != NULL && foreign && grew(known, study.imaging_study)) {
+        reason = "other-sender-in-study";
     } else if (ok && known != NULL) {
         patient = JSON_TEXT(&arena, JSON_GET(known, "subject"), "reference");
     } else if (ok) {
         ok = match_patient(imaging, &arena, &study, &patient, &reason, error);
+        bool ask = ok && foreign && patient.at != NULL;
+        reason = ask ? "other-sender-in-study" : reason;
+        patient = ask ? STR_NONE : patient;
     }
     if (ok && patient.at != NULL) {
         ok = imaging_write_study(imaging, &arena, study_uid, patient, &study, error);
