@@ -15,15 +15,17 @@ export function SavedViews({ query, suggested, onOpen }: SavedViewsProps) {
   const [naming, setNaming] = useState(false);
   const [name, setName] = useState('');
   const { views } = personal;
-  const change = (next: (views: SavedView[]) => SavedView[], said: string) =>
+  const change = (next: (views: SavedView[]) => SavedView[], said: string, done?: () => void) =>
     keep.mutate((now) => ({ ...now, views: next(now.views) }), {
-      onSuccess: () => void message.success(said),
+      onSuccess: () => {
+        void message.success(said);
+        done?.();
+      },
       onError: (error) => void message.error(problemText(error, t).title),
     });
   const save = () => {
     if (!name.trim()) return;
-    change((now) => [...now.filter((view) => view.name !== name.trim()), { name: name.trim(), query }], t('views.saved'));
-    setNaming(false);
+    change((now) => [...now.filter((view) => view.name !== name.trim()), { name: name.trim(), query }], t('views.saved'), () => setNaming(false));
   };
   const items: MenuProps['items'] = [
     ...views.map((view) => ({ key: `open:${view.name}`, label: view.name, onClick: () => onOpen(view.query) })),
@@ -41,7 +43,7 @@ export function SavedViews({ query, suggested, onOpen }: SavedViewsProps) {
       <Dropdown menu={{ items }} trigger={['click']}>
         <Button icon={<PushpinOutlined />} data-action="views">{t('views.title')}{views.length > 0 ? ` ${views.length}` : ''}</Button>
       </Dropdown>
-      <Modal open={naming} title={t('views.save')} okText={t('views.saveDo')} okButtonProps={{ disabled: !name.trim() }} onOk={save} onCancel={() => setNaming(false)} destroyOnHidden>
+      <Modal open={naming} title={t('views.save')} okText={t('views.saveDo')} okButtonProps={{ disabled: !name.trim() }} confirmLoading={keep.isPending} onOk={save} onCancel={() => setNaming(false)} destroyOnHidden>
         <label className="field">
           <span className="field-label">{t('views.name')}</span>
           <Input value={name} maxLength={20} data-field="view-name" onChange={(event) => setName(event.target.value)} onPressEnter={save} />
