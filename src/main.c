@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/cli_fhirpath.h"
 #include "cli/cli_measure.h"
@@ -59,6 +60,7 @@ static void print_help(void)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "help";
+    memory_setup();
     for (size_t i = 0; i < COMMANDS_COUNT; i++) {
         if (strcmp(name, commands[i].name) == 0) {
             return commands[i].run(argc - 1, argv + 1);

@@ -3,6 +3,8 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+enum { LARGE_BYTES = 256 * 1024, HEAPS_MAX = 4 };
+
 void *memory_new(size_t size)
 {
     return calloc(1, size);
@@ -21,6 +23,15 @@ void *memory_resize(void *memory, size_t size)
 void memory_free(void *memory)
 {
     free(memory);
+}
+
+/* Left alone, the C library takes arrays of up to 32 MB from its heaps once one of that size was freed, and has up to
+ * eight heaps a core: the runs of index rows (store/runs.h) then left holes in each. Large blocks come from the system
+ * and go back to it. */
+void memory_setup(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    (void)mallopt(M_ARENA_MAX, HEAPS_MAX);
 }
 
 void memory_give_back(void)

@@ -10,6 +10,9 @@ void *memory_new_array(size_t count, size_t size); /* NULL also when the product
 void *memory_resize(void *memory, size_t size);    /* new bytes are not initialised; NULL leaves the old */
 void memory_free(void *memory);                    /* NULL is fine */
 
+/* Once, at the start of the program. */
+void memory_setup(void);
+
 /* Gives what is free back to the system; takes about a millisecond. */
 void memory_give_back(void);
 
