@@ -279,6 +279,10 @@ int cli_serve(int argc, char **argv)
 {
     struct serve_options options = defaults();
     bool help = false;
+    if (arena_alloc(&options.arena, 1) == NULL) { /* the block that all settings lie in */
+        (void)fprintf(stderr, "shanhai serve: no memory to start\n");
+        return 1;
+    }
     int status = read_options(&options, argc, argv, &help) ? 0 : 2;
     if (status == 0 && !help) {
         status = run(&options);
