@@ -56,6 +56,7 @@ describe('every page at three sizes', { skip: why, timeout: 900_000 }, () => {
     }
     if (options.english) {
       await person.press('English');
+      await person.sees('中文'); // the words have come
       for (const address of pages.slice(0, options.english)) {
         await person.go(address);
         await person.page.locator('.loading').first().waitFor({ state: 'detached' });
