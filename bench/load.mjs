@@ -31,6 +31,7 @@ class Load {
     this.durations = [];
     this.withoutRetryAfter = 0;
     this.cut = 0;
+    this.cuts = {}; // why, and how many
     this.events = 0;
     this.memory = [];
     this.until = Date.now() + this.seconds * 1000;
@@ -51,7 +52,12 @@ class Load {
           resolve(answer.statusCode);
         });
       });
-      asked.on('error', () => { this.cut++; resolve(0); });
+      asked.on('error', (error) => {
+        this.cut++;
+        const why = `${error.code ?? error.message}${asked.reusedSocket ? ' on a used connection' : ''}`;
+        this.cuts[why] = (this.cuts[why] ?? 0) + 1;
+        resolve(0);
+      });
       asked.end(body);
     });
   }
@@ -117,7 +123,7 @@ export function tell(load) {
   const anonymous = load.memory.map((m) => m.anonymous);
   const third = Math.max(1, Math.floor(anonymous.length / 3));
   const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0;
-  return `${load.clients} clients, ${load.seconds} s: ${total} answers (${Math.round(total / load.seconds)} /s) ${JSON.stringify(load.statuses)}, ${load.cut} cut; ` +
+  return `${load.clients} clients, ${load.seconds} s: ${total} answers (${Math.round(total / load.seconds)} /s) ${JSON.stringify(load.statuses)}, ${load.cut} cut ${JSON.stringify(load.cuts)}; ` +
     `p50 ${quantile(load.durations, 0.5).toFixed(0)} ms, p99 ${quantile(load.durations, 0.99).toFixed(0)} ms, longest ${(load.durations.at(-1) ?? 0).toFixed(0)} ms; ` +
     `own memory ${median(anonymous.slice(0, third)).toFixed(0)} MB in the first third, ${median(anonymous.slice(-third)).toFixed(0)} MB in the last, ` +
     `${Math.max(...anonymous).toFixed(0)} MB at most; ${load.events} live events`;
