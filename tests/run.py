@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import postgresql
@@ -61,41 +62,51 @@ def cmocka_counts(text):
     return began, passed, skipped
 
 
-def c_tests(folder, label, suites, only=None, more=None):
-    """Each test program by itself, so that its tests are counted one by one."""
+def c_test(test, label, more):
+    """One test program: its counts, and what is to be said of it."""
+    started = time.time()
+    env = {**(test.get('env') or {}), **(more or {})}
+    env.update({'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0', 'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1'})
+    command, times = test['cmd'], 1
+    patience = float(os.environ.get('SHANHAI_TEST_TIMEOUT', '900'))
+    if 'SHANHAI_LONG' in os.environ and any(s.split(':')[-1] == 'crash' for s in test['suite']):
+        # A thousand kills, in twenty folders: each look at a folder reads all that was ever written in it.
+        command, times = [*command[:-1], '50'], 20
+    text, code = '', 0
+    try:
+        for _ in range(times):
+            made = run(command, env=env, timeout=patience)
+            text, code = text + made.stdout, code or made.returncode
+    except subprocess.TimeoutExpired as late:
+        text, code = (late.stdout or b'').decode('utf-8', 'replace') if isinstance(late.stdout, bytes) else str(late.stdout), 1
+    began, passed, skipped = cmocka_counts(text)
+    if began == 0:
+        passed, skipped = (1, 0) if code == 0 else (0, 1) if code == 77 else (0, 0)
+        began = 1
+    failed = began - passed - skipped
+    if code not in (0, 77) and failed == 0:
+        failed = 1
+    said = [f'{label:8} {test["name"]:24} {passed:4} passed {failed} failed {skipped} skipped  {time.time() - started:.1f} s']
+    notes = [line for line in text.splitlines() if re.search(r'left out|cases:|suite:|passed, \d+ failed|rounds|kills', line)]
+    said += [f'           {note.strip()}' for note in notes[:6]]
+    if failed:
+        said.append(text[-4000:])
+    return (passed, failed, skipped), said
+
+
+def c_tests(folder, label, suites, only=None, more=None, at_once=2):
+    """Each test program by itself, so that its tests are counted one by one; most of them keep one core busy."""
     listed = run(['meson', 'introspect', '--tests', str(folder)])
-    for test in json.loads(listed.stdout):
-        if not any(s.split(':')[-1] in suites for s in test['suite']) or (only and test['name'] not in only):
-            continue
-        started = time.time()
-        env = {**(test.get('env') or {}), **(more or {})}
-        env.update({'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0', 'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1'})
-        command, times = test['cmd'], 1
-        patience = float(os.environ.get('SHANHAI_TEST_TIMEOUT', '900'))
-        if 'SHANHAI_LONG' in os.environ and any(s.split(':')[-1] == 'crash' for s in test['suite']):
-            # A thousand kills, in twenty folders: each look at a folder reads all that was ever written in it.
-            command, times = [*command[:-1], '50'], 20
-        try:
-            text, code = '', 0
-            for _ in range(times):
-                made = run(command, env=env, timeout=patience)
-                text, code = text + made.stdout, code or made.returncode
-        except subprocess.TimeoutExpired as late:
-            text, code = (late.stdout or b'').decode('utf-8', 'replace') if isinstance(late.stdout, bytes) else str(late.stdout), 1
-        began, passed, skipped = cmocka_counts(text)
-        if began == 0:
-            passed, skipped = (1, 0) if code == 0 else (0, 1) if code == 77 else (0, 0)
-            began = 1
-        failed = began - passed - skipped
-        if code not in (0, 77) and failed == 0:
-            failed = 1
-        count(passed, failed, skipped, f'{label} {test["name"]}')
-        notes = [line for line in text.splitlines() if re.search(r'left out|cases:|suite:|passed, \d+ failed|rounds|kills', line)]
-        say(f'{label:8} {test["name"]:24} {passed:4} passed {failed} failed {skipped} skipped  {time.time() - started:.1f} s')
-        for note in notes[:6]:
-            say(f'           {note.strip()}')
-        if failed:
-            say(text[-4000:])
+    if listed.returncode != 0:
+        say(listed.stdout[-1000:])
+        count(failed=1, what=f'{label}: {folder} is not built (./run build)')
+        return
+    tests = [test for test in json.loads(listed.stdout)
+             if any(s.split(':')[-1] in suites for s in test['suite']) and (not only or test['name'] in only)]
+    with ThreadPoolExecutor(at_once) as pool:
+        for test, (counts, said) in zip(tests, pool.map(lambda test: c_test(test, label, more), tests)):
+            count(*counts, f'{label} {test["name"]}')
+            say('\n'.join(said))
 
 
 def node_tests(label, pattern, env, concurrency='1'):
@@ -175,9 +186,9 @@ def postgresql_tests(folder, program):
     every = 'SHANHAI_LONG' in os.environ
     with postgresql.cluster() as cluster:
         env = {'SHANHAI_TEST_POSTGRESQL': cluster.url, 'SHANHAI_TEST_POSTGRESQL_DATA': str(cluster.data)}
-        c_tests(folder, 'postgresql', ['unit'], STORE_TESTS, env)
+        c_tests(folder, 'postgresql', ['unit'], STORE_TESTS, env, at_once=1)  # of one database
         parts = {**env, 'SHANHAI_TEST_PARTITIONS': '4', 'SHANHAI_QUERIES': '300'}
-        c_tests(folder, 'partitions', ['unit'], STORE_TESTS - {'store_search', 'store_search_order'}, parts)
+        c_tests(folder, 'partitions', ['unit'], STORE_TESTS - {'store_search', 'store_search_order'}, parts, at_once=1)
         names = [p.name.removesuffix('.test.mjs') for p in sorted((ROOT / 'tests/api').glob('*.test.mjs'))]
         files = [f'tests/api/{n}.test.mjs' for n in names if (n not in NOT_THERE if every else n in STORE_FILES)]
         # The file that kills the server last, and alone.
