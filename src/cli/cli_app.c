@@ -81,13 +81,6 @@ static bool add(struct app_command *command)
     return true;
 }
 
-static const char *text_of(struct app_command *command, const struct json *row, const char *name)
-{
-    struct str text = json_member_text(&command->arena, row, str_from_cstr(name));
-    const char *copy = arena_cstr(&command->arena, text);
-    return copy == NULL ? "" : copy;
-}
-
 static bool list(struct app_command *command)
 {
     struct json *apps = NULL;
@@ -96,9 +89,10 @@ static bool list(struct app_command *command)
     }
     (void)printf("%-38s %-20s %-9s %s\n", "client_id", "kind", "state", "name");
     JSON_EACH(row, apps) {
-        (void)printf("%-38s %-20s %-9s %s\n", text_of(command, row, "id"), text_of(command, row, "kind"),
+        (void)printf("%-38s %-20s %-9s %s\n", cli_row_text(&command->arena, row, "id"),
+                     cli_row_text(&command->arena, row, "kind"),
                      json_is_true(JSON_GET(row, "disabled")) ? "disabled" : "active",
-                     text_of(command, row, "name"));
+                     cli_row_text(&command->arena, row, "name"));
     }
     return true;
 }

@@ -329,10 +329,10 @@ static bool user_add(struct command *command)
     return true;
 }
 
-static const char *text_of(struct command *command, const struct json *row, const char *name)
+const char *cli_row_text(struct arena *arena, const struct json *row, const char *name)
 {
-    struct str text = json_member_text(&command->arena, row, str_from_cstr(name));
-    const char *copy = arena_cstr(&command->arena, text);
+    struct str text = json_member_text(arena, row, str_from_cstr(name));
+    const char *copy = arena_cstr(arena, text);
     return copy == NULL ? "" : copy;
 }
 
@@ -347,8 +347,9 @@ static bool user_list(struct command *command)
         const char *state = json_is_true(JSON_GET(row, "disabled"))             ? "disabled"
                             : json_is_true(JSON_GET(row, "mustChangePassword")) ? "new"
                                                                                 : "active";
-        (void)printf("%-20s %-38s %-9s %s\n", text_of(command, row, "name"),
-                     text_of(command, row, "practitioner"), state, text_of(command, row, "lastSignInAt"));
+        (void)printf("%-20s %-38s %-9s %s\n", cli_row_text(&command->arena, row, "name"),
+                     cli_row_text(&command->arena, row, "practitioner"), state,
+                     cli_row_text(&command->arena, row, "lastSignInAt"));
     }
     return true;
 }
@@ -397,8 +398,9 @@ static bool user_posts(struct command *command)
     }
     (void)printf("%-38s %-20s %s\n", "post", "role", "organisation");
     JSON_EACH(row, posts) {
-        (void)printf("%-38s %-20s %s\n", text_of(command, row, "id"), text_of(command, row, "role"),
-                     text_of(command, JSON_GET(row, "organization"), "name"));
+        (void)printf("%-38s %-20s %s\n", cli_row_text(&command->arena, row, "id"),
+                     cli_row_text(&command->arena, row, "role"),
+                     cli_row_text(&command->arena, JSON_GET(row, "organization"), "name"));
     }
     return true;
 }
@@ -419,9 +421,10 @@ static bool user_token(struct command *command)
         }
         JSON_EACH(row, tokens) {
             if (json_equals_text(JSON_GET(row, "account"), options->name)) {
-                (void)printf("%s  until %s  post %s  %s\n", text_of(command, row, "id"),
-                             text_of(command, row, "endsAt"), text_of(command, row, "post"),
-                             text_of(command, row, "label"));
+                (void)printf("%s  until %s  post %s  %s\n", cli_row_text(&command->arena, row, "id"),
+                             cli_row_text(&command->arena, row, "endsAt"),
+                             cli_row_text(&command->arena, row, "post"),
+                             cli_row_text(&command->arena, row, "label"));
             }
         }
         return true;
@@ -446,9 +449,9 @@ static bool key_list(struct command *command)
         return false;
     }
     JSON_EACH(row, keys) {
-        (void)printf("%s  Practitioner %s  from %s  until %s\n", text_of(command, row, "number"),
-                     text_of(command, row, "practitioner"), text_of(command, row, "from"),
-                     text_of(command, row, "until"));
+        (void)printf("%s  Practitioner %s  from %s  until %s\n", cli_row_text(&command->arena, row, "number"),
+                     cli_row_text(&command->arena, row, "practitioner"),
+                     cli_row_text(&command->arena, row, "from"), cli_row_text(&command->arena, row, "until"));
     }
     return true;
 }

@@ -25,6 +25,9 @@ struct cli_people {
     struct access_directory directory; /* of the same store */
 };
 
+/* A member of a listed row for printf; "" when it is absent. */
+const char *cli_row_text(struct arena *arena, const struct json *row, const char *name);
+
 /* argv[0] is "user", "key" or "app". Exit codes: 0; 1 refused or failed; 2 wrong use. */
 int cli_user(const struct cli_people *people, int argc, char **argv);
 int cli_key(const struct cli_people *people, int argc, char **argv);

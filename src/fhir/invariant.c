@@ -31,12 +31,6 @@ struct invariants {
     size_t element_rules_count;
 };
 
-struct place {
-    const struct place *parent;
-    struct str name;
-    int64_t index; /* -1: none */
-};
-
 struct run {
     const struct invariants *invariants;
     struct outcome *outcome;
@@ -122,27 +116,13 @@ void invariants_destroy(struct invariants *invariants)
 
 /* ---- checking ---- */
 
-static void path_write(struct buf *buf, const struct place *place)
-{
-    if (place->parent != NULL) {
-        path_write(buf, place->parent);
-        buf_add_char(buf, '.');
-    }
-    buf_add(buf, place->name);
-    if (place->index >= 0) {
-        buf_printf(buf, "[%lld]", (long long)place->index);
-    }
-}
-
-static void tell(struct run *run, const struct place *place, enum outcome_severity severity,
+static void tell(struct run *run, const struct outcome_place *place, enum outcome_severity severity,
                  const struct model_invariant *said, bool evaluated)
 {
     struct arena *arena = run->outcome->arena;
-    struct buf buf = { .bytes_max = 4096 };
-    path_write(&buf, place);
-    struct outcome_issue issue = { .severity = severity, .code = evaluated ? "invariant" : "not-supported" };
-    issue.path = buf.failed ? STR("") : arena_dup(arena, buf_str(&buf));
-    buf_deinit(&buf);
+    struct outcome_issue issue = { .severity = severity,
+                                   .code = evaluated ? "invariant" : "not-supported",
+                                   .path = outcome_path(arena, place) };
     if (evaluated) {
         issue.text = arena_printf(arena, "%.*s: %.*s", STR_FMT(said->key), STR_FMT(said->human));
         issue.chinese =
@@ -175,7 +155,7 @@ static bool is_blank_narrative(struct arena *arena, const struct rule *rule, con
 }
 
 static void check_rule(struct run *run, const struct rule *rule, const struct fhirpath_item *item,
-                       const struct place *place)
+                       const struct outcome_place *place)
 {
     struct fhirpath_collection result = { 0 };
     struct error error = { 0 };
@@ -193,13 +173,13 @@ static void check_rule(struct run *run, const struct rule *rule, const struct fh
     }
 }
 
-static void check_resource(struct run *run, const struct json *resource, const struct place *place);
+static void check_resource(struct run *run, const struct json *resource, const struct outcome_place *place);
 
 static void check_node(struct run *run, const struct json *value, const struct model_type *type,
-                       const struct place *place);
+                       const struct outcome_place *place);
 
 static void check_value(struct run *run, const struct json *value, const struct model_type *owner,
-                        const struct model_element *element, const struct place *place)
+                        const struct model_element *element, const struct outcome_place *place)
 {
     const struct fhirpath_item item = { .kind = FHIRPATH_NODE,
                                         .type = element->type,
@@ -222,7 +202,7 @@ static void check_value(struct run *run, const struct json *value, const struct 
 }
 
 static void check_node(struct run *run, const struct json *value, const struct model_type *type,
-                       const struct place *place)
+                       const struct outcome_place *place)
 {
     const struct fhirpath_item item = { .kind = FHIRPATH_NODE, .type = type, .node = { .value = value } };
     for (const struct model_type *at = type; at != NULL; at = at->base) {
@@ -233,7 +213,7 @@ static void check_node(struct run *run, const struct json *value, const struct m
     }
     JSON_EACH(member, value) {
         const struct model_element *element = model_element_find(type, member->name);
-        struct place here = { .parent = place, .name = member->name, .index = -1 };
+        struct outcome_place here = { .parent = place, .name = member->name, .index = -1 };
         if (element == NULL) {
             continue; /* resourceType, "_name" */
         }
@@ -250,7 +230,7 @@ static void check_node(struct run *run, const struct json *value, const struct m
 }
 
 /* A resource inside another: its own %resource; a contained one keeps the container as %rootResource. */
-static void check_resource(struct run *run, const struct json *resource, const struct place *place)
+static void check_resource(struct run *run, const struct json *resource, const struct outcome_place *place)
 {
     const struct model_type *type =
         model_resource_find(JSON_TEXT(run->context.arena, resource, "resourceType"));
@@ -275,7 +255,7 @@ bool invariants_check(const struct invariants *invariants, const struct json *re
     run.context.arena = outcome->arena;
     run.context.as_filters = true; /* dom-3 asks descendants().as(canonical) */
     struct str name = JSON_TEXT(outcome->arena, resource, "resourceType");
-    const struct place place = { .name = name, .index = -1 };
+    const struct outcome_place place = { .name = name, .index = -1 };
     check_resource(&run, resource, &place);
     return outcome->errors_count == errors_before;
 }

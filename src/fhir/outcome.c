@@ -3,6 +3,27 @@
 #include "base/limits.h"
 #include "fhir/outcome_words.h"
 
+static void path_write(struct buf *buf, const struct outcome_place *place)
+{
+    if (place->parent != NULL) {
+        path_write(buf, place->parent);
+        buf_add_char(buf, '.');
+    }
+    buf_add(buf, place->name);
+    if (place->index >= 0) {
+        buf_printf(buf, "[%lld]", (long long)place->index);
+    }
+}
+
+struct str outcome_path(struct arena *arena, const struct outcome_place *place)
+{
+    struct buf buf = { .bytes_max = 4096 };
+    path_write(&buf, place);
+    struct str text = buf.failed ? STR("") : arena_dup(arena, buf_str(&buf));
+    buf_deinit(&buf);
+    return text;
+}
+
 void outcome_add(struct outcome *outcome, struct outcome_issue issue)
 {
     assert(outcome->arena != NULL);

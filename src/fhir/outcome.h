@@ -29,6 +29,16 @@ struct outcome {
     bool cut;            /* more than LIMIT_OUTCOME_ISSUES: the rest is not listed (an issue says so) */
 };
 
+/* Where a check stands in a resource: a chain on the stack, down from the root. */
+struct outcome_place {
+    const struct outcome_place *parent;
+    struct str name; /* of the member, or of the root's type */
+    int64_t index;   /* position in an array, -1: none */
+};
+
+/* Its FHIRPath, "Patient.name[0].given"; empty when it is too long or memory is used up. */
+struct str outcome_path(struct arena *arena, const struct outcome_place *place);
+
 static inline struct outcome outcome_in(struct arena *arena)
 {
     return (struct outcome){ .arena = arena };

@@ -9,28 +9,13 @@ enum { PROFILE_COST = 50 }; /* items that building a profile's tree counts for *
 #define CORE_PREFIX "http://hl7.org/fhir/StructureDefinition/"
 
 static void check_children(struct profile_run *run, const struct profile_node *node,
-                           const struct profile_item *item, const struct profile_place *place);
+                           const struct profile_item *item, const struct outcome_place *place);
 
 /* ---- telling ---- */
 
-static void path_write(struct buf *buf, const struct profile_place *place)
+static void tell(struct profile_run *run, const struct outcome_place *place, struct outcome_issue issue)
 {
-    if (place->parent != NULL) {
-        path_write(buf, place->parent);
-        buf_add_char(buf, '.');
-    }
-    buf_add(buf, place->name);
-    if (place->index >= 0) {
-        buf_printf(buf, "[%lld]", (long long)place->index);
-    }
-}
-
-static void tell(struct profile_run *run, const struct profile_place *place, struct outcome_issue issue)
-{
-    struct buf buf = { .bytes_max = 4096 };
-    path_write(&buf, place);
-    issue.path = buf.failed ? STR("") : arena_dup(run->arena, buf_str(&buf));
-    buf_deinit(&buf);
+    issue.path = outcome_path(run->arena, place);
     struct str url = run->tree->url;
     issue.text = arena_printf(run->arena, "%.*s (profile %.*s)", STR_FMT(issue.text), STR_FMT(url));
     if (issue.chinese.len > 0) {
@@ -45,7 +30,7 @@ static void tell(struct profile_run *run, const struct profile_place *place, str
     outcome_add(run->outcome, issue);
 }
 
-void profile_tell_error(struct profile_run *run, const struct profile_place *place, const char *code,
+void profile_tell_error(struct profile_run *run, const struct outcome_place *place, const char *code,
                         struct str text, struct str chinese)
 {
     tell(run, place,
@@ -79,10 +64,10 @@ static int64_t maximum_of(struct arena *arena, const struct profile_node *node)
 }
 
 static void check_count(struct profile_run *run, const struct profile_node *node, size_t count,
-                        const struct profile_place *parent)
+                        const struct outcome_place *parent)
 {
     struct arena *arena = run->arena;
-    const struct profile_place place = { .parent = parent, .name = node->name, .index = -1 };
+    const struct outcome_place place = { .parent = parent, .name = node->name, .index = -1 };
     int64_t min = number_of(profile_get(node, STR("min")));
     int64_t max = maximum_of(arena, node);
     struct str slice =
@@ -129,7 +114,7 @@ static const struct json *type_of_item(struct profile_run *run, const struct pro
 
 /* One of the profiles has to be met; the issues of a single one are told in full. */
 static void check_type_profiles(struct profile_run *run, const struct json *profiles,
-                                const struct profile_item *item, const struct profile_place *place)
+                                const struct profile_item *item, const struct outcome_place *place)
 {
     bool any_known = false;
     bool known = false;
@@ -153,7 +138,7 @@ static void check_type_profiles(struct profile_run *run, const struct json *prof
 }
 
 static void check_target(struct profile_run *run, const struct json *targets, const struct profile_item *item,
-                         const struct profile_place *place)
+                         const struct outcome_place *place)
 {
     struct str found = profile_reference_type(run->arena, item->value);
     const struct json *resolved = profile_resolve(run, item->value);
@@ -195,7 +180,7 @@ static void check_target(struct profile_run *run, const struct json *targets, co
 }
 
 static void check_type(struct profile_run *run, const struct profile_node *node,
-                       const struct profile_item *item, const struct profile_place *place)
+                       const struct profile_item *item, const struct outcome_place *place)
 {
     bool restricted = false;
     const struct json *type = type_of_item(run, node, item, &restricted);
@@ -218,7 +203,7 @@ static void check_type(struct profile_run *run, const struct profile_node *node,
 /* ---- values ---- */
 
 static void check_value(struct profile_run *run, const struct profile_node *node,
-                        const struct profile_item *item, const struct profile_place *place)
+                        const struct profile_item *item, const struct outcome_place *place)
 {
     const struct json *fixed = profile_get_prefixed(node, STR("fixed"));
     const struct json *given = fixed != NULL ? fixed : profile_get_prefixed(node, STR("pattern"));
@@ -265,7 +250,7 @@ static const struct model_type *limit_type(struct arena *arena, struct str membe
 
 /* R4 ElementDefinition.minValue[x], maxValue[x]. What cannot be compared (a date that is not exact enough) is not told. */
 static void check_limit(struct profile_run *run, const struct profile_node *node,
-                        const struct profile_item *item, const struct profile_place *place, bool is_min)
+                        const struct profile_item *item, const struct outcome_place *place, bool is_min)
 {
     struct str prefix = is_min ? STR("minValue") : STR("maxValue");
     const struct json *limit = profile_get_prefixed(node, prefix);
@@ -309,7 +294,7 @@ static bool is_of_model(const struct profile_item *item, struct str url)
 }
 
 static void check_binding(struct profile_run *run, const struct profile_node *node,
-                          const struct profile_item *item, const struct profile_place *place)
+                          const struct profile_item *item, const struct outcome_place *place)
 {
     const struct json *binding = profile_get(node, STR("binding"));
     struct str strength = JSON_TEXT(run->arena, binding, "strength");
@@ -347,7 +332,7 @@ static bool is_of_r4(struct str key)
 }
 
 static void check_rule(struct profile_run *run, const struct json *rule, const struct profile_item *item,
-                       const struct profile_place *place)
+                       const struct outcome_place *place)
 {
     struct arena *arena = run->arena;
     struct str key = JSON_TEXT(arena, rule, "key");
@@ -387,7 +372,7 @@ static void check_rule(struct profile_run *run, const struct json *rule, const s
 }
 
 static void check_rules(struct profile_run *run, const struct profile_node *node,
-                        const struct profile_item *item, const struct profile_place *place)
+                        const struct profile_item *item, const struct outcome_place *place)
 {
     for (const struct profile_layer *layer = node->layers; layer != NULL; layer = layer->next) {
         JSON_EACH(rule, JSON_GET(layer->element, "constraint")) {
@@ -399,7 +384,7 @@ static void check_rules(struct profile_run *run, const struct profile_node *node
 /* ---- walking ---- */
 
 static void check_item(struct profile_run *run, const struct profile_node *node,
-                       const struct profile_item *item, const struct profile_place *place)
+                       const struct profile_item *item, const struct outcome_place *place)
 {
     check_type(run, node, item, place);
     check_value(run, node, item, place);
@@ -410,23 +395,23 @@ static void check_item(struct profile_run *run, const struct profile_node *node,
     check_children(run, node, item, place);
 }
 
-static struct profile_place item_place(const struct profile_item *item, const struct profile_place *parent)
+static struct outcome_place item_place(const struct profile_item *item, const struct outcome_place *parent)
 {
-    return (struct profile_place){ .parent = parent, .name = item->member, .index = item->index };
+    return (struct outcome_place){ .parent = parent, .name = item->member, .index = item->index };
 }
 
 /* slicing.ordered, and openAtEnd: what fits no slice stands behind all that do. `taken` has the number of each item's slice
  * from 1; 0 = none. */
 static void check_order(struct profile_run *run, const struct json *slicing,
                         const struct profile_items *items, const size_t *taken,
-                        const struct profile_place *parent)
+                        const struct outcome_place *parent)
 {
     bool ordered = JSON_GET(slicing, "ordered") != NULL && JSON_GET(slicing, "ordered")->kind == JSON_TRUE;
     bool at_end = json_equals_text(JSON_GET(slicing, "rules"), STR("openAtEnd"));
     size_t last = 0;
     bool others = false;
     for (size_t i = 0; i < items->count; i++) {
-        struct profile_place place = item_place(&items->items[i], parent);
+        struct outcome_place place = item_place(&items->items[i], parent);
         if (taken[i] != 0 && ordered && taken[i] < last) {
             profile_tell_error(run, &place, "structure",
                                STR("stands behind a later slice: keep the profile's order"),
@@ -443,7 +428,7 @@ static void check_order(struct profile_run *run, const struct json *slicing,
 }
 
 static void check_slices(struct profile_run *run, const struct profile_node *sliced,
-                         const struct profile_items *items, const struct profile_place *parent)
+                         const struct profile_items *items, const struct outcome_place *parent)
 {
     const struct json *slicing = profile_get(sliced, STR("slicing"));
     bool closed = json_equals_text(JSON_GET(slicing, "rules"), STR("closed"));
@@ -457,7 +442,7 @@ static void check_slices(struct profile_run *run, const struct profile_node *sli
             if (!profile_slice_has(run, sliced, slice, &items->items[i])) {
                 continue;
             }
-            struct profile_place place = item_place(&items->items[i], parent);
+            struct outcome_place place = item_place(&items->items[i], parent);
             taken[i] = taken[i] == 0 ? number : taken[i];
             count++;
             check_item(run, slice, &items->items[i], &place);
@@ -465,7 +450,7 @@ static void check_slices(struct profile_run *run, const struct profile_node *sli
         check_count(run, slice, count, parent);
     }
     for (size_t i = 0; taken != NULL && closed && i < items->count; i++) {
-        struct profile_place place = item_place(&items->items[i], parent);
+        struct outcome_place place = item_place(&items->items[i], parent);
         if (taken[i] == 0) {
             profile_tell_error(run, &place, "structure",
                                STR("fits none of the slices, and no others are allowed"),
@@ -478,7 +463,7 @@ static void check_slices(struct profile_run *run, const struct profile_node *sli
 }
 
 static void check_children(struct profile_run *run, const struct profile_node *node,
-                           const struct profile_item *item, const struct profile_place *place)
+                           const struct profile_item *item, const struct outcome_place *place)
 {
     bool is_primitive = item->type->kind == MODEL_PRIMITIVE;
     const struct json *owner = is_primitive ? item->extra : item->value;
@@ -493,7 +478,7 @@ static void check_children(struct profile_run *run, const struct profile_node *n
             check_count(run, child, items.count, place);
         }
         for (size_t i = 0; i < items.count; i++) {
-            struct profile_place here = item_place(&items.items[i], place);
+            struct outcome_place here = item_place(&items.items[i], place);
             check_item(run, child, &items.items[i], &here);
         }
         if (child->slices != NULL) {
@@ -503,7 +488,7 @@ static void check_children(struct profile_run *run, const struct profile_node *n
 }
 
 bool profile_check_against(struct profile_run *run, struct str url, const struct profile_item *item,
-                           const struct profile_place *place, bool *known)
+                           const struct outcome_place *place, bool *known)
 {
     const struct profile_tree *tree = NULL;
     *known = false;
@@ -556,7 +541,7 @@ bool profile_conforms(struct profile_run *run, struct str url, const struct prof
 {
     struct outcome thrown_away = outcome_in(run->arena);
     struct outcome *outcome = run->outcome;
-    const struct profile_place place = { .name = STR("x"), .index = -1 };
+    const struct outcome_place place = { .name = STR("x"), .index = -1 };
     run->outcome = &thrown_away;
     bool conforms = profile_check_against(run, url, item, &place, known);
     run->outcome = outcome;
@@ -585,7 +570,7 @@ bool profile_check(const struct profile_source *source, const struct json *resou
     struct profile_run run = profile_run_of(source, resource, outcome, &cause);
     struct str type = JSON_TEXT(outcome->arena, resource, "resourceType");
     const struct profile_item item = { .value = resource, .type = model_resource_find(type), .index = -1 };
-    const struct profile_place place = { .name = type, .index = -1 };
+    const struct outcome_place place = { .name = type, .index = -1 };
     bool known = false;
     struct str core = str_skip(wanted->url, sizeof CORE_PREFIX - 1);
     bool is_core = str_starts_with(wanted->url, STR(CORE_PREFIX)) && str_equal(core, type);

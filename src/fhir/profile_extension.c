@@ -107,7 +107,7 @@ static bool invariant_holds(struct profile_run *run, struct str expression, cons
 }
 
 static void check_context(struct profile_run *run, const struct profile_item *item,
-                          const struct profile_place *place, const struct owner *owner)
+                          const struct outcome_place *place, const struct owner *owner)
 {
     struct arena *arena = run->arena;
     struct str url = JSON_TEXT(arena, item->value, "url");
@@ -147,10 +147,10 @@ static void check_context(struct profile_run *run, const struct profile_item *it
 /* ---- the walk ---- */
 
 static void walk(struct profile_run *run, const struct json *object, const struct owner *owner,
-                 const struct profile_place *place);
+                 const struct outcome_place *place);
 
 static void check_extensions(struct profile_run *run, const struct json *list, const struct owner *owner,
-                             const struct profile_place *place)
+                             const struct outcome_place *place)
 {
     int64_t index = 0;
     JSON_EACH(extension, list) {
@@ -159,7 +159,7 @@ static void check_extensions(struct profile_run *run, const struct json *list, c
                                            .type = model_type_find(STR("Extension")),
                                            .member = list->name,
                                            .index = index };
-        const struct profile_place here = { .parent = place, .name = list->name, .index = index };
+        const struct outcome_place here = { .parent = place, .name = list->name, .index = index };
         bool known = false;
         index++;
         /* Parts of a complex extension have short names and are checked with the whole. */
@@ -202,7 +202,7 @@ static struct owner owner_of(struct profile_run *run, const struct model_element
 
 /* One value of an element. A resource in another begins its paths anew. */
 static void walk_value(struct profile_run *run, const struct json *value, struct owner owner,
-                       const struct profile_place *place)
+                       const struct outcome_place *place)
 {
     if (value->kind != JSON_OBJECT) {
         return;
@@ -222,13 +222,13 @@ static void walk_value(struct profile_run *run, const struct json *value, struct
 
 /* The twins "_name" of primitives: extensions stand on the primitive. */
 static void walk_extras(struct profile_run *run, const struct json *extras, const struct json *values,
-                        struct owner owner, const struct profile_place *place)
+                        struct owner owner, const struct outcome_place *place)
 {
     bool is_list = extras->kind == JSON_ARRAY;
     size_t count = is_list ? extras->count : 1;
     for (size_t i = 0; i < count; i++) {
         const struct json *extra = is_list ? json_at(extras, i) : extras;
-        const struct profile_place here = { .parent = place,
+        const struct outcome_place here = { .parent = place,
                                             .name = str_skip(extras->name, 1),
                                             .index = is_list ? (int64_t)i : -1 };
         owner.extra = extra;
@@ -242,7 +242,7 @@ static void walk_extras(struct profile_run *run, const struct json *extras, cons
 }
 
 static void walk(struct profile_run *run, const struct json *object, const struct owner *owner,
-                 const struct profile_place *place)
+                 const struct outcome_place *place)
 {
     if (object == NULL || object->kind != JSON_OBJECT || run->failed) {
         return;
@@ -266,11 +266,11 @@ static void walk(struct profile_run *run, const struct json *object, const struc
             continue;
         }
         int64_t index = 0;
-        const struct profile_place alone = { .parent = place, .name = name, .index = -1 };
+        const struct outcome_place alone = { .parent = place, .name = name, .index = -1 };
         walk_value(run, member, inner, &alone);
         for (const struct json *item = member->kind == JSON_ARRAY ? member->first : NULL; item != NULL;
              item = item->next) {
-            const struct profile_place here = { .parent = place, .name = name, .index = index };
+            const struct outcome_place here = { .parent = place, .name = name, .index = index };
             index++;
             walk_value(run, item, inner, &here);
         }
@@ -283,7 +283,7 @@ bool profile_check_extensions(const struct profile_source *source, const struct 
     struct error cause = { 0 };
     struct profile_run run = profile_run_of(source, resource, outcome, &cause);
     struct str type = JSON_TEXT(outcome->arena, resource, "resourceType");
-    const struct profile_place place = { .name = type, .index = -1 };
+    const struct outcome_place place = { .name = type, .index = -1 };
     const struct owner owner = { .type = model_resource_find(type),
                                  .path = type,
                                  .choice = type,

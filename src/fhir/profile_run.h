@@ -4,12 +4,6 @@
 
 #include "fhir/profile_tree.h"
 
-struct profile_place {
-    const struct profile_place *parent;
-    struct str name;
-    int64_t index; /* -1: none */
-};
-
 struct profile_run {
     const struct profile_source *source;
     struct arena *arena;
@@ -62,11 +56,11 @@ bool profile_conforms(struct profile_run *run, struct str url, const struct prof
 
 /* The same with its issues told; false when there are errors. *known false: no such profile. */
 bool profile_check_against(struct profile_run *run, struct str url, const struct profile_item *item,
-                           const struct profile_place *place, bool *known);
+                           const struct outcome_place *place, bool *known);
 
 struct profile_run profile_run_of(const struct profile_source *source, const struct json *resource,
                                   struct outcome *outcome, struct error *error);
-void profile_tell_error(struct profile_run *run, const struct profile_place *place, const char *code,
+void profile_tell_error(struct profile_run *run, const struct outcome_place *place, const char *code,
                         struct str text, struct str chinese);
 
 /* Resource type named by a reference, or absent. */

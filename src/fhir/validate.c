@@ -5,13 +5,13 @@
 enum { MEMBERS_MAX = 512 /* members of one type: ElementDefinition has the most, below 400 */ };
 
 static void validate_object(struct validate_run *run, const struct json *value, const struct model_type *type,
-                            const struct validate_place *place);
+                            const struct outcome_place *place);
 static void validate_nested_resource(struct validate_run *run, const struct json *value,
-                                     const struct validate_place *place);
+                                     const struct outcome_place *place);
 
 /* "_name": id and extensions of a primitive, an object of type Element. */
 static void validate_extra(struct validate_run *run, const struct json *extra,
-                           const struct validate_place *place)
+                           const struct outcome_place *place)
 {
     validate_object(run, extra, model_type_find(STR("Element")), place);
 }
@@ -19,7 +19,7 @@ static void validate_extra(struct validate_run *run, const struct json *extra,
 /* ---- members ---- */
 
 static void validate_item(struct validate_run *run, const struct json *value,
-                          const struct model_element *element, const struct validate_place *place)
+                          const struct model_element *element, const struct outcome_place *place)
 {
     const struct model_type *type = element->type;
     if (type->kind == MODEL_PRIMITIVE) {
@@ -46,7 +46,7 @@ static void validate_item(struct validate_run *run, const struct json *value,
     }
 }
 
-static void tell_empty(struct validate_run *run, const struct validate_place *place)
+static void tell_empty(struct validate_run *run, const struct outcome_place *place)
 {
     validate_tell(run, place,
                   (struct validate_issue){ .code = "structure",
@@ -56,7 +56,7 @@ static void tell_empty(struct validate_run *run, const struct validate_place *pl
 
 /* An array, with the array "_name" beside it when it is of primitives (R4 2.6.2.3). */
 static void validate_list(struct validate_run *run, const struct json *value, const struct json *extra,
-                          const struct model_element *element, struct validate_place place)
+                          const struct model_element *element, struct outcome_place place)
 {
     bool primitive = element->type->kind == MODEL_PRIMITIVE;
     place.index = 0;
@@ -74,7 +74,7 @@ static void validate_list(struct validate_run *run, const struct json *value, co
 }
 
 static void validate_extras(struct validate_run *run, const struct json *extra,
-                            const struct model_element *element, struct validate_place place)
+                            const struct model_element *element, struct outcome_place place)
 {
     if (!element->is_list) {
         validate_extra(run, extra, &place);
@@ -97,7 +97,7 @@ static void validate_extras(struct validate_run *run, const struct json *extra,
 }
 
 static void validate_member(struct validate_run *run, const struct json *object, const struct json *member,
-                            const struct model_element *element, const struct validate_place *place)
+                            const struct model_element *element, const struct outcome_place *place)
 {
     if (member->kind == JSON_NULL) {
         tell_empty(run, place);
@@ -174,14 +174,14 @@ static bool seen_has(const struct seen *seen, size_t index)
 }
 
 static void check_count(struct validate_run *run, const struct model_element *element, size_t found,
-                        const struct validate_place *parent)
+                        const struct outcome_place *parent)
 {
     bool choice = element->choice.len > 0;
     struct str name = element->name;
     if (choice) {
         name = arena_printf(run->arena, "%.*s[x]", STR_FMT(element->choice));
     }
-    const struct validate_place place = { .parent = parent, .name = name, .index = -1 };
+    const struct outcome_place place = { .parent = parent, .name = name, .index = -1 };
     if (found == 0 && element->min > 0) {
         validate_tell(run, &place,
                       (struct validate_issue){ .code = "required",
@@ -197,7 +197,7 @@ static void check_count(struct validate_run *run, const struct model_element *el
 
 /* Cardinality from below, and one variant a choice. */
 static void check_counts(struct validate_run *run, const struct model_type *type, const struct seen *seen,
-                         const struct validate_place *place)
+                         const struct outcome_place *place)
 {
     for (size_t i = 0; i < type->elements_count;) {
         const struct model_element *element = &type->elements[i];
@@ -219,7 +219,7 @@ static void check_counts(struct validate_run *run, const struct model_type *type
 }
 
 static void validate_object(struct validate_run *run, const struct json *value, const struct model_type *type,
-                            const struct validate_place *place)
+                            const struct outcome_place *place)
 {
     assert(type != NULL);
     assert(type->elements_count <= MEMBERS_MAX);
@@ -243,7 +243,7 @@ static void validate_object(struct validate_run *run, const struct json *value, 
             continue;
         }
         bool extra = member->name.len > 1 && member->name.at[0] == '_';
-        const struct validate_place here = { .parent = place, .name = member->name, .index = -1 };
+        const struct outcome_place here = { .parent = place, .name = member->name, .index = -1 };
         const struct model_element *element =
             element_after(type, &hint, extra ? str_skip(member->name, 1) : member->name);
         if (element == NULL || (extra && element->type->kind != MODEL_PRIMITIVE)) {
@@ -265,7 +265,7 @@ static void validate_object(struct validate_run *run, const struct json *value, 
 /* ---- resources ---- */
 
 static const struct model_type *type_of_resource(struct validate_run *run, const struct json *value,
-                                                 const struct validate_place *place)
+                                                 const struct outcome_place *place)
 {
     struct validate_issue issue = { .code = "structure" };
     const struct json *named = JSON_GET(value, "resourceType");
@@ -297,7 +297,7 @@ static bool has_resource_type_twice(const struct json *value)
 }
 
 static void validate_whole(struct validate_run *run, const struct json *value, const struct model_type *type,
-                           const struct validate_place *place)
+                           const struct outcome_place *place)
 {
     if (has_resource_type_twice(value)) {
         validate_tell(run, place,
@@ -310,7 +310,7 @@ static void validate_whole(struct validate_run *run, const struct json *value, c
 
 /* In Bundle.entry, Parameters.parameter or contained. */
 static void validate_nested_resource(struct validate_run *run, const struct json *value,
-                                     const struct validate_place *place)
+                                     const struct outcome_place *place)
 {
     const struct model_type *type = type_of_resource(run, value, place);
     if (type == NULL) {
@@ -347,7 +347,7 @@ bool validate_resource(const struct json *resource, const struct validate_option
     size_t errors_before = outcome->errors_count;
     struct validate_run run = { .outcome = outcome, .arena = outcome->arena, .root = resource };
     run.extensible = options != NULL && options->extensible;
-    struct validate_place place = { .name = STR("Resource"), .index = -1 };
+    struct outcome_place place = { .name = STR("Resource"), .index = -1 };
     const struct model_type *type = type_of_resource(&run, resource, &place);
     if (type != NULL) {
         place.name = type->name;

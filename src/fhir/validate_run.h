@@ -5,13 +5,6 @@
 #include "fhir/outcome.h"
 #include "model/model.h"
 
-/* Where we are; the text of the path is made only when something is wrong. */
-struct validate_place {
-    const struct validate_place *parent;
-    struct str name; /* of the member, or of the root's type */
-    int64_t index;   /* position in an array, -1: none */
-};
-
 struct validate_run {
     struct outcome *outcome;
     struct arena *arena;
@@ -27,22 +20,21 @@ struct validate_issue {
 
 /* ---- validate_tell.c ---- */
 
-struct str validate_path(struct arena *arena, const struct validate_place *place);
-void validate_tell(struct validate_run *run, const struct validate_place *place, struct validate_issue issue);
+void validate_tell(struct validate_run *run, const struct outcome_place *place, struct validate_issue issue);
 /* A member that the type does not have, with the nearest name that it has. */
 void validate_tell_unknown(struct validate_run *run, const struct model_type *type,
-                           const struct validate_place *place);
+                           const struct outcome_place *place);
 
 /* ---- validate_value.c ---- */
 
 void validate_primitive(struct validate_run *run, const struct json *value,
-                        const struct model_element *element, const struct validate_place *place);
+                        const struct model_element *element, const struct outcome_place *place);
 void validate_binding(struct validate_run *run, const struct json *value, const struct model_element *element,
-                      const struct validate_place *place);
+                      const struct outcome_place *place);
 void validate_reference(struct validate_run *run, const struct json *value,
-                        const struct model_element *element, const struct validate_place *place);
+                        const struct model_element *element, const struct outcome_place *place);
 /* ext-1: a value or extensions, not both and not neither. */
 void validate_extension(struct validate_run *run, const struct json *value,
-                        const struct validate_place *place);
+                        const struct outcome_place *place);
 
 #endif

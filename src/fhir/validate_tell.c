@@ -3,32 +3,11 @@
 
 enum { NEAR_NAME_BYTES = 64 /* longer names have no near name */ };
 
-static void path_write(struct buf *buf, const struct validate_place *place)
-{
-    if (place->parent != NULL) {
-        path_write(buf, place->parent);
-        buf_add_char(buf, '.');
-    }
-    buf_add(buf, place->name);
-    if (place->index >= 0) {
-        buf_printf(buf, "[%lld]", (long long)place->index);
-    }
-}
-
-struct str validate_path(struct arena *arena, const struct validate_place *place)
-{
-    struct buf buf = { .bytes_max = 4096 };
-    path_write(&buf, place);
-    struct str text = buf.failed ? STR("") : arena_dup(arena, buf_str(&buf));
-    buf_deinit(&buf);
-    return text;
-}
-
-void validate_tell(struct validate_run *run, const struct validate_place *place, struct validate_issue issue)
+void validate_tell(struct validate_run *run, const struct outcome_place *place, struct validate_issue issue)
 {
     outcome_add(run->outcome, (struct outcome_issue){ .severity = OUTCOME_ERROR,
                                                       .code = issue.code,
-                                                      .path = validate_path(run->arena, place),
+                                                      .path = outcome_path(run->arena, place),
                                                       .text = issue.text,
                                                       .chinese = issue.chinese });
 }
@@ -72,7 +51,7 @@ static struct str near_name(const struct model_type *type, struct str name)
 }
 
 void validate_tell_unknown(struct validate_run *run, const struct model_type *type,
-                           const struct validate_place *place)
+                           const struct outcome_place *place)
 {
     struct str choice_first = STR_NONE;
     for (size_t i = 0; i < type->elements_count && choice_first.len == 0; i++) {

@@ -24,7 +24,7 @@ static const char *kind_name(enum primitive primitive, bool chinese)
 }
 
 static void check_code(struct validate_run *run, const struct model_element *element, struct str code,
-                       const struct validate_place *place)
+                       const struct outcome_place *place)
 {
     if (model_value_set_has(element->value_set, STR_NONE, code)) {
         return;
@@ -39,7 +39,7 @@ static void check_code(struct validate_run *run, const struct model_element *ele
 }
 
 void validate_primitive(struct validate_run *run, const struct json *value,
-                        const struct model_element *element, const struct validate_place *place)
+                        const struct model_element *element, const struct outcome_place *place)
 {
     enum primitive primitive = primitive_of(element->type->name);
     if (!kind_fits(primitive, value)) {
@@ -100,7 +100,7 @@ static bool fits_binding(struct validate_run *run, const struct json *value,
 }
 
 void validate_binding(struct validate_run *run, const struct json *value, const struct model_element *element,
-                      const struct validate_place *place)
+                      const struct outcome_place *place)
 {
     struct str url = element->value_set->url;
     if (fits_binding(run, value, element)) {
@@ -122,7 +122,7 @@ void validate_binding(struct validate_run *run, const struct json *value, const 
     const struct outcome_issue issue = {
         .severity = OUTCOME_WARNING,
         .code = "code-invalid",
-        .path = validate_path(run->arena, place),
+        .path = outcome_path(run->arena, place),
         .text =
             arena_printf(run->arena, "no code of the extensible value set %.*s is given; use one if it fits",
                          STR_FMT(url)),
@@ -191,7 +191,7 @@ static bool is_neighbour(struct str type, struct str targets)
 }
 
 void validate_reference(struct validate_run *run, const struct json *value,
-                        const struct model_element *element, const struct validate_place *place)
+                        const struct model_element *element, const struct outcome_place *place)
 {
     struct str reference = JSON_TEXT(run->arena, value, "reference");
     struct str type = reference_type(reference);
@@ -212,7 +212,7 @@ void validate_reference(struct validate_run *run, const struct json *value,
     const struct outcome_issue issue = {
         .severity = is_neighbour(type, element->targets) ? OUTCOME_WARNING : OUTCOME_ERROR,
         .code = "value",
-        .path = validate_path(run->arena, place),
+        .path = outcome_path(run->arena, place),
         .text = arena_printf(run->arena, "a reference to %.*s is not allowed here; allowed: %.*s",
                              STR_FMT(type), STR_FMT(element->targets)),
         .chinese = arena_printf(run->arena, "此处不能引用 %.*s；可引用：%.*s", STR_FMT(type),
@@ -221,8 +221,7 @@ void validate_reference(struct validate_run *run, const struct json *value,
     outcome_add(run->outcome, issue);
 }
 
-void validate_extension(struct validate_run *run, const struct json *value,
-                        const struct validate_place *place)
+void validate_extension(struct validate_run *run, const struct json *value, const struct outcome_place *place)
 {
     size_t values = 0;
     JSON_EACH(member, value) {
