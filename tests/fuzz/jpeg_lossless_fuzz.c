@@ -1,30 +1,17 @@
-/* jpeg_lossless_fuzz.c — the first bytes choose the image, the rest is its frame. */
-#include <assert.h>
-#include <stdlib.h>
-
-#include "dicom/pixels.h"
+/* jpeg_lossless_fuzz.c — a lossless JPEG frame (ITU T.81 process 14). */
+#include "frame_fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 4) {
+    if (size < FRAME_AT) {
         return 0;
     }
-    struct dicom_image image = { .rows = data[0] + 1u,
-                                 .columns = data[1] + 1u,
-                                 .frames_count = 1,
-                                 .samples_per_pixel = (data[2] & 1) != 0 ? 3 : 1,
-                                 .bits_allocated = (data[2] & 2) != 0 ? 16 : 8,
-                                 .codec = DICOM_CODEC_JPEG_LOSSLESS };
-    size_t len = dicom_image_frame_bytes(&image);
-    uint8_t *out = malloc(len);
     struct error error = { 0 };
-    assert(out != NULL);
-    if (!codec_jpeg_lossless_decode(&image, (struct str){ (const char *)data + 4, size - 4 }, out, len,
-                                    &error)) {
+    struct dicom_image image = frame_image(data, DICOM_CODEC_JPEG_LOSSLESS);
+    if (!frame_decode(&image, codec_jpeg_lossless_decode, data, size, &error)) {
         assert(error.kind == ERROR_STRUCTURE);
     }
-    free(out);
     return 0;
 }
