@@ -129,12 +129,17 @@ struct app_grant *app_grant_add(struct access *access, struct str family, struct
 {
     char *copy = malloc(scopes.len + 1);
     struct app_grant *grant = copy == NULL ? NULL : slots_add(&access->app_grants, hash64(family, 6));
-    if (grant == NULL || !text_copy(family, grant->family, sizeof grant->family)) {
+    if (grant != NULL && !text_copy(family, grant->family, sizeof grant->family)) {
+        slots_remove(&access->app_grants, &grant->slot);
+        grant = NULL;
+    }
+    if (grant == NULL) {
         free(copy);
         return NULL;
     }
     memcpy(copy, scopes.at, scopes.len);
     grant->scopes = (struct str){ copy, scopes.len };
+    /* cppcheck-suppress memleak ; app_grant_drop frees it */
     return grant;
 }
 

@@ -263,7 +263,7 @@ static size_t file_search(struct str file, uint64_t number, uint64_t before, con
     arena_deinit(&texts);
     /* The ring unrolled and turned round in place: newest first. */
     size_t kept = count < room ? count : room;
-    struct found turned[LIST_COUNT_MAX + 1];
+    struct found turned[LIST_COUNT_MAX + 1] = { 0 };
     for (size_t i = 0; i < kept; i++) {
         turned[i] = found[(count - 1 - i) % room];
     }

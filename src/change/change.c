@@ -48,7 +48,10 @@ bool change_read_current(struct store_reader *reader, struct arena *arena, struc
     struct error cause = { 0 };
     struct store_version found = { 0 };
     if (store_read(reader, arena, type, id, &found, &cause)) {
-        *version = found.method == STORE_METHOD_DELETED ? (struct store_version){ 0 } : found;
+        if (found.method == STORE_METHOD_DELETED) {
+            found = (struct store_version){ 0 };
+        }
+        *version = found;
         return true;
     }
     if (cause.kind == ERROR_NOT_FOUND) {

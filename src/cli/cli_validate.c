@@ -156,8 +156,7 @@ static bool read_definitions(struct asked *asked, const char *path, struct error
 static bool prepare(struct asked *asked, struct error *error)
 {
     struct str profiles = STR_NONE;
-    const struct str terms = { definition_terminology_start,
-                               (size_t)(definition_terminology_end - definition_terminology_start) };
+    const struct str terms = definition_terminology();
     asked->source = (struct profile_source){ .data = asked, .find = find_profile, .member_of = has_code };
     asked->options.source = &asked->source;
     return definitions_read(asked->arena, NULL, "r4/profiles.json", &profiles, error) &&

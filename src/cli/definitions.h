@@ -18,6 +18,13 @@ extern const size_t definition_files_count;
 extern const char definition_terminology_start[];
 extern const char definition_terminology_end[];
 
+static inline struct str definition_terminology(void)
+{
+    /* cppcheck-suppress comparePointers ; both are ends of one object file's bytes */
+    ptrdiff_t len = definition_terminology_end - definition_terminology_start;
+    return (struct str){ definition_terminology_start, (size_t)len };
+}
+
 /* All files of a folder ("workflows") by name, those of `override` (may be NULL) instead of or beside the built-in. */
 bool definitions_list(struct arena *arena, const char *override, const char *folder,
                       struct definition_file **files, size_t *count, struct error *error) MUST_CHECK;

@@ -243,8 +243,7 @@ static bool open_change(struct server *server, struct error *error)
         !validator_create(profiles, &server->validator, error)) {
         return false;
     }
-    const struct str terms = { definition_terminology_start,
-                               (size_t)(definition_terminology_end - definition_terminology_start) };
+    const struct str terms = definition_terminology();
     if (!terminology_create(terms, &server->terminology, error)) {
         return false;
     }

@@ -59,9 +59,14 @@ struct str json_member_text(struct arena *arena, const struct json *object, stru
 bool json_is_true(const struct json *value);
 bool json_has_duplicates(const struct json *object);
 
+/* The first child of an array or object; NULL for all else, absent too. */
+static inline struct json *json_first(const struct json *parent)
+{
+    return parent == NULL || parent->kind < JSON_ARRAY ? NULL : parent->first;
+}
+
 #define JSON_EACH(child, parent)                                                                             \
-    for (struct json *child = (parent) == NULL || (parent)->kind < JSON_ARRAY ? NULL : (parent)->first;      \
-         child != NULL; child = child->next)
+    for (struct json *child = json_first(parent); child != NULL; child = child->next)
 
 /* ---- building: every function gives NULL when the arena is used up, and takes NULL as "failed before",
  * so that a tree is built without a check at each step and looked at once at the end ---- */

@@ -154,7 +154,7 @@ bool lung_kernel_is_sharp(const char *manufacturer, const char *kernel)
     };
     char upper[LUNG_TEXT_BYTES];
     size_t len = 0;
-    for (; kernel[len] != '\0' && len < sizeof upper - 1; len++) {
+    for (; len < sizeof upper - 1 && kernel[len] != '\0'; len++) {
         upper[len] = (char)toupper((unsigned char)kernel[len]);
     }
     upper[len] = '\0';

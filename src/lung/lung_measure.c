@@ -29,7 +29,10 @@ static bool compute(struct lung_measurement *measurement, const struct lung_opti
     if (labels == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "no memory to measure this CT");
     }
-    struct lung_options inner = options == NULL ? (struct lung_options){ 0 } : *options;
+    struct lung_options inner = { 0 };
+    if (options != NULL) {
+        inner = *options;
+    }
     if (inner.progress != NULL) {
         inner.progress = half_progress;
         inner.context = (void *)(uintptr_t)options;

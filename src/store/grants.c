@@ -23,17 +23,17 @@ bool store_grants_list(struct store_reader *reader, struct arena *arena,
     bind_key(statement, 2, query->post);
     bind_integer(statement, 3, query->alive_at_ms);
     enum step step = STEP_DONE;
-    while (list != NULL && (step = statement_step(statement, error)) == STEP_ROW) {
+    bool room = list != NULL;
+    while (room && (step = statement_step(statement, error)) == STEP_ROW) {
         if (found == capacity) {
             struct store_grant *grown = ARENA_ARRAY(arena, struct store_grant, capacity * 2);
-            if (grown != NULL) {
-                memcpy(grown, list, found * sizeof *list);
-            }
-            list = grown;
-            capacity *= 2;
-            if (list == NULL) {
+            room = grown != NULL;
+            if (!room) {
                 break;
             }
+            memcpy(grown, list, found * sizeof *list);
+            list = grown;
+            capacity *= 2;
         }
         list[found++] = (struct store_grant){ .kind = STORE_GRANT_ADD,
                                               .resource = column_key(statement, 0),
@@ -41,7 +41,7 @@ bool store_grants_list(struct store_reader *reader, struct arena *arena,
                                               .basis = column_key(statement, 2) };
     }
     statement_reset(statement);
-    if (list == NULL) {
+    if (!room) {
         return FAIL(error, ERROR_TOO_LARGE, "the grants need more memory than a request may use");
     }
     *grants = list;

@@ -263,6 +263,7 @@ void add_criteria(struct builder *b, unsigned alias, const struct search_criteri
                   const struct search_criteria *without)
 {
     for (const struct search_criteria *c = criteria; c != NULL; c = c->next) {
+        /* cppcheck-suppress nullPointerRedundantCheck ; `without` may be NULL, `c` is not */
         if (c != without || c->kind == SEARCH_GROUP) { /* what a group begins with is only a part of it */
             add_sql(b, " AND ");
             add_criterion(b, alias, c);
