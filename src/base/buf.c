@@ -29,24 +29,6 @@ char *buf_reserve(struct buf *buf, size_t size)
     return buf->at + buf->len;
 }
 
-void buf_add(struct buf *buf, struct str text)
-{
-    char *room = text.len == 0 ? NULL : buf_reserve(buf, text.len);
-    if (room != NULL) {
-        memcpy(room, text.at, text.len);
-        buf->len += text.len;
-    }
-}
-
-void buf_add_char(struct buf *buf, char c)
-{
-    char *room = buf_reserve(buf, 1);
-    if (room != NULL) {
-        *room = c;
-        buf->len++;
-    }
-}
-
 void buf_printf(struct buf *buf, const char *format, ...)
 {
     va_list arguments;

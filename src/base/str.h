@@ -27,9 +27,13 @@ static inline bool str_is_empty(struct str s)
 {
     return s.len == 0;
 }
+/* Most names that are compared differ in length, first or last byte: only the rest is worth a call. */
 static inline bool str_equal(struct str a, struct str b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+    if (a.len != b.len || a.len == 0) {
+        return a.len == b.len;
+    }
+    return a.at[0] == b.at[0] && a.at[a.len - 1] == b.at[a.len - 1] && memcmp(a.at, b.at, a.len) == 0;
 }
 static inline bool str_equal_cstr(struct str a, const char *b)
 {
@@ -37,7 +41,8 @@ static inline bool str_equal_cstr(struct str a, const char *b)
 }
 static inline bool str_starts_with(struct str s, struct str prefix)
 {
-    return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.at, prefix.at, prefix.len) == 0);
+    return s.len >= prefix.len &&
+           (prefix.len == 0 || (s.at[0] == prefix.at[0] && memcmp(s.at, prefix.at, prefix.len) == 0));
 }
 static inline bool str_ends_with(struct str s, struct str suffix)
 {

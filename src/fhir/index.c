@@ -19,6 +19,7 @@ struct compiled_parameter {
 };
 
 struct compiled_type {
+    const struct fhirpath_trunk *trunk; /* of all paths but those of components */
     const struct compiled_parameter *parameters;
     size_t count;
 };
@@ -147,14 +148,25 @@ static struct fhirpath *compile(struct arena *arena, struct str expression, stru
     return fhirpath_compile(arena, expression, error);
 }
 
-static bool compile_parameter(struct arena *arena, struct str type,
-                              const struct model_search_parameter *parameter,
+struct compiling {
+    struct arena *arena;
+    struct str type;
+    struct fhirpath_trunk *trunk;
+};
+
+static bool compile_parameter(const struct compiling *at, const struct model_search_parameter *parameter,
                               struct compiled_parameter *compiled, struct error *error)
 {
+    struct arena *arena = at->arena;
+    struct str type = at->type;
+    struct fhirpath *path = compile(arena, parameter->expression, error);
+    if (path == NULL || !fhirpath_trunk_add(at->trunk, path, error)) {
+        return false;
+    }
     compiled->numbers = numbers_of(type, parameter);
-    compiled->path = compile(arena, parameter->expression, error);
-    if (parameter->kind != MODEL_SEARCH_COMPOSITE || compiled->path == NULL) {
-        return compiled->path != NULL;
+    compiled->path = path;
+    if (parameter->kind != MODEL_SEARCH_COMPOSITE) {
+        return true;
     }
     for (size_t i = 0; i < parameter->components_count && i < INDEX_COMPONENTS_MAX; i++) {
         const struct model_search_parameter *component =
@@ -186,7 +198,10 @@ static const struct compiled_type *compile_type(struct fhir_index *index, struct
     }
     struct compiled_type *made = ARENA_NEW(&index->arena, struct compiled_type);
     struct compiled_parameter *parameters = ARENA_ARRAY(&index->arena, struct compiled_parameter, total);
-    if (made == NULL || parameters == NULL) {
+    const struct compiling at = { .arena = &index->arena,
+                                  .type = type,
+                                  .trunk = fhirpath_trunk_create(&index->arena, type) };
+    if (made == NULL || parameters == NULL || at.trunk == NULL) {
         (void)FAIL(error, ERROR_INTERNAL, "no memory for the search parameters of %.*s", STR_FMT(type));
         return NULL;
     }
@@ -197,13 +212,14 @@ static const struct compiled_type *compile_type(struct fhir_index *index, struct
             if (!is_indexed(&index->arena, &list[j])) {
                 continue;
             }
-            if (!compile_parameter(&index->arena, type, &list[j], &parameters[made->count], error)) {
+            if (!compile_parameter(&at, &list[j], &parameters[made->count], error)) {
                 return NULL;
             }
             made->count++;
         }
     }
     made->parameters = parameters;
+    made->trunk = at.trunk;
     return made;
 }
 
@@ -356,6 +372,9 @@ bool fhir_index_rows(struct fhir_index *index, struct arena *arena, const struct
         .as_filters = true,
     };
     const struct fhirpath_item root = fhirpath_item_of_resource(resource);
+    if (!fhirpath_trunk_walk(type->trunk, &context, &root, error)) {
+        return false;
+    }
     for (size_t i = 0; i < type->count; i++) {
         if (!index_parameter(&builder, &type->parameters[i], &context, &root, error)) {
             return false;

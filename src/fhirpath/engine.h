@@ -7,6 +7,7 @@
 
 #include "fhirpath/expression.h"
 
+struct model_element;
 struct regex_cache;
 
 struct list {
@@ -21,6 +22,7 @@ struct run {
     struct fhirpath_context *context;
     struct arena *arena;
     const struct fhirpath_item *input; /* %context */
+    const struct list *branches;       /* what the walk over the path's trunk found, or NULL */
     struct regex_cache *regex;         /* last pattern compiled, or NULL */
     int64_t now_ms;                    /* 0 until asked for */
     uint32_t steps;
@@ -124,10 +126,20 @@ bool list_truth(struct run *run, const struct expression *at, const struct list 
 /* ---- navigation (navigate.c) ---- */
 bool node_children_named(struct run *run, const struct fhirpath_item *item, struct str name, struct list *out,
                          struct error *error) MUST_CHECK;
+/* The same for a node of a type that has that element. */
+bool node_children_known(struct run *run, const struct fhirpath_item *item, const struct model_element *known,
+                         struct list *out, struct error *error) MUST_CHECK;
 bool node_children(struct run *run, const struct fhirpath_item *item, struct list *out,
                    struct error *error) MUST_CHECK;
 bool node_descendants(struct run *run, const struct list *in, struct list *out,
                       struct error *error) MUST_CHECK;
+
+/* ---- beginnings that paths share (trunk.c) ---- */
+/* The lists of a walk from that input over the path's trunk; NULL when it was another or none. */
+const struct list *grown_lists(const struct fhirpath_grown *grown, const struct fhirpath *path,
+                               const struct fhirpath_item *input);
+/* Whether nothing was found for any branch of a hollow expression. */
+bool grown_is_bare(const struct list *lists, const struct expression *expression);
 
 /* ---- types (types.c) ---- */
 /* Looks up the type that type_space and name say, once, when compiling. */

@@ -234,7 +234,11 @@ static bool evaluate_path(struct run *run, const struct expression *path, const 
     struct list list = { 0 };
     uint32_t first = 1;
     const struct expression *head = path->parts[0];
-    if (head->kind == EXPRESSION_MEMBER || head->kind == EXPRESSION_CALL) {
+    if (path->branch != 0 && run->branches != NULL) {
+        const struct list *found = &run->branches[path->branch - 1]; /* shared, so without its capacity */
+        list = (struct list){ .items = found->items, .count = found->count };
+        first = path->branch_parts;
+    } else if (head->kind == EXPRESSION_MEMBER || head->kind == EXPRESSION_CALL) {
         list = list_of_self(scope);
         /* N1 2.1.1: a path may begin with the name of the type it starts from. */
         bool is_type_name = head->kind == EXPRESSION_MEMBER && head->type != NULL && scope->self != NULL &&
@@ -415,6 +419,12 @@ bool fhirpath_evaluate(const struct fhirpath *path, struct fhirpath_context *con
     assert(path != NULL);
     assert(context != NULL);
     assert(context->arena != NULL);
+    const struct list *branches = grown_lists(context->grown, path, input);
+    if (branches != NULL && path->hollow && !context->strict && grown_is_bare(branches, path->root)) {
+        context->steps = 0;
+        *result = (struct fhirpath_collection){ 0 };
+        return true;
+    }
     struct fhirpath_item *kept = NULL;
     if (input != NULL) {
         /* Results point at it as their parent, so it must live as long as they do. */
@@ -428,6 +438,7 @@ bool fhirpath_evaluate(const struct fhirpath *path, struct fhirpath_context *con
                        .context = context,
                        .arena = context->arena,
                        .input = kept,
+                       .branches = branches,
                        .steps_max = context->steps_max != 0 ? context->steps_max : LIMIT_FHIRPATH_STEPS };
     if (context->strict && kept != NULL &&
         !fhirpath_check(path, context->arena, fhirpath_item_type_name(kept), error)) {

@@ -91,7 +91,9 @@ struct expression {
     uint8_t operation; /* enum operation */
     uint16_t depth;
     uint32_t parts_count;
-    uint32_t at; /* offset in the source, for messages */
+    uint32_t at;           /* offset in the source, for messages */
+    uint32_t branch;       /* EXPRESSION_PATH: of the trunk (trunk.c); 0: none */
+    uint32_t branch_parts; /* so many parts it stands for */
     const struct expression **parts;
     const struct function *function;
     struct str name;
@@ -104,6 +106,8 @@ struct expression {
 struct fhirpath {
     struct str source;
     const struct expression *root;
+    const struct fhirpath_trunk *trunk; /* NULL: on none */
+    bool hollow;                        /* nothing where all its branches are bare */
 };
 
 #endif

@@ -27,7 +27,9 @@
 
 struct model_type;
 struct fhirpath;
+struct fhirpath_grown;
 struct fhirpath_item;
+struct fhirpath_trunk;
 
 enum fhirpath_kind {
     FHIRPATH_NODE, /* an element or resource of the tree */
@@ -131,9 +133,10 @@ struct fhirpath_context {
     const struct json *resource;      /* %resource; NULL: the input of evaluate_on_resource */
     const struct json *root_resource; /* %rootResource (container of a contained one); NULL: as %resource */
     const struct fhirpath_variable *variables;
-    const struct fhirpath_host *host; /* NULL: none of its functions */
-    int64_t now_ms;                   /* now() and today(); 0: the clock, read once for an evaluation */
-    int offset_minutes;               /* zone of now(); with has_offset also of times written without one */
+    const struct fhirpath_host *host;   /* NULL: none of its functions */
+    const struct fhirpath_grown *grown; /* of fhirpath_trunk_walk; NULL: each path walks by itself */
+    int64_t now_ms;                     /* now() and today(); 0: the clock, read once for an evaluation */
+    int offset_minutes;                 /* zone of now(); with has_offset also of times written without one */
     bool has_offset;    /* false: a time without zone compares to one with a zone only when sure */
     bool strict;        /* unknown elements are errors (fhirpath_check runs before) */
     bool as_filters;    /* `as` on many items keeps those of the type: R4 search parameters */
@@ -146,6 +149,15 @@ struct fhirpath_context {
 
 /* Copies the expression into the arena. NULL and *error when it is not FHIRPath. */
 struct fhirpath *fhirpath_compile(struct arena *arena, struct str expression, struct error *error) MUST_CHECK;
+
+/* What many paths over one type of resource begin with is walked once for a resource, where they are put on a trunk when they
+ * are compiled: before each resource one fhirpath_trunk_walk, which leaves context->grown, then fhirpath_evaluate of the
+ * paths with the same context and root. Results are the same as without. A trunk lives in the arena, grows on one thread
+ * and is then read by any; a path is on one at most. NULL: no memory. An unknown type makes a trunk without use. */
+struct fhirpath_trunk *fhirpath_trunk_create(struct arena *arena, struct str type) MUST_CHECK;
+bool fhirpath_trunk_add(struct fhirpath_trunk *trunk, struct fhirpath *path, struct error *error) MUST_CHECK;
+bool fhirpath_trunk_walk(const struct fhirpath_trunk *trunk, struct fhirpath_context *context,
+                         const struct fhirpath_item *root, struct error *error) MUST_CHECK;
 
 /* Semantic check against a type ("Patient"): elements that no such type has, order-dependent functions
  * on collections without order. ERROR_INPUT. An unknown type is not checked. */

@@ -119,32 +119,45 @@ static const struct json *object_of(const struct fhirpath_item *item)
     return value != NULL && value->kind == JSON_OBJECT ? value : item->node.extra;
 }
 
-static bool node_child(struct run *run, const struct fhirpath_item *item, struct str name, struct list *out,
-                       struct error *error)
+static struct element find_member(const struct json *object, struct str name)
 {
-    const struct json *object = object_of(item);
-    const struct model_element *known = item->type == NULL ? NULL : type_element(item->type, name);
-    if (object == NULL || (item->type != NULL && known == NULL)) {
-        return true;
-    }
-    bool is_choice = known != NULL && known->choice.len > 0;
-    struct element element = { .type = known != NULL ? known->type : NULL };
-    if (!is_choice) {
-        JSON_EACH(member, object) {
-            if (str_equal(member->name, name)) {
-                element.value = element.value == NULL ? member : element.value;
-            } else if (is_extra_of(member->name, name)) {
-                element.extra = member;
-            }
+    struct element element = { 0 };
+    JSON_EACH(member, object) {
+        if (str_equal(member->name, name)) {
+            element.value = element.value == NULL ? member : element.value;
+        } else if (is_extra_of(member->name, name)) {
+            element.extra = member;
         }
     }
-    if (is_choice || (item->type == NULL && element.value == NULL && element.extra == NULL)) {
-        element = find_choice(item->type, object, name);
-    }
+    return element;
+}
+
+bool node_children_known(struct run *run, const struct fhirpath_item *item, const struct model_element *known,
+                         struct list *out, struct error *error)
+{
+    const struct json *object = object_of(item);
+    struct element element = known->choice.len > 0 ? find_choice(item->type, object, known->choice)
+                                                   : find_member(object, known->name);
     if (element.value == NULL && element.extra == NULL) {
         return true;
     }
+    element.type = known->choice.len > 0 ? element.type : known->type;
     return add_element(run, item, element, out, error);
+}
+
+static bool node_child(struct run *run, const struct fhirpath_item *item, struct str name, struct list *out,
+                       struct error *error)
+{
+    if (item->type != NULL) {
+        const struct model_element *known = type_element(item->type, name);
+        return known == NULL || node_children_known(run, item, known, out, error);
+    }
+    const struct json *object = object_of(item);
+    struct element element = find_member(object, name);
+    if (element.value == NULL && element.extra == NULL) {
+        element = find_choice(NULL, object, name);
+    }
+    return (element.value == NULL && element.extra == NULL) || add_element(run, item, element, out, error);
 }
 
 bool node_children_named(struct run *run, const struct fhirpath_item *item, struct str name, struct list *out,

@@ -1,14 +1,8 @@
 /* FHIRPath: what the official cases leave out. Values, errors with their kinds, limits, hosts, variables, and
  * one compiled form in many threads. */
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "suite.h"
 
-#include <cmocka.h>
+#include <pthread.h>
 
 #include "base/limits.h"
 #include "fhirpath/fhirpath.h"
@@ -483,6 +477,92 @@ static void accepts_what_the_standard_writes(void **state)
     assert_int_equal(refused, 1); /* cid-0 of R4 asks for a name that ChargeItemDefinition does not have */
 }
 
+struct trunk_check {
+    size_t compared;
+    size_t found;
+};
+
+/* Each search parameter of the type, by itself and on a trunk with the others: the same items of the same places. */
+static void compare_on_trunk(void *data, const char *name, const struct json *tree, struct arena *own)
+{
+    struct trunk_check *check = data;
+    struct error error = { 0 };
+    struct str type = JSON_TEXT(own, tree, "resourceType");
+    const struct fhirpath_item root = fhirpath_item_of_resource(tree);
+    struct fhirpath_context alone = { .arena = own, .resource = tree, .as_filters = true };
+    struct fhirpath_context together = alone;
+    size_t count = 0;
+    const struct model_search_parameter *list = model_search_list(type, &count);
+    struct fhirpath_trunk *trunk = fhirpath_trunk_create(own, type);
+    struct fhirpath **paths = ARENA_ARRAY(own, struct fhirpath *, count + 1);
+    assert_non_null(trunk);
+    assert_non_null(paths);
+    for (size_t i = 0; i < count; i++) {
+        bool has_path = list[i].expression.len > 0 &&
+                        str_find(list[i].expression, STR("DateTime)")) == list[i].expression.len;
+        paths[i] = has_path ? fhirpath_compile(own, list[i].expression, &error) : NULL;
+        assert_true(paths[i] == NULL || fhirpath_trunk_add(trunk, paths[i], &error));
+    }
+    assert_true(fhirpath_trunk_walk(trunk, &together, &root, &error));
+    for (size_t i = 0; i < count; i++) {
+        struct fhirpath_collection one = { 0 };
+        struct fhirpath_collection other = { 0 };
+        if (paths[i] == NULL) {
+            continue;
+        }
+        assert_true(fhirpath_evaluate(paths[i], &alone, &root, &one, &error));
+        assert_true(fhirpath_evaluate(paths[i], &together, &root, &other, &error));
+        if (one.count != other.count) {
+            fail_msg("%s, %.*s: %zu and %zu", name, STR_FMT(list[i].code), one.count, other.count);
+        }
+        for (size_t k = 0; k < one.count; k++) {
+            struct str here = fhirpath_item_path(own, &one.items[k]);
+            struct str there = fhirpath_item_path(own, &other.items[k]);
+            assert_true(str_equal(here, there));
+            assert_ptr_equal(one.items[k].type, other.items[k].type);
+        }
+        check->compared++;
+        check->found += one.count;
+    }
+}
+
+static void finds_the_same_on_a_trunk(void **state)
+{
+    (void)state;
+    struct trunk_check check = { 0 };
+    (void)suite_each("examples", compare_on_trunk, &check);
+    assert_true(check.compared > 1000);
+    assert_true(check.found > 1000);
+}
+
+/* A walk over one resource is nothing to another, nor to a path of another trunk. */
+static void takes_no_other_walk(void **state)
+{
+    (void)state;
+    struct error error = { 0 };
+    struct json *first = NULL;
+    struct json *second = NULL;
+    assert_true(json_read(&arena, STR("{\"resourceType\":\"Patient\",\"id\":\"a\"}"), &first, &error));
+    assert_true(json_read(&arena, STR("{\"resourceType\":\"Patient\",\"id\":\"b\",\"active\":true}"), &second,
+                          &error));
+    struct fhirpath_trunk *trunk = fhirpath_trunk_create(&arena, STR("Patient"));
+    struct fhirpath *active = fhirpath_compile(&arena, STR("Patient.active"), &error);
+    struct fhirpath *free_id = fhirpath_compile(&arena, STR("Patient.id"), &error);
+    assert_true(fhirpath_trunk_add(trunk, active, &error));
+    struct fhirpath_context context = { .arena = &arena };
+    const struct fhirpath_item one = fhirpath_item_of_resource(first);
+    const struct fhirpath_item two = fhirpath_item_of_resource(second);
+    struct fhirpath_collection found = { 0 };
+    assert_true(fhirpath_trunk_walk(trunk, &context, &one, &error));
+    assert_true(fhirpath_evaluate(active, &context, &one, &found, &error));
+    assert_int_equal(found.count, 0);
+    assert_true(fhirpath_evaluate(active, &context, &two, &found, &error));
+    assert_int_equal(found.count, 1);
+    assert_true(fhirpath_evaluate(free_id, &context, &one, &found, &error));
+    assert_int_equal(found.count, 1);
+    arena_reset(&arena);
+}
+
 static void checks_narratives(void **state)
 {
     (void)state;
@@ -590,6 +670,8 @@ int main(void)
         cmocka_unit_test(makes_json_and_paths),
         cmocka_unit_test(finds_equals_in_long_lists),
         cmocka_unit_test(accepts_what_the_standard_writes),
+        cmocka_unit_test(finds_the_same_on_a_trunk),
+        cmocka_unit_test(takes_no_other_walk),
         cmocka_unit_test(checks_narratives),
         cmocka_unit_test(many_threads_share_one_compiled_form),
         cmocka_unit_test(works_without_a_known_type),
