@@ -120,6 +120,11 @@ bool access_figure_scope(const struct access_session *session, struct str asked,
 bool access_filter(const struct access_session *session, struct access_act act, struct arena *arena,
                    const struct store_filter **filter, struct error *error) MUST_CHECK;
 
+/* The top organisation (tenant) of an organisation: of two departments of one hospital it is the same. Itself when it is not
+ * known here. */
+bool access_tenant_of(struct access *access, struct arena *arena, struct str organization, struct str *tenant,
+                      struct error *error) MUST_CHECK;
+
 /* Ids of the organisations of the session's tenant: the hospital and what is below it. */
 const struct str *access_organizations(const struct access_session *session, size_t *count);
 

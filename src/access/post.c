@@ -104,6 +104,17 @@ static bool tenant_climb(struct access *access, struct arena *arena, struct post
     return true;
 }
 
+bool access_tenant_of(struct access *access, struct arena *arena, struct str organization, struct str *tenant,
+                      struct error *error)
+{
+    struct post_info info = { .organization = organization };
+    if (organization.len > 0 && !tenant_climb(access, arena, &info, error)) {
+        return false;
+    }
+    *tenant = info.tenant.len > 0 ? info.tenant : organization;
+    return true;
+}
+
 bool post_read(struct access *access, struct arena *arena, const struct json *resource,
                struct post_info *info, struct error *error)
 {

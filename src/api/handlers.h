@@ -96,6 +96,7 @@ enum http_verdict reports_get(struct http_request *request);
 /* studies.c (pool) */
 enum http_verdict studies_held(struct http_request *request);
 enum http_verdict studies_match(struct http_request *request);
+enum http_verdict studies_reject(struct http_request *request);
 enum http_verdict studies_measurement(struct http_request *request);
 
 /* photos.c (pool) */

@@ -289,6 +289,9 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/studies/held/{study}/match", studies_match, RIGHT("studies-match"),
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
+    { HTTP_POST, "/studies/held/{study}/reject", studies_reject, RIGHT("studies-match"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+
     /* how far a study's measurement is; the handler asks whether the session may see the study */
     { HTTP_GET, "/studies/{study}/measurement", studies_measurement, RIGHT("dicom-read"),
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },

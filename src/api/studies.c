@@ -2,6 +2,7 @@
 #include "api/call.h"
 #include "api/dicomweb.h"
 #include "api/handlers.h"
+#include "base/hash.h"
 #include "imaging/imaging.h"
 
 static bool need_images(struct http_request *request, struct error *error)
@@ -24,16 +25,35 @@ enum http_verdict studies_held(struct http_request *request)
     return HTTP_DONE;
 }
 
+static bool audit_word(struct http_request *request, const char *operation, struct str study,
+                       struct error *error)
+{
+    const struct api_read read = { .act = { .interaction = ACCESS_OPERATION,
+                                            .operation = str_from_cstr(operation) },
+                                   .query_hash = hash64(study, 0) };
+    return api_audit_read(request, &call_of(request)->session, &read, error);
+}
+
+/* The body, and the study of the path. */
+static bool read_word(struct http_request *request, const char *operation, struct json **body,
+                      struct str *study, struct error *error)
+{
+    *study = http_parameter(request, STR("study"));
+    return need_images(request, error) && api_read_json(request, body, error) &&
+           audit_word(request, operation, *study, error);
+}
+
 enum http_verdict studies_match(struct http_request *request)
 {
     struct error error = { 0 };
     struct json *body = NULL;
-    if (!need_images(request, &error) || !api_read_json(request, &body, &error)) {
+    struct str study = STR_NONE;
+    if (!read_word(request, "studies-match", &body, &study, &error)) {
         return api_fail(request, &error);
     }
     struct str patient = JSON_TEXT(&request->arena, body, "patient");
-    struct str study = http_parameter(request, STR("study"));
     const struct imaging_match match = { .study = study,
+                                         .part = JSON_TEXT(&request->arena, body, "part"),
                                          .patient = patient,
                                          .is_confirmed = json_is_true(JSON_GET(body, "confirmed")) };
     if (!imaging_match(api_of(request)->imaging, &call_of(request)->session, &request->arena, &match,
@@ -43,6 +63,22 @@ enum http_verdict studies_match(struct http_request *request)
     struct json *answer = json_new(&request->arena, JSON_OBJECT);
     (void)json_add_text(&request->arena, answer, STR("study"), study);
     (void)json_add_text(&request->arena, answer, STR("patient"), patient);
+    api_respond_json(request, 200, false, answer);
+    return HTTP_DONE;
+}
+
+enum http_verdict studies_reject(struct http_request *request)
+{
+    struct error error = { 0 };
+    struct json *body = NULL;
+    struct str study = STR_NONE;
+    if (!read_word(request, "studies-reject", &body, &study, &error) ||
+        !imaging_reject(api_of(request)->imaging, &call_of(request)->session, &request->arena, study,
+                        JSON_TEXT(&request->arena, body, "part"), &error)) {
+        return api_fail(request, &error);
+    }
+    struct json *answer = json_new(&request->arena, JSON_OBJECT);
+    (void)json_add_text(&request->arena, answer, STR("study"), study);
     api_respond_json(request, 200, false, answer);
     return HTTP_DONE;
 }

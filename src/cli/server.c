@@ -58,13 +58,14 @@ static bool open_store(struct server *server, struct error *error)
     const struct fhir_index_options index = { .base_url = str_from_cstr(server->options.base_url),
                                               .offset_minutes = server->options.offset_minutes };
     const struct store_table **list =
-        ARENA_ARRAY(&server->arena, const struct store_table *, 2 + SUBSCRIPTION_TABLES);
+        ARENA_ARRAY(&server->arena, const struct store_table *, 3 + SUBSCRIPTION_TABLES);
     if (list == NULL) {
         return FAIL(error, ERROR_INTERNAL, "no memory to start");
     }
     list[0] = access_rows_table();
     list[1] = imaging_held_table();
-    subscription_tables(&list[2]);
+    list[2] = imaging_part_table();
+    subscription_tables(&list[3]);
     if (!audit_open(&server->arena, &audit, &server->audit, error) ||
         !fhir_index_create(&index, &server->index, error)) {
         return false;
@@ -79,7 +80,7 @@ static bool open_store(struct server *server, struct error *error)
                                            .lost = server->options.lost,
                                            .lost_data = server->options.lost_data,
                                            .tables = list,
-                                           .tables_count = 2 + SUBSCRIPTION_TABLES,
+                                           .tables_count = 3 + SUBSCRIPTION_TABLES,
                                            .audit = sink,
                                            .accept_lost = server->options.accept_lost,
                                            .index_rows = index_rows,

@@ -197,7 +197,8 @@ bool archive_open(struct arena *arena, const struct archive_options *options, st
         (void)pthread_cond_init(&made->packs[i].synced_more, NULL);
     }
     if (!folder_create(made->folder, error) ||
-        !archive_index_open(arena, made->folder, &made->index, error) || !recover(made, error)) {
+        !archive_index_open(arena, made->folder, &made->index, error) || !recover(made, error) ||
+        (options->host.opened != NULL && !options->host.opened(options->host.context, made, error))) {
         archive_close(made);
         return false;
     }
@@ -530,6 +531,15 @@ bool archive_list_series(struct archive *archive, struct arena *arena, struct st
     }
     *series = uids;
     return *count > 0 || FAIL(error, ERROR_NOT_FOUND, "there is no such study");
+}
+
+bool archive_decide(struct archive *archive, const struct archive_decision *decision, struct error *error)
+{
+    if (!archive_index_decide(archive->index, decision, error)) {
+        return false;
+    }
+    wake_teller(archive);
+    return true;
 }
 
 /* ---- check ---- */

@@ -26,6 +26,9 @@ struct archive_host {
     /* A study came to rest after a change: end of an association, a moment after the end of a STOW request, or
      * options.silence_ms without a new instance. Runs on the archive's own thread. False: it is told again after 30 s. May be NULL. */
     bool (*study_changed)(void *context, struct str study_uid, struct error *error);
+    /* Before the first study is told of: what was decided about sources is said again (archive_decide), since the index
+     * may have been made anew from the pack files, which do not know it. May be NULL. */
+    bool (*opened)(void *context, struct archive *archive, struct error *error);
 };
 
 struct archive_options {
@@ -209,12 +212,43 @@ struct archive_study {
         chest_ct_series; /* the series best measured as a chest CT: CT, most images; absent when none */
     uint64_t instances_count;
     uint64_t series_count;
-    struct str other_senders; /* ids of other organisations that sent into it, with blanks between */
-    bool has_other_patients;  /* later instances name another Patient ID: to be held and asked */
 };
 
 bool archive_imaging_study(struct archive *archive, struct arena *arena, struct str study_uid,
                            struct archive_study *study, struct error *error) MUST_CHECK;
+
+/* ---- sources (archive_source.c) ---- */
+
+/* Where instances of a study came from: an organisation, with a Patient ID. The first source makes the study; what comes
+ * from another one is hidden (it is as if it were not there, for every function above) until it is released. */
+enum archive_verdict {
+    ARCHIVE_HELD,     /* hidden */
+    ARCHIVE_RELEASED, /* shown, and counted */
+    ARCHIVE_REJECTED, /* hidden for good */
+    ARCHIVE_FIRST     /* shown: who began the study */
+};
+struct archive_source {
+    struct str organization;
+    struct archive_patient patient;
+    enum archive_verdict verdict;
+    uint64_t instances_count;
+    struct str modalities;
+};
+/* All but the first. */
+bool archive_list_sources(struct archive *archive, struct arena *arena, struct str study_uid,
+                          struct archive_source **sources, size_t *count, struct error *error) MUST_CHECK;
+
+/* What becomes of a source's instances, those that are there and those to come. ARCHIVE_FIRST: it began the study, and who
+ * seems to have done so did not. Nothing happens when it is so already; else the study is told of once more. ERROR_NOT_FOUND:
+ * no such source. */
+struct archive_decision {
+    struct str study;
+    struct str organization;
+    struct str patient_id;
+    enum archive_verdict verdict;
+};
+bool archive_decide(struct archive *archive, const struct archive_decision *decision,
+                    struct error *error) MUST_CHECK;
 
 /* ---- backup (archive_backup.c) ---- */
 

@@ -136,6 +136,8 @@ static bool insert_instance(struct archive_connection *connection, const struct 
     archive_sql_bind_number(statement, 15, (uint64_t)facts->columns);
     archive_sql_bind_number(statement, 16, (uint64_t)facts->bits);
     archive_sql_bind_number(statement, 17, (uint64_t)facts->received_ms);
+    archive_sql_bind_number(statement, 18, (uint64_t)facts->source);
+    archive_sql_bind_number(statement, 19, facts->is_hidden ? 1 : 0);
     return archive_sql_run(connection, statement, error);
 }
 
@@ -164,16 +166,13 @@ static bool add_to_series(struct archive_connection *connection, const struct ar
         archive_sql_bind_text(statement, (int)i + 1, texts[i]);
     }
     archive_sql_bind_number(statement, 15, facts->offset + facts->bytes);
+    archive_sql_bind_number(statement, 16, facts->is_hidden ? 0 : 1);
     return archive_sql_run(connection, statement, error);
 }
 
-static bool add_to_study(struct archive_connection *connection, const struct archive_facts *facts,
-                         int64_t due_ms, struct error *error)
+/* The study's columns from `uid` on. */
+static void bind_study(sqlite3_stmt *statement, const struct archive_facts *facts)
 {
-    sqlite3_stmt *statement = archive_sql_statement(connection, ARCHIVE_SQL_ADD_TO_STUDY, error);
-    if (statement == NULL) {
-        return false;
-    }
     /* Date and time are never NULL: they order the answers. */
     struct str date = facts->study_date.at == NULL ? STR("") : facts->study_date;
     struct str time = facts->study_time.at == NULL ? STR("") : facts->study_time;
@@ -195,21 +194,55 @@ static bool add_to_study(struct archive_connection *connection, const struct arc
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         archive_sql_bind_text(statement, (int)i + 1, texts[i]);
     }
-    archive_sql_bind_number(statement, 16, (uint64_t)due_ms);
-    return archive_sql_run(connection, statement, error);
 }
 
-/* Who else sends into a study than the first one. */
-static bool add_sender(struct archive_connection *connection, const struct archive_facts *facts,
-                       struct error *error)
+static bool add_to_study(struct archive_connection *connection, const struct archive_facts *facts,
+                         int64_t due_ms, struct error *error)
 {
-    sqlite3_stmt *statement = archive_sql_statement(connection, ARCHIVE_SQL_ADD_SENDER, error);
+    sqlite3_stmt *statement = archive_sql_statement(connection, ARCHIVE_SQL_ADD_TO_STUDY, error);
     if (statement == NULL) {
         return false;
     }
-    archive_sql_bind_text(statement, 1, facts->study);
-    archive_sql_bind_text(statement, 2, facts->organization);
+    bind_study(statement, facts);
+    archive_sql_bind_number(statement, 16, (uint64_t)due_ms);
+    archive_sql_bind_number(statement, 17, facts->is_hidden ? 0 : 1);
     return archive_sql_run(connection, statement, error);
+}
+
+static bool add_source(struct archive_connection *connection, struct archive_facts *facts,
+                       struct error *error)
+{
+    sqlite3_stmt *statement = archive_sql_statement(connection, ARCHIVE_SQL_ADD_SOURCE, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_study(statement, facts);
+    facts->is_hidden = true;
+    bool ok = archive_sql_run(connection, statement, error);
+    facts->source = ok ? sqlite3_last_insert_rowid(connection->database) : 0;
+    return ok;
+}
+
+/* Where the instance comes from, and whether it is shown. */
+static bool find_source(struct archive_connection *connection, struct archive_facts *facts,
+                        struct error *error)
+{
+    const struct archive_source_key key = { facts->study, facts->organization, facts->patient_id };
+    struct archive_source_found found;
+    facts->source = 0;
+    facts->is_hidden = false;
+    if (!archive_index_find_source(connection, &key, &found, error)) {
+        return false;
+    }
+    if (found.is_first || !found.has_study) {
+        return true;
+    }
+    if (found.number == 0) {
+        return add_source(connection, facts, error);
+    }
+    facts->source = found.number;
+    facts->is_hidden = found.verdict != ARCHIVE_RELEASED;
+    return true;
 }
 
 static bool add_inside(struct archive_connection *connection, struct archive_facts *const *facts,
@@ -220,9 +253,9 @@ static bool add_inside(struct archive_connection *connection, struct archive_fac
             return false;
         }
         if (known[i] == ARCHIVE_UNKNOWN &&
-            (!insert_instance(connection, facts[i], error) || !add_to_series(connection, facts[i], error) ||
-             !add_to_study(connection, facts[i], due_ms, error) ||
-             !add_sender(connection, facts[i], error))) {
+            (!find_source(connection, facts[i], error) || !insert_instance(connection, facts[i], error) ||
+             !add_to_series(connection, facts[i], error) ||
+             !add_to_study(connection, facts[i], due_ms, error))) {
             return false;
         }
     }

@@ -33,6 +33,8 @@ struct archive_facts {
     int64_t received_ms;
     char pack[ARCHIVE_PACK_BYTES];
     uint8_t hash[SHA256_BYTES]; /* of the data set */
+    int64_t source;             /* number of where it came from; 0: from where the study's first came */
+    bool is_hidden;
 };
 
 /* An open pack file of a series that is being received. */
@@ -180,14 +182,21 @@ struct archive_study_row {
         description, referring, institution, timezone, organization, modalities;
     int64_t instances;
     int64_t series;
-    int64_t other_patients;
+};
+/* Another source of a study: its facts, and how many instances it sent. */
+struct archive_source_row {
+    struct archive_study_row study;
+    int verdict; /* enum archive_verdict */
 };
 
 bool archive_index_study(struct archive_index *index, struct arena *arena, struct str uid,
                          struct archive_study_row *row, struct error *error) MUST_CHECK;
-/* Ids of those who sent into the study beside the first, with a blank between each two; absent: nobody. */
-bool archive_index_senders(struct archive_index *index, struct arena *arena, struct str uid,
-                           struct str *organizations, struct error *error) MUST_CHECK;
+/* The sources of a study but the first. */
+bool archive_index_sources(struct archive_index *index, struct arena *arena, struct str uid,
+                           struct archive_source_row **rows, size_t *count, struct error *error) MUST_CHECK;
+/* archive_decide. */
+bool archive_index_decide(struct archive_index *index, const struct archive_decision *decision,
+                          struct error *error) MUST_CHECK;
 /* Series of a study; `uid` absent: all of them, by number. */
 bool archive_index_series(struct archive_index *index, struct arena *arena, struct str study, struct str uid,
                           struct archive_series_row **rows, size_t *count, struct error *error) MUST_CHECK;

@@ -126,7 +126,6 @@ static void take_study(struct arena *arena, sqlite3_stmt *statement, int first, 
     }
     row->instances = sqlite3_column_int64(statement, first + texts_count);
     row->series = sqlite3_column_int64(statement, first + texts_count + 1);
-    row->other_patients = sqlite3_column_int64(statement, first + texts_count + 2);
 }
 
 static void take_series(struct arena *arena, sqlite3_stmt *statement, int first,
@@ -185,22 +184,40 @@ bool archive_index_study(struct archive_index *index, struct arena *arena, struc
     return ok;
 }
 
-bool archive_index_senders(struct archive_index *index, struct arena *arena, struct str uid,
-                           struct str *organizations, struct error *error)
+bool archive_index_sources(struct archive_index *index, struct arena *arena, struct str uid,
+                           struct archive_source_row **rows, size_t *count, struct error *error)
 {
+    enum {
+        SOURCES_MAX = 256
+    }; /* what more there is stays hidden, and is asked about when others are decided */
     struct reading reading;
-    if (!begin_reading(index, ARCHIVE_SQL_LIST_SENDERS, &reading, error)) {
+    struct archive_source_row *list = ARENA_ARRAY(arena, struct archive_source_row, SOURCES_MAX);
+    size_t found = 0;
+    if (list == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "no memory left to list who sent images");
+    }
+    if (!begin_reading(index, ARCHIVE_SQL_LIST_SOURCES, &reading, error)) {
         return false;
     }
     archive_sql_bind_text(reading.statement, 1, uid);
-    bool ok = sqlite3_step(reading.statement) == SQLITE_ROW;
-    if (ok) {
-        *organizations =
-            arena_dup(arena, str_from_cstr((const char *)sqlite3_column_text(reading.statement, 0)));
-    } else {
-        (void)archive_sql_fail(reading.connection->database, error);
+    archive_sql_bind_number(reading.statement, 2, SOURCES_MAX);
+    int result = sqlite3_step(reading.statement);
+    for (; result == SQLITE_ROW && found < SOURCES_MAX; result = sqlite3_step(reading.statement)) {
+        struct archive_source_row *row = &list[found++];
+        struct str *const texts[] = { &row->study.patient_name, &row->study.patient_id,
+                                      &row->study.issuer,       &row->study.birth_date,
+                                      &row->study.sex,          &row->study.organization };
+        for (int i = 0; i < 6; i++) {
+            *texts[i] = column_text(arena, reading.statement, i);
+        }
+        row->verdict = sqlite3_column_int(reading.statement, 6);
+        row->study.instances = sqlite3_column_int64(reading.statement, 7);
+        row->study.modalities = column_text(arena, reading.statement, 8);
     }
+    bool ok = result == SQLITE_DONE || archive_sql_fail(reading.connection->database, error);
     end_reading(&reading);
+    *rows = list;
+    *count = found;
     return ok;
 }
 
@@ -301,8 +318,9 @@ bool archive_index_instances(struct archive_index *index, struct arena *arena, s
     "= ?3)"                                                                                                  \
     " AND (?4 IS NULL OR t.date >= ?4) AND (?5 IS NULL OR t.date <= ?5)"
 #define STUDY_MODALITY                                                                                       \
-    " AND (?6 IS NULL OR EXISTS (SELECT 1 FROM series WHERE study = t.uid AND modality = ?6))"
-#define SERIES_REST " AND (?6 IS NULL OR s.modality = ?6) AND (?7 IS NULL OR s.uid = ?7)"
+    " AND (?6 IS NULL OR EXISTS (SELECT 1 FROM series WHERE study = t.uid AND modality = ?6 AND "            \
+    "instances > 0))"
+#define SERIES_REST " AND s.instances > 0 AND (?6 IS NULL OR s.modality = ?6) AND (?7 IS NULL OR s.uid = ?7)"
 #define STUDY_ORDER " ORDER BY t.date DESC, t.time DESC, t.uid"
 #define SERIES_ORDER STUDY_ORDER ", CAST(s.number AS INTEGER), s.uid"
 #define INSTANCE_ORDER SERIES_ORDER ", i.number, i.sop"
@@ -320,7 +338,7 @@ static const char *const query_texts[3][4] = {
     { SERIES("t.uid = ?1"), SERIES("t.patient_id = ?2"), SERIES("t.accession = ?3"), SERIES("1") },
 #define INSTANCES(first)                                                                                     \
     "SELECT " STUDY_COLUMNS_FEW ", " SERIES_COLUMNS ", " INSTANCE_COLUMNS FROM_INSTANCES                     \
-    " WHERE " first STUDY_REST SERIES_REST " AND (?8 IS NULL OR i.sop = ?8)" INSTANCE_ORDER
+    " WHERE " first STUDY_REST SERIES_REST " AND i.hidden = 0 AND (?8 IS NULL OR i.sop = ?8)" INSTANCE_ORDER
     { INSTANCES("t.uid = ?1"), INSTANCES("t.patient_id = ?2"), INSTANCES("t.accession = ?3"),
       INSTANCES("1") },
 };

@@ -14,8 +14,19 @@ enum archive_statement {
     ARCHIVE_SQL_ADD_TO_SERIES,
     ARCHIVE_SQL_ADD_TO_STUDY,
     ARCHIVE_SQL_FIND_HASH,
-    ARCHIVE_SQL_ADD_SENDER,
-    ARCHIVE_SQL_LIST_SENDERS,
+    ARCHIVE_SQL_FIND_FIRST,
+    ARCHIVE_SQL_FIND_SOURCE,
+    ARCHIVE_SQL_ADD_SOURCE,
+    ARCHIVE_SQL_LIST_SOURCES,
+    ARCHIVE_SQL_SET_VERDICT,
+    ARCHIVE_SQL_SHOW_SOURCE,
+    ARCHIVE_SQL_COUNT_SERIES,
+    ARCHIVE_SQL_COUNT_STUDY,
+    ARCHIVE_SQL_SWAP_ADD,
+    ARCHIVE_SQL_SWAP_LEAVE,
+    ARCHIVE_SQL_SWAP_ENTER,
+    ARCHIVE_SQL_SWAP_STUDY,
+    ARCHIVE_SQL_SWAP_DROP,
     ARCHIVE_SQL_FIND_SERIES_STUDY,
     ARCHIVE_SQL_PACK_END,
     ARCHIVE_SQL_LIST_PACKS,
@@ -41,13 +52,13 @@ enum archive_statement {
     "t.uid, t.patient_name, t.patient_id, t.issuer, t.birth_date, t.sex, t.accession, t.study_id, t.date, "  \
     "t.time, t.description, t.referring, t.institution, t.timezone, t.organization, "                        \
     "(SELECT group_concat(m, '\\') FROM (SELECT DISTINCT modality AS m FROM series WHERE study = t.uid AND " \
-    "modality IS NOT NULL ORDER BY 1)), t.instances, (SELECT count(*) FROM series WHERE study = t.uid), "    \
-    "t.other_patients"
+    "instances > 0 AND modality IS NOT NULL ORDER BY 1)), t.instances, (SELECT count(*) FROM series WHERE "  \
+    "study = t.uid AND instances > 0)"
 /* The same without what is counted: of many rows of one study. */
 #define STUDY_COLUMNS_FEW                                                                                    \
     "t.uid, t.patient_name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, t.description, NULL, NULL, "     \
     "NULL, NULL, "                                                                                           \
-    "NULL, 0, 0, 0"
+    "NULL, 0, 0"
 #define SERIES_COLUMNS                                                                                       \
     "s.uid, s.modality, s.number, s.description, s.body_part, s.date, s.time, s.laterality, "                \
     "s.manufacturer, "                                                                                       \
@@ -56,7 +67,7 @@ enum archive_statement {
     "i.study, i.series, i.sop, i.class, i.syntax, s.pack, i.offset, i.bytes, i.header_bytes, "               \
     "i.frame_offset, "                                                                                       \
     "i.frame_bytes, i.frames, i.number, i.hash, i.rows, i.columns, i.bits"
-enum { STUDY_COLUMNS_COUNT = 19, SERIES_COLUMNS_COUNT = 15 };
+enum { STUDY_COLUMNS_COUNT = 18, SERIES_COLUMNS_COUNT = 15 };
 
 struct archive_connection {
     pthread_mutex_t lock; /* guards the database handle and its statements */
@@ -93,5 +104,21 @@ bool archive_sql_run(struct archive_connection *connection, sqlite3_stmt *statem
 bool archive_sql_run_plain(struct archive_connection *connection, enum archive_statement which,
                            struct error *error);
 void archive_sql_finish(sqlite3_stmt *statement);
+
+/* ---- archive_source.c ---- */
+
+struct archive_source_key {
+    struct str study;
+    struct str organization;
+    struct str patient_id;
+};
+struct archive_source_found {
+    bool has_study;
+    bool is_first;  /* the study's first source */
+    int64_t number; /* of another one; 0: not known yet */
+    int verdict;
+};
+bool archive_index_find_source(struct archive_connection *connection, const struct archive_source_key *key,
+                               struct archive_source_found *found, struct error *error) MUST_CHECK;
 
 #endif

@@ -241,8 +241,7 @@ bool archive_imaging_study(struct archive *archive, struct arena *arena, struct 
     struct archive_study made = { 0 };
     struct str rest;
     struct str part;
-    if (!archive_index_study(archive->index, arena, study_uid, &row, error) ||
-        !archive_index_senders(archive->index, arena, study_uid, &made.other_senders, error)) {
+    if (!archive_index_study(archive->index, arena, study_uid, &row, error)) {
         return false;
     }
     take_patient(arena, &row, &made.patient);
@@ -251,7 +250,6 @@ bool archive_imaging_study(struct archive *archive, struct arena *arena, struct 
     made.description = row.description;
     made.modalities = row.modalities;
     made.instances_count = (uint64_t)row.instances;
-    made.has_other_patients = row.other_patients > 0;
     made.started = fhir_date_time(arena, row.date, row.time, row.timezone, archive->options.offset_minutes);
     struct json *tree = json_new(arena, JSON_OBJECT);
     (void)json_add_text(arena, tree, STR("resourceType"), STR("ImagingStudy"));
@@ -276,5 +274,29 @@ bool archive_imaging_study(struct archive *archive, struct arena *arena, struct 
     }
     made.imaging_study = tree;
     *study = made;
+    return true;
+}
+
+bool archive_list_sources(struct archive *archive, struct arena *arena, struct str study_uid,
+                          struct archive_source **sources, size_t *count, struct error *error)
+{
+    struct archive_source_row *rows = NULL;
+    size_t found = 0;
+    if (!archive_index_sources(archive->index, arena, study_uid, &rows, &found, error)) {
+        return false;
+    }
+    struct archive_source *list = ARENA_ARRAY(arena, struct archive_source, found + 1);
+    if (list == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "no memory left to list who sent images");
+    }
+    for (size_t i = 0; i < found; i++) {
+        list[i] = (struct archive_source){ .organization = rows[i].study.organization,
+                                           .verdict = (enum archive_verdict)rows[i].verdict,
+                                           .instances_count = (uint64_t)rows[i].study.instances,
+                                           .modalities = rows[i].study.modalities };
+        take_patient(arena, &rows[i].study, &list[i].patient);
+    }
+    *sources = list;
+    *count = found;
     return true;
 }

@@ -140,37 +140,27 @@ static bool name_is_known(struct imaging *imaging, struct arena *arena, const st
     return true;
 }
 
-/* Whether an organisation is the other or lies below it. */
-static bool is_below(struct imaging *imaging, struct arena *arena, struct str top, struct str organization,
-                     bool *below, struct error *error)
+/* The patients of the whole hospital, also when a department of it sends. */
+static bool take_custodians(struct imaging *imaging, struct arena *arena, struct str organization,
+                            struct store_rule *rule, struct error *error)
 {
     struct access_session session = { 0 };
+    struct str tenant = STR_NONE;
     size_t count = 0;
-    if (!access_session_machine(imaging->options.access, arena, "device", top, &session, error)) {
+    if (!access_tenant_of(imaging->options.access, arena, organization, &tenant, error) ||
+        !access_session_machine(imaging->options.access, arena, "device", tenant, &session, error)) {
         return false;
     }
     const struct str *ids = access_organizations(&session, &count);
+    uint64_t *keys = ARENA_ARRAY(arena, uint64_t, count + 1);
+    if (keys == NULL) {
+        return IMAGING_NO_MEMORY(error);
+    }
     for (size_t i = 0; i < count; i++) {
-        *below = *below || str_equal(ids[i], organization);
+        keys[i] = hash_resource_key(STR("Organization"), ids[i]);
     }
-    return true;
-}
-
-/* Whether somebody of another hospital sent into the study: who knows its UID may not add to it unasked. */
-static bool find_foreign(struct imaging *imaging, struct arena *arena, const struct archive_study *study,
-                         bool *foreign, struct error *error)
-{
-    struct str rest = study->other_senders;
-    struct str sender = STR_NONE;
-    *foreign = false;
-    while (rest.len > 0 && str_split_next(&rest, ' ', &sender)) {
-        bool related = false;
-        if (!is_below(imaging, arena, study->organization, sender, &related, error) ||
-            (!related && !is_below(imaging, arena, sender, study->organization, &related, error))) {
-            return false;
-        }
-        *foreign = *foreign || !related;
-    }
+    rule->custodians = keys;
+    rule->custodians_count = count;
     return true;
 }
 
@@ -178,10 +168,7 @@ static bool find_foreign(struct imaging *imaging, struct arena *arena, const str
 static bool match_patient(struct imaging *imaging, struct arena *arena, const struct archive_study *study,
                           struct str *patient, const char **reason, struct error *error)
 {
-    uint64_t custodian = hash_resource_key(STR("Organization"), study->organization);
-    const struct store_rule rule = { .type = STR("Patient"),
-                                     .custodians = &custodian,
-                                     .custodians_count = 1 };
+    struct store_rule rule = { .type = STR("Patient") };
     const struct store_filter filter = { .rules = &rule, .rules_count = 1, .now_ms = clock_now_ms() };
     struct json *tree = NULL;
     size_t count = 0;
@@ -189,6 +176,9 @@ static bool match_patient(struct imaging *imaging, struct arena *arena, const st
     *reason = "no-patient";
     if (study->organization.len == 0 || study->patient.id.len == 0) {
         return true;
+    }
+    if (!take_custodians(imaging, arena, study->organization, &rule, error)) {
+        return false;
     }
     struct imaging_search search = { .type = rule.type, .filter = &filter };
     search.query = imaging_query(arena, "identifier", study->patient.id);
@@ -202,8 +192,7 @@ static bool match_patient(struct imaging *imaging, struct arena *arena, const st
         *reason = "several-patients";
         return true;
     }
-    *reason = study->has_other_patients ? "other-patient-in-study"
-                                        : imaging_identity_problem(arena, tree, &study->patient);
+    *reason = imaging_identity_problem(arena, tree, &study->patient);
     if (*reason == NULL) {
         *patient = arena_printf(arena, "Patient/%.*s", STR_FMT(JSON_TEXT(arena, tree, "id")));
     }
@@ -420,46 +409,65 @@ bool imaging_write_study(struct imaging *imaging, struct arena *arena, struct st
     return change_apply(imaging->options.change, &set, error);
 }
 
+static bool attach_or_hold(struct imaging *imaging, struct arena *arena, struct str study_uid,
+                           const struct archive_study *study, const struct imaging_parts *parts,
+                           struct error *error)
+{
+    struct json *known = NULL;
+    size_t count = 0;
+    struct str patient = STR_NONE;
+    const char *reason = NULL;
+    const struct imaging_search search = { .type = STR("ImagingStudy"),
+                                           .query = imaging_study_query(arena, study_uid) };
+    if (!imaging_find_one(imaging, arena, &search, &known, &count, error)) {
+        return false;
+    }
+    if (known == NULL && parts->is_rejected) {
+        return true;
+    }
+    if (known != NULL) {
+        patient = JSON_TEXT(arena, JSON_GET(known, "subject"), "reference");
+    } else if (!match_patient(imaging, arena, study, &patient, &reason, error)) {
+        return false;
+    }
+    /* Two patients in one study that is nobody's yet: which of them is right is for a person to say. */
+    if (known == NULL && patient.at != NULL && parts->has_other_patient) {
+        reason = "other-patient-in-study";
+        patient = STR_NONE;
+    }
+    if (patient.at != NULL) {
+        return imaging_write_study(imaging, arena, study_uid, patient, study, error);
+    }
+    struct holding holding = { .study_uid = study_uid, .study = study, .reason = reason };
+    return store_apply_and_wait(imaging->options.store, hold_apply, &holding, STR_NONE, error);
+}
+
 /* archive_host.study_changed */
 static bool study_changed(void *context, struct str study_uid, struct error *error)
 {
     struct imaging *imaging = context;
     struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
     struct archive_study study = { 0 };
-    struct json *known = NULL;
-    size_t count = 0;
-    struct str patient = STR_NONE;
-    const char *reason = NULL;
-    bool foreign = false;
-    const struct imaging_search search = { .type = STR("ImagingStudy"),
-                                           .query = imaging_study_query(&arena, study_uid) };
+    struct imaging_parts parts = { 0 };
     bool ok = archive_imaging_study(imaging->archive, &arena, study_uid, &study, error) &&
-              imaging_find_one(imaging, &arena, &search, &known, &count, error) &&
-              find_foreign(imaging, &arena, &study, &foreign, error);
-    /* Images that name another patient came into a study that is somebody's: nothing is added to it unasked. */
-    if (ok && known != NULL && study.has_other_patients && grew(known, study.imaging_study)) {
-        reason = "other-patient-in-study";
-    } else if (ok && known != NULL && foreign && grew(known, study.imaging_study)) {
-        reason = "other-sender-in-study";
-    } else if (ok && known != NULL) {
-        patient = JSON_TEXT(&arena, JSON_GET(known, "subject"), "reference");
-    } else if (ok) {
-        ok = match_patient(imaging, &arena, &study, &patient, &reason, error);
-        bool ask = ok && foreign && patient.at != NULL;
-        reason = ask ? "other-sender-in-study" : reason;
-        patient = ask ? STR_NONE : patient;
-    }
-    if (ok && patient.at != NULL) {
-        ok = imaging_write_study(imaging, &arena, study_uid, patient, &study, error);
-    } else if (ok) {
-        struct holding holding = { .study_uid = study_uid, .study = &study, .reason = reason };
-        ok = store_apply_and_wait(imaging->options.store, hold_apply, &holding, STR_NONE, error);
+              imaging_ask_parts(imaging, &arena, study_uid, &study, &parts, error);
+    /* What was let in is told of once more, with all that is shown then. */
+    if (ok && !parts.has_released) {
+        ok = attach_or_hold(imaging, &arena, study_uid, &study, &parts, error);
     }
     arena_deinit(&arena);
     return ok;
 }
 
 /* ---- opening ---- */
+
+/* archive_host.opened */
+static bool archive_opened(void *context, struct archive *archive, struct error *error)
+{
+    struct imaging *imaging = context;
+    imaging->archive = archive;
+    return imaging_settle_parts(imaging, error);
+}
 
 bool imaging_open(struct arena *arena, const struct imaging_options *options, struct imaging **imaging,
                   struct error *error)
@@ -469,10 +477,12 @@ bool imaging_open(struct arena *arena, const struct imaging_options *options, st
         return IMAGING_NO_MEMORY(error);
     }
     made->options = *options;
-    const struct archive_options archive = { .folder = options->folder,
-                                             .charset_fallback = "GB18030",
-                                             .offset_minutes = options->offset_minutes,
-                                             .host = { .context = made, .study_changed = study_changed } };
+    const struct archive_options archive = {
+        .folder = options->folder,
+        .charset_fallback = "GB18030",
+        .offset_minutes = options->offset_minutes,
+        .host = { .context = made, .opened = archive_opened, .study_changed = study_changed }
+    };
     if (!archive_open(arena, &archive, &made->archive, error)) {
         return false;
     }

@@ -38,6 +38,9 @@ struct job_kind imaging_job_kind(struct imaging *imaging);
 /* Held studies: (study UID) → who sent it, why it is held. To stand in store_options.tables. */
 const struct store_table *imaging_held_table(void);
 
+/* Parts of studies: (study UID, sender, Patient ID) → held, released, rejected. To stand there too. */
+const struct store_table *imaging_part_table(void);
+
 /* Whether the session may see a study: its ImagingStudy passes the session's filter. A held study: only the sender's
  * own organisation with the right "studies-match". */
 bool imaging_may_see(struct imaging *imaging, const struct access_session *session, struct arena *arena,
@@ -53,7 +56,8 @@ bool imaging_progress(struct imaging *imaging, struct arena *arena, struct str s
                       struct imaging_progress *progress, struct error *error) MUST_CHECK;
 
 /* Array of {study, reason, receivedAt, modality, instances, patient: {id, name, birthDate, gender}, candidates: [{patient,
- * differs: ["birthDate", "gender", "name"]}]} of the session's tenant: both sides, for a person to compare. Right
+ * differs: ["birthDate", "gender", "name"]}]} of the session's tenant: both sides, for a person to compare. What somebody
+ * else sent into a study that has its patient is an entry of its own, with `part` (its id) and `sender`. Right
  * "studies-match". */
 bool imaging_held(struct imaging *imaging, const struct access_session *session, struct arena *arena,
                   struct json **list, struct error *error) MUST_CHECK;
@@ -62,11 +66,16 @@ bool imaging_held(struct imaging *imaging, const struct access_session *session,
  * ERROR_RULE else. */
 struct imaging_match {
     struct str study; /* its UID */
+    struct str part;  /* absent: the study as a whole */
     struct str patient;
     bool is_confirmed; /* name, sex or birth date differ, and it is the same person nevertheless */
 };
 bool imaging_match(struct imaging *imaging, const struct access_session *session, struct arena *arena,
                    const struct imaging_match *match, struct error *error) MUST_CHECK;
+
+/* The images are nobody's, or nobody's here: they are seen by nobody, now and later. `part` absent: the study as a whole. */
+bool imaging_reject(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                    struct str study_uid, struct str part, struct error *error) MUST_CHECK;
 
 /* The mask of the newest measurement of the instance's study whose report the session may see (lung/lung_mask.h); *mask stays
  * absent without. What no doctor has agreed to is seen in its own hospital only. */

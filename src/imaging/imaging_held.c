@@ -81,19 +81,47 @@ static void add_member(struct arena *arena, struct json *object, const char *nam
     }
 }
 
-static bool held_rows(struct imaging *imaging, struct arena *arena, const struct store_where *where,
-                      size_t where_count, struct store_rows *rows, struct error *error)
+bool imaging_held_rows(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                       const struct imaging_rows_query *query, struct store_rows **rows, size_t *count,
+                       struct error *error)
 {
     struct store_reader *reader = NULL;
-    const struct store_rows_query query = { .where = where,
-                                            .where_count = where_count,
-                                            .order = { "received_ms", NULL } };
+    size_t organizations_count = 0;
+    size_t found = 0;
+    const struct str *organizations = access_organizations(session, &organizations_count);
+    struct store_rows *sets = ARENA_ARRAY(arena, struct store_rows, organizations_count + 1);
+    if (sets == NULL) {
+        return IMAGING_NO_MEMORY(error);
+    }
     if (!store_reader_begin(imaging->options.store, &reader, error)) {
         return false;
     }
-    bool ok = store_rows_find(reader, arena, imaging_held_table(), &query, rows, error);
+    bool ok = true;
+    for (size_t i = 0; ok && i < organizations_count; i++) {
+        const struct store_where where[] = { { query->organization, STORE_EQUAL,
+                                               store_text(organizations[i]) },
+                                             query->where[0],
+                                             query->where[1] };
+        const struct store_rows_query asked = { .where = where,
+                                                .where_count = 1 + query->where_count,
+                                                .order = { "received_ms", NULL } };
+        ok = store_rows_find(reader, arena, query->table, &asked, &sets[found], error);
+        found += ok && sets[found].rows_count > 0 ? 1 : 0;
+    }
     store_reader_end(reader);
+    *rows = sets;
+    *count = found;
     return ok;
+}
+
+static bool held_rows(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                      struct str study, struct store_rows **rows, size_t *count, struct error *error)
+{
+    const struct imaging_rows_query query = { .table = imaging_held_table(),
+                                              .organization = "organization",
+                                              .where = { { "study", STORE_EQUAL, store_text(study) } },
+                                              .where_count = study.at == NULL ? 0 : 1 };
+    return imaging_held_rows(imaging, session, arena, &query, rows, count, error);
 }
 
 static struct str row_text(const struct store_rows *rows, size_t row, const char *column)
@@ -112,8 +140,8 @@ static bool is_ascii(struct str text)
     return true;
 }
 
-static void add_candidate(struct arena *arena, struct json *list, const struct json *patient,
-                          const struct archive_patient *images)
+void imaging_add_candidate(struct arena *arena, struct json *list, const struct json *patient,
+                           const struct archive_patient *images)
 {
     static const struct {
         unsigned bit;
@@ -156,7 +184,7 @@ static bool add_candidates(struct imaging *imaging, struct arena *arena, const s
             return false;
         }
         for (size_t k = 0; k < found.count && k < IMAGING_FOUND_MAX; k++) {
-            add_candidate(arena, list, found.trees[k], images);
+            imaging_add_candidate(arena, list, found.trees[k], images);
         }
     }
     return true;
@@ -183,49 +211,69 @@ static struct json *held_entry(struct imaging *imaging, struct arena *arena, con
     return entry;
 }
 
+static bool list_whole(struct imaging *imaging, struct arena *arena, const struct store_filter *filter,
+                       const struct store_rows *rows, struct json *list, struct error *error)
+{
+    for (size_t i = 0; i < rows->rows_count; i++) {
+        struct str name = row_text(rows, i, "patient_name");
+        const struct archive_patient images = { .id = row_text(rows, i, "patient_id"),
+                                                .name_ideographic = is_ascii(name) ? STR_NONE : name,
+                                                .birth_date = row_text(rows, i, "birth_date"),
+                                                .gender = row_text(rows, i, "gender") };
+        struct json *entry = json_append(list, held_entry(imaging, arena, rows, i));
+        if (list->count <= CANDIDATES_ROWS_MAX &&
+            !add_candidates(imaging, arena, filter, &images, entry, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool imaging_held(struct imaging *imaging, const struct access_session *session, struct arena *arena,
                   struct json **list, struct error *error)
 {
-    struct store_rows rows = { 0 };
+    struct store_rows *sets = NULL;
+    size_t count = 0;
     const struct store_filter *filter = NULL;
-    const struct store_where where = { "organization", STORE_EQUAL, store_text(session->organization) };
     const struct access_act read = { .interaction = ACCESS_READ, .type = STR("Patient") };
     struct json *made = json_new(arena, JSON_ARRAY);
+    if (made == NULL) {
+        return IMAGING_NO_MEMORY(error);
+    }
     if (!access_need_right(session, "studies-match", error) ||
         !access_filter(session, read, arena, &filter, error) ||
-        !held_rows(imaging, arena, &where, 1, &rows, error)) {
+        !held_rows(imaging, session, arena, STR_NONE, &sets, &count, error)) {
         return false;
     }
-    for (size_t i = 0; i < rows.rows_count; i++) {
-        struct str name = row_text(&rows, i, "patient_name");
-        const struct archive_patient images = { .id = row_text(&rows, i, "patient_id"),
-                                                .name_ideographic = is_ascii(name) ? STR_NONE : name,
-                                                .birth_date = row_text(&rows, i, "birth_date"),
-                                                .gender = row_text(&rows, i, "gender") };
-        struct json *entry = json_append(made, held_entry(imaging, arena, &rows, i));
-        if (i < CANDIDATES_ROWS_MAX && !add_candidates(imaging, arena, filter, &images, entry, error)) {
+    for (size_t i = 0; i < count; i++) {
+        if (!list_whole(imaging, arena, filter, &sets[i], made, error)) {
             return false;
         }
     }
     *list = made;
-    return made != NULL || IMAGING_NO_MEMORY(error);
+    return imaging_list_parts(imaging, session, arena, made, error);
+}
+
+/* ---- a person's word ---- */
+
+static bool need_held(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                      struct str study_uid, struct error *error)
+{
+    struct store_rows *sets = NULL;
+    size_t count = 0;
+    return held_rows(imaging, session, arena, study_uid, &sets, &count, error) &&
+           (count > 0 || FAIL(error, ERROR_NOT_FOUND, "there is no such study waiting to be matched"));
 }
 
 bool imaging_match(struct imaging *imaging, const struct access_session *session, struct arena *arena,
                    const struct imaging_match *match, struct error *error)
 {
-    struct store_rows rows = { 0 };
     struct json *tree = NULL;
     size_t count = 0;
     struct archive_study study = { 0 };
-    const struct store_where where[] = { { "organization", STORE_EQUAL, store_text(session->organization) },
-                                         { "study", STORE_EQUAL, store_text(match->study) } };
     if (!access_need_right(session, "studies-match", error) ||
-        !held_rows(imaging, arena, where, 2, &rows, error)) {
+        (match->part.at == NULL && !need_held(imaging, session, arena, match->study, error))) {
         return false;
-    }
-    if (rows.rows_count == 0) {
-        return FAIL(error, ERROR_NOT_FOUND, "there is no such study waiting to be matched");
     }
     const struct access_act read = { .interaction = ACCESS_READ, .type = STR("Patient") };
     struct imaging_search search = { .type = read.type };
@@ -240,6 +288,9 @@ bool imaging_match(struct imaging *imaging, const struct access_session *session
     if (tree == NULL) {
         return FAIL(error, ERROR_NOT_FOUND, "there is no such patient");
     }
+    if (match->part.at != NULL) {
+        return imaging_release_part(imaging, session, arena, match, tree, error);
+    }
     if (!archive_imaging_study(imaging->archive, arena, match->study, &study, error)) {
         return false;
     }
@@ -249,4 +300,38 @@ bool imaging_match(struct imaging *imaging, const struct access_session *session
             "the images name another name, sex or date of birth than the record: compare both and confirm");
     }
     return imaging_write_study(imaging, arena, match->study, match->patient, &study, error);
+}
+
+struct rejecting {
+    const struct access_session *session;
+    const struct archive_study *study;
+    struct str study_uid;
+};
+
+static bool reject_apply(void *data, struct store_transaction *transaction, struct error *error)
+{
+    const struct rejecting *rejecting = data;
+    const struct store_where where = { "study", STORE_EQUAL, store_text(rejecting->study_uid) };
+    const struct store_rows_query query = { .where = &where, .where_count = 1 };
+    uint64_t count = 0;
+    return store_rows_delete(transaction, imaging_held_table(), &query, &count, error) &&
+           (count == 1 || FAIL(error, ERROR_CONFLICT, "somebody else has decided about these images")) &&
+           imaging_reject_whole(transaction, rejecting->session, rejecting->study_uid, rejecting->study,
+                                error);
+}
+
+bool imaging_reject(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                    struct str study_uid, struct str part, struct error *error)
+{
+    struct archive_study study = { 0 };
+    struct rejecting rejecting = { .session = session, .study = &study, .study_uid = study_uid };
+    if (!access_need_right(session, "studies-match", error)) {
+        return false;
+    }
+    if (part.at != NULL) {
+        return imaging_reject_part(imaging, session, arena, study_uid, part, error);
+    }
+    return need_held(imaging, session, arena, study_uid, error) &&
+           archive_imaging_study(imaging->archive, arena, study_uid, &study, error) &&
+           store_apply_and_wait(imaging->options.store, reject_apply, &rejecting, STR_NONE, error);
 }

@@ -58,6 +58,57 @@ bool imaging_write_study(struct imaging *imaging, struct arena *arena, struct st
                          struct str patient, const struct archive_study *study,
                          struct error *error) MUST_CHECK;
 
+/* ---- imaging_part.c: what somebody else sent into a study ---- */
+
+/* How the other sources of a study stand. */
+struct imaging_parts {
+    bool has_released; /* some were let in now: the study is told of again */
+    bool
+        has_other_patient; /* somebody of the hospital sent images of another Patient ID, and nobody has decided */
+    bool is_rejected;      /* the study as a whole */
+};
+/* Lets in what the same hospital sent of the same patient; holds the rest, for the study's hospital to decide. */
+bool imaging_ask_parts(struct imaging *imaging, struct arena *arena, struct str study_uid,
+                       const struct archive_study *study, struct imaging_parts *parts,
+                       struct error *error) MUST_CHECK;
+
+/* Says again to the archive what was decided. */
+bool imaging_settle_parts(struct imaging *imaging, struct error *error) MUST_CHECK;
+
+/* Appends what the session's hospital has to decide. */
+bool imaging_list_parts(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                        struct json *list, struct error *error) MUST_CHECK;
+
+/* The session's word on a held part, whose id is match->part; `patient` is the record that was named. */
+bool imaging_release_part(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                          const struct imaging_match *match, const struct json *patient,
+                          struct error *error) MUST_CHECK;
+bool imaging_reject_part(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                         struct str study_uid, struct str part, struct error *error) MUST_CHECK;
+
+/* A row that says that the study as a whole was rejected, inside a transaction. */
+bool imaging_reject_whole(struct store_transaction *transaction, const struct access_session *session,
+                          struct str study_uid, const struct archive_study *study,
+                          struct error *error) MUST_CHECK;
+
+/* ---- imaging_held.c ---- */
+
+/* Adds a patient to `list` with what differs from the images, once. */
+void imaging_add_candidate(struct arena *arena, struct json *list, const struct json *patient,
+                           const struct archive_patient *images);
+
+/* Rows of a table of held images that one of the session's organisations decides about, by `where` besides: a set for each
+ * organisation that has some. */
+struct imaging_rows_query {
+    const struct store_table *table;
+    const char *organization; /* the column that says who decides */
+    struct store_where where[2];
+    size_t where_count;
+};
+bool imaging_held_rows(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                       const struct imaging_rows_query *query, struct store_rows **rows, size_t *count,
+                       struct error *error) MUST_CHECK;
+
 /* ---- imaging_steps.c ---- */
 
 #define IMAGING_JOB_KIND "measure-ct"

@@ -54,7 +54,8 @@ export async function toDecided(w, options) {
 }
 
 // Stops the program (kill: without warning) and starts it on the same folder, its clock ahead; who is named signs in again.
-export async function restart(w, { aheadMinutes = 0, kill = false, people = [] } = {}) {
+// `before` runs while it stands still.
+export async function restart(w, { aheadMinutes = 0, kill = false, people = [], before = () => {} } = {}) {
   if (kill) {
     const ended = once(w.server.child, 'exit');
     w.server.child.kill('SIGKILL');
@@ -63,6 +64,7 @@ export async function restart(w, { aheadMinutes = 0, kill = false, people = [] }
     const status = await w.server.stop();
     if (status !== 0) throw new Error(`the server ended with ${status}: ${w.server.log()}`);
   }
+  before();
   w.server = await startServer(program, w.data, [...w.options, '--clock-ahead', String(aheadMinutes)]);
   w.base = w.server.base;
   for (const person of people) {

@@ -37,6 +37,8 @@ const table = () => [
   ['/admin/accounts', '33333321'],
   ['/metrics', '33333321'],
   ['/studies/held', '23233331'],
+  ['POST /studies/held/1.2.3/match', '43433331'],
+  ['POST /studies/held/1.2.3/reject', '43433331'],
   ['/dicom-web/studies', '23222331'],
   ['/studies/1.2.3/measurement', '43444331'],
   ['/fhir/metadata', '22222222'],

@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { createPatient, draftConsult, hospitals, PASSWORD, patientFacts } from '../../scenarios/world.mjs';
 import { toDelivered, toSession } from '../api/stages.mjs';
 import { directory, zip } from '../api/zip.mjs';
+import { stow, waitFor } from '../api/support.mjs';
 import { House, named, stepsOf, why } from './house.mjs';
 import { Person } from './people.mjs';
 
@@ -177,6 +178,32 @@ describe('records through the screens', { skip: why, timeout: 900_000 }, () => {
     await at.doctor.confirm();
     await page.locator('[role=tab][data-tab=received]').click();
     await page.locator('tr').filter({ hasText: TWIN.name }).first().waitFor();
+  });
+
+  step('what another hospital sent into a study is let in or refused by its own hospital', async () => {
+    const { page } = at.doctor;
+    await house.hire({ key: 'far', hospital: 'helper', account: 'yuanfang', name: '袁放', role: 'radiologist', title: 'chief', specialty: '影像科', phone: '15400000048' });
+    const folder = house.ct('shared', '--slices', '6', '--size', '64', '--patient-name', TWIN.name, '--patient-id', TWIN.id, '--sex', 'F', '--birth', '19700505', '--date', '20261121', '--seed', '11');
+    const files = readdirSync(folder).filter((name) => name.endsWith('.dcm')).sort().map((name) => readFileSync(join(folder, name)));
+    assert.equal((await stow(w.doctor, files.slice(0, 3))).status, 200);
+    const known = () => w.doctor.search('ImagingStudy', { started: '2026-11-21' }).then((found) => found.find((one) => one.numberOfInstances >= 3));
+    await waitFor('the study is joined', known, 60);
+    assert.equal((await stow(w.far, files.slice(3))).status, 200);
+    await waitFor('they are held', async () => (await w.doctor.must('GET', '/studies/held')).some((one) => one.part), 60);
+    await page.locator('[role=tab][data-tab=held]').click();
+    const row = page.locator('.held tr').filter({ hasText: '同一检查里又来了其他医院发送的影像' });
+    await row.getByText(`发送方：${hospitals.helper.name}`).waitFor();
+    await at.doctor.keep('68-held-part');
+    await row.getByRole('button', { name: '不接收' }).click();
+    await at.doctor.sees('不接收这 3 幅图像？');
+    await at.doctor.keep('68-held-refuse');
+    await page.locator('.ant-modal-confirm .ant-btn').filter({ hasText: /取\s*消/ }).click();
+    await row.getByRole('button', { name: '核对并入' }).click();
+    await at.doctor.sees('核对后并入这项检查');
+    await at.doctor.keep('68-held-release');
+    await at.doctor.confirm();
+    await at.doctor.sees('已并入检查');
+    assert.equal((await known()).numberOfInstances, 6);
   });
 
   step('a photo of film carries its mark wherever it is shown', async () => {

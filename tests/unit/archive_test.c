@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 #include <zlib.h>
 
 #include "base/file.h"
@@ -435,15 +436,126 @@ static void a_torn_tail_and_a_lost_index_are_mended(void **state)
     assert_int_equal(findings, 1);
 }
 
+static void instances_are(struct fixture *fixture, size_t listed)
+{
+    struct archive_instance *list = NULL;
+    size_t count = 0;
+    assert_true(archive_list_instances(fixture->archive, &fixture->arena, STR("2.25.100"), STR_NONE, &list,
+                                       &count, &fixture->error));
+    assert_int_equal(count, listed);
+    const struct archive_query query = { .level = ARCHIVE_INSTANCES, .study = STR("2.25.100") };
+    (void)find(fixture, query, listed);
+    const struct archive_query studies = { .level = ARCHIVE_STUDIES };
+    char counted[64];
+    (void)snprintf(counted, sizeof counted, "\"00201208\":{\"vr\":\"IS\",\"Value\":[%zu]}", listed);
+    assert_has(find(fixture, studies, 1), counted);
+}
+
+static void send_from(struct fixture *fixture, const char *organization, unsigned number)
+{
+    struct archive_batch *first = fixture->batch;
+    const struct archive_batch_options options = { .organization = str_from_cstr(organization),
+                                                   .told = told,
+                                                   .context = fixture };
+    assert_true(
+        archive_batch_create(&fixture->arena, fixture->archive, &options, &fixture->batch, &fixture->error));
+    add_slice(fixture, number, 0, false);
+    archive_batch_end(fixture->batch);
+    archive_batch_destroy(fixture->batch);
+    fixture->batch = first;
+}
+
+static void decide(struct fixture *fixture, const char *organization, enum archive_verdict verdict)
+{
+    const struct archive_decision decision = { .study = STR("2.25.100"),
+                                               .organization = str_from_cstr(organization),
+                                               .patient_id = STR("P0001"),
+                                               .verdict = verdict };
+    if (!archive_decide(fixture->archive, &decision, &fixture->error)) {
+        fail_msg("%s", fixture->error.text);
+    }
+}
+
+static void another_source_is_hidden_until_decided(void **state)
+{
+    struct fixture *fixture = *state;
+    struct archive_source *sources = NULL;
+    struct archive_instance instance;
+    size_t count = 0;
+    send_from(fixture, "org-1", 1);
+    send_from(fixture, "org-1", 2);
+    send_from(fixture, "org-2", 3);
+    send_from(fixture, "org-3", 4);
+    instances_are(fixture, 2);
+    assert_false(archive_find_instance(fixture->archive, STR_NONE, STR_NONE, STR("2.25.93"), &instance,
+                                       &fixture->error));
+    fixture->error = (struct error){ 0 };
+    assert_true(archive_list_sources(fixture->archive, &fixture->arena, STR("2.25.100"), &sources, &count,
+                                     &fixture->error));
+    assert_int_equal(count, 2);
+    assert_true(str_equal(sources[0].organization, STR("org-2")));
+    assert_int_equal(sources[0].verdict, ARCHIVE_HELD);
+    assert_int_equal(sources[0].instances_count, 1);
+    decide(fixture, "org-2", ARCHIVE_RELEASED);
+    decide(fixture, "org-3", ARCHIVE_REJECTED);
+    instances_are(fixture, 3);
+    send_from(fixture, "org-2", 5);
+    send_from(fixture, "org-3", 6);
+    instances_are(fixture, 4);
+    assert_false(archive_find_instance(fixture->archive, STR_NONE, STR_NONE, STR("2.25.94"), &instance,
+                                       &fixture->error));
+    fixture->error = (struct error){ 0 };
+    /* A stranger is not the first; what was seen so is turned round. */
+    decide(fixture, "org-3", ARCHIVE_FIRST);
+    instances_are(fixture, 4); /* two of org-3, two of org-2; org-1 is hidden */
+    assert_false(archive_find_instance(fixture->archive, STR_NONE, STR_NONE, STR("2.25.91"), &instance,
+                                       &fixture->error));
+    fixture->error = (struct error){ 0 };
+    decide(fixture, "org-1", ARCHIVE_RELEASED);
+    instances_are(fixture, 6);
+}
+
+/* An index of version 2 knew only that others had sent too, and showed what they sent. */
+static void an_older_index_is_read_again_where_several_sent(void **state)
+{
+    static const char downgrade[] =
+        "ALTER TABLE instance DROP COLUMN hidden; ALTER TABLE instance DROP COLUMN source; DROP TABLE "
+        "source; "
+        "ALTER TABLE study ADD COLUMN other_patients INTEGER NOT NULL DEFAULT 0; "
+        "CREATE TABLE sender(study TEXT NOT NULL, organization TEXT NOT NULL, PRIMARY KEY(study, "
+        "organization)) "
+        "WITHOUT ROWID; INSERT INTO sender VALUES('2.25.100', 'org-2'); PRAGMA user_version = 2;";
+    struct fixture *fixture = *state;
+    char path[128];
+    sqlite3 *database = NULL;
+    send_from(fixture, "org-1", 1);
+    send_from(fixture, "org-2", 2);
+    close_archive(fixture);
+    (void)snprintf(path, sizeof path, "%s/index.sqlite", fixture->folder);
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, downgrade, NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(database);
+    open_archive(fixture);
+    instances_are(fixture, 1);
+    send_from(fixture, "org-1", 3);
+    instances_are(fixture, 2);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(stores_and_tells_once),     TEST(the_same_is_fine_and_other_bytes_are_refused),
-        TEST(bad_instances_are_refused), TEST(queries),
-        TEST(metadata_is_kept),          TEST(metadata_without_room),
-        TEST(reads_back_what_came),      TEST(a_torn_tail_and_a_lost_index_are_mended),
+        TEST(stores_and_tells_once),
+        TEST(the_same_is_fine_and_other_bytes_are_refused),
+        TEST(bad_instances_are_refused),
+        TEST(queries),
+        TEST(metadata_is_kept),
+        TEST(metadata_without_room),
+        TEST(reads_back_what_came),
+        TEST(a_torn_tail_and_a_lost_index_are_mended),
+        TEST(another_source_is_hidden_until_decided),
+        TEST(an_older_index_is_read_again_where_several_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

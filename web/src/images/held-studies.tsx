@@ -1,22 +1,27 @@
 // 待匹配: studies whose patient fits nobody. A person compares and ties them; nothing is attached by itself.
-import { LinkOutlined, WarningOutlined } from '@ant-design/icons';
+import { LinkOutlined, StopOutlined, WarningOutlined } from '@ant-design/icons';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Alert, App, Button, Checkbox, Modal } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { usePatient } from '../consult/data';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
+import { useDirectory } from '../directory';
 import { callJson, sendJson } from '../fhir';
 import { formatDate, formatTime } from '../format';
 import { useLanguage } from '../i18n';
 import { idOf } from '../names';
 import { Empty } from '../parts/empty';
-import { Problem } from '../parts/problem';
+import { Problem, problemText } from '../parts/problem';
 import { PatientPicker } from './patient-picker';
 
 export interface HeldStudy {
   /** Study instance UID. */
   study: string;
+  /** Images that came into a study which has its patient: which of them. */
+  part?: string;
+  /** Who sent them, with a part. */
+  sender?: string;
   /** Why it is held: a code. */
   reason?: string;
   receivedAt?: string;
@@ -44,6 +49,7 @@ interface HeldProps { patientId?: string; onMatched?: (studyUid: string) => void
 export function HeldStudies({ patientId, onMatched, compact = false }: HeldProps) {
   const { t } = useTranslation();
   const language = useLanguage();
+  const directory = useDirectory();
   const { data, error, refetch } = useHeld();
   const [open, setOpen] = useState<HeldStudy>();
   const genderText = (study: HeldStudy) => (study.patient?.gender ? t(`gender.${study.patient.gender}`) : '');
@@ -59,20 +65,42 @@ export function HeldStudies({ patientId, onMatched, compact = false }: HeldProps
           </thead>
           <tbody>
             {data.map((study) => (
-              <tr key={study.study}>
-                <td data-label={t('held.image')}>{study.modality || '—'}<span className="cell-sub held-why">{study.reason ? t(`held.why.${study.reason}`) : ''}</span></td>
+              <tr key={`${study.study} ${study.part ?? ''}`}>
+                <td data-label={t('held.image')}>{study.modality || '—'}<span className="cell-sub held-why">{study.reason ? t(`held.why.${study.reason}`) : ''}</span>
+                  {study.sender ? <span className="cell-sub">{t('held.sender', { name: directory.organizationName({ reference: study.sender }) })}</span> : null}</td>
                 <td data-label={t('held.who')}>{study.patient?.name || '—'}<span className="cell-sub">{[study.patient?.id, genderText(study), study.patient?.birthDate].filter(Boolean).join(' · ')}</span></td>
                 <td data-label={t('held.when')}>{formatTime(study.receivedAt, language) || '—'}</td>
                 <td data-label={t('held.count')}>{study.instances ?? '—'}</td>
-                <td className="cell-action"><Button size="small" icon={<LinkOutlined />} onClick={() => setOpen(study)}>{t('held.match')}</Button></td>
+                <td className="cell-action">
+                  <Button size="small" icon={<LinkOutlined />} onClick={() => setOpen(study)}>{t(study.part ? 'held.release' : 'held.match')}</Button>{' '}
+                  <Reject study={study} />
+                </td>
               </tr>
             ))}
           </tbody>
         </table>
       </div>
-      {open ? <MatchDialog key={open.study} study={open} patientId={patientId} onClose={() => setOpen(undefined)} onMatched={onMatched} /> : null}
+      {open ? <MatchDialog key={`${open.study} ${open.part ?? ''}`} study={open} patientId={patientId} onClose={() => setOpen(undefined)} onMatched={onMatched} /> : null}
     </div>
   );
+}
+
+/** What is nobody's: seen by nobody, now and later. */
+function Reject({ study }: { study: HeldStudy }) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const { message, modal } = App.useApp();
+  const reject = useMutation({
+    mutationFn: () => sendJson(`/studies/held/${study.study}/reject`, 'POST', study.part ? { part: study.part } : {}),
+    onSuccess: () => void message.success(t('held.rejected')),
+    onError: (failure) => void message.error(problemText(failure, t).title),
+    onSettled: () => void client.invalidateQueries({ queryKey: ['held'] }),
+  });
+  const begin = () => void modal.confirm({
+    title: t('held.rejectAsk', { n: study.instances ?? 0 }), content: t('held.rejectHelp'), okText: t('held.reject'), okButtonProps: { danger: true },
+    onOk: () => reject.mutateAsync().catch(() => undefined),
+  });
+  return <Button size="small" danger icon={<StopOutlined />} loading={reject.isPending} onClick={begin}>{t('held.reject')}</Button>;
 }
 
 interface MatchProps { study: HeldStudy; patientId: string | undefined; onClose: () => void; onMatched: ((studyUid: string) => void) | undefined }
@@ -82,13 +110,13 @@ function MatchDialog({ study, patientId, onClose, onMatched }: MatchProps) {
   const language = useLanguage();
   const client = useQueryClient();
   const { message } = App.useApp();
-  const [picked, setPicked] = useState(patientId ?? idOf(study.candidates?.[0]?.patient));
+  const [picked, setPicked] = useState(study.part ? idOf(study.candidates?.[0]?.patient) : (patientId ?? idOf(study.candidates?.[0]?.patient)));
   const [confirmed, setConfirmed] = useState(false);
   const { data: patient } = usePatient(picked ? `Patient/${picked}` : undefined);
   const match = useMutation({
-    mutationFn: () => sendJson(`/studies/held/${study.study}/match`, 'POST', { patient: `Patient/${picked ?? ''}`, confirmed }),
+    mutationFn: () => sendJson(`/studies/held/${study.study}/match`, 'POST', { patient: `Patient/${picked ?? ''}`, confirmed, ...(study.part ? { part: study.part } : {}) }),
     onSuccess: () => {
-      void message.success(t('held.matched'));
+      void message.success(t(study.part ? 'held.released' : 'held.matched'));
       void client.invalidateQueries({ queryKey: ['held'] });
       void client.invalidateQueries({ queryKey: ['list', 'ImagingStudy'] });
       onMatched?.(study.study);
@@ -104,11 +132,11 @@ function MatchDialog({ study, patientId, onClose, onMatched }: MatchProps) {
   const differs = (row: (typeof rows)[number]) => Boolean(row.onImage && row.onRecord && row.onImage !== row.onRecord);
   const contradicts = patient !== undefined && rows.some((row) => row.asked && differs(row));
   return (
-    <Modal open title={t('held.matchTitle')} okText={t('held.matchDo', { name: patientName(patient) })}
+    <Modal open title={t(study.part ? 'held.releaseTitle' : 'held.matchTitle')} okText={t('held.matchDo', { name: patientName(patient) })}
       okButtonProps={{ disabled: !patient || (contradicts && !confirmed), danger: contradicts }} cancelText={t('held.leave')} confirmLoading={match.isPending}
       onOk={() => match.mutate()} onCancel={onClose}>
       <p>{study.reason ? t(`held.why.${study.reason}`) : ''}</p>
-      {patientId ? null : <PatientPicker onPick={(id) => { setPicked(id); setConfirmed(false); }} />}
+      {patientId || study.part ? null : <PatientPicker onPick={(id) => { setPicked(id); setConfirmed(false); }} />}
       <table className="compare">
         <thead><tr><th><span className="visually-hidden">{t('held.item')}</span></th><th scope="col">{t('held.onImage')}</th><th scope="col">{t('held.onRecord')}</th></tr></thead>
         <tbody>
@@ -125,7 +153,7 @@ function MatchDialog({ study, patientId, onClose, onMatched }: MatchProps) {
         <Alert type="warning" showIcon title={t('held.ask')}
           description={<Checkbox checked={confirmed} onChange={(event) => setConfirmed(event.target.checked)}>{t('held.confirm')}</Checkbox>} />
       ) : null}
-      <p className="hint">{t('held.compareHelp')}</p>
+      <p className="hint">{t(study.part ? 'held.releaseHelp' : 'held.compareHelp')}</p>
       {match.error ? <Problem error={match.error} /> : null}
     </Modal>
   );
