@@ -10,7 +10,7 @@ import { after, before, describe, it } from 'node:test';
 import { createPatient, draftConsult, PASSWORD, startServer } from '../../scenarios/world.mjs';
 import { program } from '../api/support.mjs';
 import { House, named, stepsOf, why } from './house.mjs';
-import { Person } from './people.mjs';
+import { eventually, Person } from './people.mjs';
 
 describe('apps through the screens', { skip: why, timeout: 300_000 }, () => {
   const house = new House();
@@ -58,10 +58,10 @@ describe('apps through the screens', { skip: why, timeout: 300_000 }, () => {
     await page.fill('#password', PASSWORD);
     await page.click('button[type=submit]');
     await at.doctor.sees('请求以您的岗位访问本系统');
-    assert.match(await page.locator('.allow-address').innerText(), /127\.0\.0\.1/);
+    await at.doctor.reads('.allow-address', /127\.0\.0\.1/);
     await at.doctor.sees('当前岗位没有这项权限，不会授予');
     await at.doctor.sees('仅限：category=vital-signs');
-    assert.equal(await page.locator('.allow-buttons .ant-btn-primary').isDisabled(), true, 'a patient is to be chosen');
+    await eventually(async () => assert.equal(await page.locator('.allow-buttons .ant-btn-primary').isDisabled(), true, 'a patient is to be chosen'));
     await at.doctor.keep('70-allow');
     await page.setViewportSize({ width: 360, height: 740 });
     await at.doctor.keep('71-allow-phone');

@@ -6,6 +6,7 @@ import { createPatient, PASSWORD, patientFacts } from '../../scenarios/world.mjs
 import { toAllocated } from '../api/play.mjs';
 import { holdMeasuring } from '../api/support.mjs';
 import { House, named, stepsOf, why } from './house.mjs';
+import { eventually } from './people.mjs';
 
 const PHONE = { width: 360, height: 740 };
 
@@ -33,7 +34,7 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     await at.affairs.keep('80-duty-empty');
     await page.locator('.empty').getByRole('button', { name: '添加班次' }).click();
     const dialog = page.locator('.ant-modal:visible');
-    assert.ok(await dialog.locator('.ant-modal-footer .ant-btn-primary').isDisabled(), 'no shift without anybody');
+    await eventually(async () => assert.ok(await dialog.locator('.ant-modal-footer .ant-btn-primary').isDisabled(), 'no shift without anybody'));
     await dialog.getByText('全天 08–次日 08').click();
     for (const field of ['#from', '#to']) {
       await page.fill(field, '00:00');
@@ -42,7 +43,7 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     await at.affairs.choose('called', named('lead').name);
     await at.affairs.choose('called', named('expert').name);
     await dialog.getByRole('button', { name: `${named('expert').name} 提前` }).click();
-    assert.match(await dialog.locator('.call-order').innerText(), new RegExp(`${named('expert').name}[\\s\\S]*${named('lead').name}`));
+    await at.affairs.reads(dialog.locator('.call-order'), new RegExp(`${named('expert').name}.*${named('lead').name}`));
     await at.affairs.keep('81-duty-shift');
     await at.affairs.confirm();
     await page.locator('.duty-now li').filter({ hasText: named('expert').name }).getByText('首先联系').waitFor();
@@ -59,7 +60,7 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     await page.locator('.shift').first().waitFor();
     await at.affairs.sees('以下时段无人值班');
     await at.affairs.keep('82-duty-week');
-    assert.ok(await page.locator('[data-action=copy-week]').isDisabled(), 'nothing is copied twice');
+    await eventually(async () => assert.ok(await page.locator('[data-action=copy-week]').isDisabled(), 'nothing is copied twice'));
     await page.locator('.shift').getByRole('button', { name: /修改班次/ }).click();
     await page.locator('[data-action=remove-shift]').click();
     await page.locator('.ant-popconfirm:visible .ant-btn-primary').click();
@@ -70,6 +71,7 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     at.expert = await house.signIn('expert', { ...PHONE, name: 'expert on a phone' });
     await at.expert.go('/duty');
     await at.expert.page.locator('.shift-own').filter({ hasText: named('expert').name }).waitFor();
+    await at.expert.settles();
     assert.equal(await at.expert.page.getByRole('button', { name: /添加|修改|复制上周/ }).count(), 0);
     await at.expert.fits();
     await at.expert.keep('83-duty-phone');
@@ -104,8 +106,7 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     await page.locator('tr').filter({ hasText: '完成' }).getByText('100%').waitFor();
     await at.admin.keep('86-jobs');
     await page.locator('.ant-segmented-item').filter({ hasText: '失败' }).click();
-    await page.locator('tbody tr').nth(0).waitFor();
-    assert.equal(await page.locator('tbody tr').count(), 1);
+    await at.admin.counts('tbody tr', 1, 'the one that failed');
     await at.admin.press('重试');
     await at.admin.sees('任务已重新排队');
     await page.setViewportSize(PHONE);
@@ -122,7 +123,7 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     await page.waitForURL(/\/consults\/handover\?tab=to-allocate/);
     const row = page.locator('.handover tbody tr').filter({ hasText: patientFacts.name });
     await row.waitFor();
-    assert.match((await row.innerText()).replace(/\s+/g, ' '), new RegExp(`特急.*${patientFacts.id}.*李敏 15400000001.*已分派`));
+    await at.coordinator.reads(row, new RegExp(`特急.*${patientFacts.id}.*李敏 15400000001.*已分派`));
     await at.coordinator.sees('共 1 例，超时 0 例');
     await at.coordinator.sees('截至');
     await at.coordinator.sees('接班人');
@@ -143,11 +144,11 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     const { page } = at.radiologist;
     await at.radiologist.go(`/images/${study.id}`);
     await page.locator('.measurement-progress').filter({ hasText: '测量中' }).waitFor();
-    assert.match(await page.locator('.measurement-progress .ant-progress').getAttribute('aria-valuenow') ?? await page.locator('.measurement-progress').innerText(), /\d/);
+    await at.radiologist.reads('.measurement-progress', /\d/);
     await at.radiologist.keep('88-measuring');
     await at.radiologist.take('stop');
     await page.locator('.measurement .badge').filter({ hasText: '已停止测量' }).waitFor();
-    assert.equal(await page.locator('.measurement-progress').count(), 0);
+    await at.radiologist.counts('.measurement-progress', 0);
   });
 
   step('the first page stays under 450 kB on the line, sign-in and list together', async () => {

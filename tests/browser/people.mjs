@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -12,6 +13,22 @@ const pictures = path.join(root, 'build', 'screens');
 const FLAGS = ['--no-sandbox', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--font-render-hinting=none',
   '--force-color-profile=srgb', '--hide-scrollbars'];
 const WAIT_MS = Number(process.env.SHANHAI_WAIT_MS ?? 45_000);
+const AXE = readFileSync(fromWeb.resolve('axe-core/axe.min.js'), 'utf8');
+// Pictures for a person to look at are made when asked for, and of every screen of a failed step.
+export const PICTURES = process.env.SHANHAI_PICTURES === '1';
+
+/** A screen answers when it has asked: what is checked is looked at again until it holds, and fails with its last words. */
+export async function eventually(check) {
+  const end = Date.now() + WAIT_MS;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (!(error instanceof assert.AssertionError) || Date.now() > end) throw error;
+    }
+    await delay(50);
+  }
+}
 
 export async function startBrowser() {
   const { chromium } = fromWeb('playwright-core');
@@ -46,13 +63,43 @@ export class Person {
     await this.page.waitForSelector('h1', { state: 'attached' });
   }
 
-  /** As a link inside the screens goes: without loading them again. */
+  /** As a link inside the screens goes: without loading them again. The page before stays on the screen until the new one stands. */
   async go(address) {
     await this.page.evaluate((to) => {
+      const { dataset } = document.documentElement;
+      if (new URL(to, location.href).href !== location.href) delete dataset.at;
       history.pushState(null, '', to);
       dispatchEvent(new PopStateEvent('popstate'));
     }, address);
+    await this.page.waitForSelector('html[data-at]', { state: 'attached' });
     await this.page.waitForSelector('h1', { state: 'attached' });
+  }
+
+  /** Nothing on this page is still being asked for. */
+  async settles() {
+    await this.page.waitForFunction(() => !document.querySelector('.loading, [aria-busy=true], .ant-spin-spinning'));
+  }
+
+  /** The other language, until the words of the page have come. */
+  async speak(language) {
+    await this.press(language === 'en' ? 'English' : '中文');
+    await this.page.waitForSelector(`html[lang^=${language}]`, { state: 'attached' });
+  }
+
+  /** How many there are of these, once there are that many. */
+  async counts(locator, expected, why) {
+    const found = typeof locator === 'string' ? this.page.locator(locator) : locator;
+    await eventually(async () => assert.equal(await found.count(), expected, why));
+  }
+
+  /** The words of this element, once they fit. */
+  async reads(locator, pattern, why) {
+    const found = typeof locator === 'string' ? this.page.locator(locator) : locator;
+    return eventually(async () => {
+      const text = (await found.innerText()).replace(/\s+/g, ' ');
+      assert.match(text, pattern, why);
+      return text;
+    });
   }
 
   /** A button by its words, the one that can be pressed. */
@@ -106,49 +153,59 @@ export class Person {
     await this.page.locator('.badge').filter({ hasText: text }).first().waitFor();
   }
 
-  /** A picture for a person to look at, and axe for what a machine can see. */
+  /** What a machine can see of a screen by axe, and a picture for a person where pictures are asked for. */
   async keep(name) {
-    mkdirSync(pictures, { recursive: true });
     await this.page.evaluate(() => document.fonts.ready);
-    await this.page.screenshot({ path: path.join(pictures, `${name}.png`), animations: 'disabled' });
-    await this.page.evaluate(readFileSync(fromWeb.resolve('axe-core/axe.min.js'), 'utf8'));
-    const found = await this.page.evaluate(async () => {
-      const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'] });
-      return violations
-        .filter((violation) => ['serious', 'critical'].includes(violation.impact))
-        .map((violation) => `${violation.id}: ${violation.nodes.map((node) => node.target.join(' ')).join(', ')}`);
+    if (PICTURES) await this.photograph(name);
+    // The tool comes once for each page that is loaded.
+    if (!(await this.page.evaluate(() => 'axe' in globalThis))) await this.page.evaluate(AXE);
+    await eventually(async () => {
+      const found = await this.page.evaluate(async () => {
+        const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'] });
+        return violations
+          .filter((violation) => ['serious', 'critical'].includes(violation.impact))
+          .map((violation) => `${violation.id}: ${violation.nodes.map((node) => node.target.join(' ')).join(', ')}`);
+      });
+      assert.deepEqual(found, [], `axe on ${name}`);
     });
-    assert.deepEqual(found, [], `axe on ${name}`);
-    assert.equal(await this.page.locator('h1').count(), 1, `one h1 on ${name}`);
+    await this.counts('h1', 1, `one h1 on ${name}`);
   }
 
   /** Nothing may run over the edge of a phone. */
   async fits() {
-    const wide = await this.page.evaluate(() => ({ page: document.documentElement.scrollWidth, screen: window.innerWidth }));
-    assert.ok(wide.page <= wide.screen, `${new URL(this.page.url()).pathname} is ${wide.page} px wide on ${wide.screen} px`);
+    await eventually(async () => {
+      const wide = await this.page.evaluate(() => ({ page: document.documentElement.scrollWidth, screen: window.innerWidth }));
+      assert.ok(wide.page <= wide.screen, `${new URL(this.page.url()).pathname} is ${wide.page} px wide on ${wide.screen} px`);
+    });
   }
 
   async photograph(name) {
     mkdirSync(pictures, { recursive: true });
-    await this.page.screenshot({ path: path.join(pictures, `${name}.png`) }).catch(() => undefined);
+    await this.page.screenshot({ path: path.join(pictures, `${name}.png`), animations: 'disabled' }).catch(() => undefined);
   }
 
-  /** Different grey levels of the slice in view: a black or a white canvas is no picture. */
-  async greyLevels() {
+  /** The slice in view is a picture: a black or a white canvas has not these grey levels. */
+  async seesSlice(why = 'the slice is a picture') {
     await this.page.waitForSelector('.viewer-stage canvas:not(.is-loading)');
-    return this.page.locator('.viewer-stage canvas').evaluate((canvas) => {
-      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-      const levels = new Set();
-      for (let at = 0; at < data.length; at += 4) levels.add(data[at]);
-      return levels.size;
+    await eventually(async () => {
+      const levels = await this.page.locator('.viewer-stage canvas').first().evaluate((canvas) => {
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        const seen = new Set();
+        for (let at = 0; at < data.length; at += 4) seen.add(data[at]);
+        return seen.size;
+      });
+      assert.ok(levels > 10, `${why}: ${levels} grey levels`);
     });
   }
 
   /** A refusal that the walk has asked for is no fault of the screens. */
-  forgive(text) {
-    const at = this.faults.findIndex((fault) => fault.includes(text));
-    assert.ok(at >= 0, `${this.name} was not refused: ${text}`);
-    this.faults.splice(at, 1);
+  async forgive(text) {
+    // The console tells it beside the screen, sometimes after.
+    await eventually(async () => {
+      const at = this.faults.findIndex((fault) => fault.includes(text));
+      assert.ok(at >= 0, `${this.name} was not refused: ${text}`);
+      this.faults.splice(at, 1);
+    });
   }
 
   async leave() {

@@ -9,7 +9,7 @@ import { toDelivered, toSession } from '../api/stages.mjs';
 import { directory, zip } from '../api/zip.mjs';
 import { stow, waitFor } from '../api/support.mjs';
 import { House, named, stepsOf, why } from './house.mjs';
-import { Person } from './people.mjs';
+import { eventually, Person } from './people.mjs';
 
 const PHONE = { width: 360, height: 740 };
 const STRANGER = { id: 'ZY-900', national: '660243198001010028', name: '赵一', gender: 'female', birthDate: '1980-01-01' };
@@ -47,7 +47,7 @@ describe('records through the screens', { skip: why, timeout: 900_000 }, () => {
     await page.fill('#reason', '急诊转运途中昏迷，需了解过敏史和用药史');
     await page.locator('[data-action=break-glass]').click();
     await at.lead.sees('没有姓名与号码都相符的患者');
-    at.lead.forgive('404');
+    await at.lead.forgive('404');
     await page.fill('#name', STRANGER.name);
     await at.lead.fits();
     await at.lead.keep('60-break-glass-phone');
@@ -55,7 +55,7 @@ describe('records through the screens', { skip: why, timeout: 900_000 }, () => {
     await page.waitForURL(/\/break-glass\/[0-9a-f-]{36}$/);
     await at.lead.sees('青霉素过敏性休克');
     const left = page.locator('[data-break-glass] .countdown');
-    assert.match(await left.innerText(), /还剩 (59:\d\d|1:00:00)/);
+    await at.lead.reads(left, /还剩 (59:\d\d|1:00:00)/);
     const before = await left.innerText();
     await page.waitForFunction((text) => document.querySelector('[data-break-glass] .countdown')?.textContent.trim() !== text.trim(), before);
     await at.lead.fits();
@@ -66,7 +66,7 @@ describe('records through the screens', { skip: why, timeout: 900_000 }, () => {
     at.duty = await house.signIn('duty');
     const notice = at.duty.page.locator('.glass-notice');
     await notice.filter({ hasText: '赵强' }).waitFor();
-    assert.match(await notice.innerText(), /1 次紧急调阅待审阅[\s\S]*聊城市示例医院 · 赵强：急诊转运途中昏迷/);
+    await at.duty.reads(notice, /1 次紧急调阅待审阅.*聊城市示例医院 · 赵强：急诊转运途中昏迷/);
     await at.duty.keep('62-glass-notice');
     at.helperDuty = await house.signIn('helperDuty');
     await at.helperDuty.page.locator('.glass-notice a').click();
@@ -84,7 +84,7 @@ describe('records through the screens', { skip: why, timeout: 900_000 }, () => {
     await at.duty.confirm();
     await at.duty.sees('已审阅');
     await at.lead.sees('调阅已结束');
-    assert.equal(await at.lead.page.getByText('青霉素过敏性休克').count(), 0, 'the chart is gone from the screen');
+    await at.lead.counts(at.lead.page.getByText('青霉素过敏性休克'), 0, 'the chart is gone from the screen');
     at.lead.faults.length = 0; // what was open is refused from now on
   });
 
@@ -138,7 +138,7 @@ describe('records through the screens', { skip: why, timeout: 900_000 }, () => {
     await at.expertInSession.fill({ reason: '不愿出镜' });
     await at.expertInSession.confirm();
     await page.locator('.recording').getByText('不愿出镜').waitFor();
-    assert.equal(await page.locator('.recording-on').count(), 0, 'it stops when one takes it back');
+    await at.doctor.counts('.recording-on', 0, 'it stops when one takes it back');
   });
 
   step('a CD as a ZIP: what is no image is left out, what the directory lists and is not there is told', async () => {
@@ -158,7 +158,7 @@ describe('records through the screens', { skip: why, timeout: 900_000 }, () => {
     writeFileSync(broken, readFileSync(packed).subarray(0, 3000));
     await page.locator('.drop-zone input[accept=".zip"]').setInputFiles(broken);
     await at.doctor.sees('压缩包不完整，请重新上传');
-    at.doctor.forgive('400');
+    await at.doctor.forgive('400');
   });
 
   step('a name that fits with another birth date is held and asked, never attached by itself', async () => {
@@ -172,7 +172,7 @@ describe('records through the screens', { skip: why, timeout: 900_000 }, () => {
     await row.getByRole('button', { name: '匹配患者' }).click();
     const dialog = page.locator('.ant-modal:visible');
     await dialog.locator('.compare-differs').filter({ hasText: '出生日期' }).waitFor();
-    assert.ok(await dialog.locator('.ant-modal-footer .ant-btn-primary').isDisabled(), 'not before a person has said so');
+    await eventually(async () => assert.ok(await dialog.locator('.ant-modal-footer .ant-btn-primary').isDisabled(), 'not before a person has said so'));
     await at.doctor.keep('68-held');
     await dialog.getByRole('checkbox').check();
     await at.doctor.confirm();
@@ -235,15 +235,15 @@ describe('records through the screens', { skip: why, timeout: 900_000 }, () => {
     await at.doctor.sees('应收 300.00 元，实收 0.00 元');
     await page.locator('[data-action=print]').click();
     await page.waitForFunction(() => globalThis.printed === 1);
-    assert.match(await page.locator('.sheet:not(.sheet-measure)').last().innerText(), /第 1 份/);
+    await at.doctor.reads(page.locator('.sheet:not(.sheet-measure)').last(), /第 1 份/);
     await page.evaluate(() => dispatchEvent(new Event('afterprint')));
     await at.doctor.sees('已打印 1 份');
     await page.locator('[data-action=print]').click();
     await page.waitForFunction(() => globalThis.printed === 2);
-    assert.match(await page.locator('.sheet:not(.sheet-measure)').last().innerText(), /第 2 份/);
-    assert.equal(await page.locator('.sheet:not(.sheet-measure) .verify-code svg').count() > 0, true, 'the QR code is on the sheet');
+    await at.doctor.reads(page.locator('.sheet:not(.sheet-measure)').last(), /第 2 份/);
+    await page.locator('.sheet:not(.sheet-measure) .verify-code svg').first().waitFor();
     await at.doctor.keep('70-printed');
-    assert.ok(await page.getByRole('radio', { name: '患者联' }).isDisabled(), 'the patient\'s copy comes after the decision');
+    await eventually(async () => assert.ok(await page.getByRole('radio', { name: '患者联' }).isDisabled(), 'the patient\'s copy comes after the decision'));
   });
 
   step('the patient\'s copy speaks to the patient and keeps single opinions to itself', async () => {
@@ -253,9 +253,9 @@ describe('records through the screens', { skip: why, timeout: 900_000 }, () => {
     await at.doctor.go(`/consults/${consult.task}/print`);
     await page.getByText('患者联', { exact: true }).click();
     await at.doctor.sees('就您的病情邀请');
-    const text = await page.locator('.sheet:not(.sheet-measure)').allInnerTexts();
-    assert.match(text.join(), /先按病毒性肺炎处理[\s\S]*高流量氧疗，48 小时复查 CT[\s\S]*15400000001/);
-    assert.doesNotMatch(text.join(), /机化性肺炎可能/, 'no single opinion');
+    const text = () => page.locator('.sheet:not(.sheet-measure)').allInnerTexts();
+    await eventually(async () => assert.match((await text()).join(), /先按病毒性肺炎处理[\s\S]*高流量氧疗，48 小时复查 CT[\s\S]*15400000001/));
+    assert.doesNotMatch((await text()).join(), /机化性肺炎可能/, 'no single opinion');
     await at.doctor.keep('71-patient-copy');
   });
 

@@ -1,5 +1,6 @@
 // The turns that a consult may take beside its straight path, as the people at their screens take them.
 import assert from 'node:assert/strict';
+import { eventually } from './people.mjs';
 import { RECORD } from './walk.mjs';
 
 /** The county doctor asks without a consent: it waits for the duty head. Gives the Task's id. */
@@ -54,7 +55,7 @@ export async function mend(doctor, name, gaps, summary) {
   await doctor.go('/consults?tab=returned');
   await page.locator('tr').filter({ hasText: name }).getByRole('button', { name: '继续填写' }).click();
   await page.locator('.request-returned').waitFor();
-  assert.deepEqual(await page.locator('.request-returned li').allInnerTexts(), gaps);
+  await eventually(async () => assert.deepEqual(await page.locator('.request-returned li').allInnerTexts(), gaps));
   await doctor.keep('24-returned');
   await page.locator('textarea[data-field=summary]').pressSequentially(summary);
   await page.locator('button[data-action=submit]:not([disabled])').click();
@@ -134,7 +135,7 @@ export async function matchHeld(doctor, folder, onImage, patient) {
   await doctor.keep('28-held');
   await row.getByRole('button', { name: '匹配患者' }).click();
   const dialog = page.locator('.ant-modal:visible');
-  assert.ok(await dialog.locator('.ant-modal-footer .ant-btn-primary').isDisabled(), 'nobody is matched before a patient is chosen');
+  await eventually(async () => assert.ok(await dialog.locator('.ant-modal-footer .ant-btn-primary').isDisabled(), 'nobody is matched before a patient is chosen'));
   await dialog.getByRole('combobox').fill(patient);
   await page.locator('.ant-select-dropdown:visible .ant-select-item-option').filter({ hasText: patient }).first().click();
   await dialog.locator('.compare td').filter({ hasText: patient }).last().waitFor();
@@ -154,15 +155,18 @@ export async function switchPost(person, role) {
   await page.locator('.person').filter({ hasText: role }).waitFor();
 }
 
-/** Words of the screen itself (not names, not what people wrote) that are still Chinese. */
-export async function chineseWords(person) {
-  return person.page.evaluate(() => {
+/** No word of the screen itself (not names, not what people wrote) is Chinese once the English ones are there. */
+export async function speaksEnglish(person, address) {
+  await person.page.waitForSelector('html[lang=en]', { state: 'attached' });
+  await person.settles();
+  const chinese = () => person.page.evaluate(() => {
     const own = '.nav-link,h1,.page-note,.tab-label,[role=tab],th,.ant-btn,.badge,.figure-name,.figure-parts,.hint,.empty,.station-name,label,dt,.keys-note';
     return [...document.querySelectorAll(own)]
       .filter((element) => element.checkVisibility() && !element.closest('.person, .banner'))
       .map((element) => element.textContent.replace(/[\u4e00-\u9fff]+示例医院/g, '').trim())
       .filter((text) => /[\u4e00-\u9fff]/.test(text) && text !== '中文');
   });
+  await eventually(async () => assert.deepEqual(await chinese(), [], `Chinese words at ${address}`));
 }
 
 /** The list by keys, by typing, by a saved view, as a file. */
@@ -176,7 +180,7 @@ export async function workList(coordinator, name) {
   await page.keyboard.press('Escape');
   await page.locator('.ant-modal:visible').waitFor({ state: 'hidden' });
   await page.keyboard.press('j');
-  assert.equal(await page.locator('tr.row-active').count(), 1);
+  await coordinator.counts('tr.row-active', 1);
   await page.keyboard.press('Enter');
   await page.locator('.ant-drawer-body .patient-line').waitFor();
   await page.keyboard.press('Escape');

@@ -1,6 +1,5 @@
 // Off the main path, clicked through in Chromium: an emergency without consent, a return with every gap at once, an
 // expert who declines, a dissent, an addendum, a study that fits nobody, a second post, the other language.
-import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createPatient, PASSWORD } from '../../scenarios/world.mjs';
 import { House, named, stepsOf, why } from './house.mjs';
@@ -58,7 +57,7 @@ describe('turns off the path through the screens', { skip: why, timeout: 900_000
     await turn.decline(at.lead, task, '今晚连台手术');
     await at.lead.go(`/consults/${task}`);
     await at.lead.sees('未找到，或不在可查阅范围内');
-    at.lead.forgive('404');
+    await at.lead.forgive('404');
     await at.coordinator.hasState('已分派');
     await at.coordinator.sees('今晚连台手术');
     await turn.offer(at.coordinator, task, { lead: named('expert').name, experts: [named('lead').name] });
@@ -74,7 +73,7 @@ describe('turns off the path through the screens', { skip: why, timeout: 900_000
     await turn.dissent(at.lead, task, PASSWORD, '不同意单纯肺炎的结论，应先除外肺栓塞', 'D-二聚体 8.6 mg/L');
     await walk.signJoint(at.expert, task, PASSWORD, '重症肺炎，高流量氧疗并抗感染。');
     const kept = at.expert.page.locator('.document section').filter({ hasText: '应先除外肺栓塞' });
-    assert.match(await kept.innerText(), new RegExp(`保留意见[\\s\\S]*${named('lead').name}`), 'the dissent stands with its name');
+    await at.expert.reads(kept, new RegExp(`保留意见.*${named('lead').name}`), 'the dissent stands with its name');
   });
 
   step('what is written after the signature is an addendum', async () => {
@@ -93,7 +92,7 @@ describe('turns off the path through the screens', { skip: why, timeout: 900_000
     await turn.switchPost(at.doctor, '总值班');
     await at.doctor.sees('待批准');
     await at.doctor.keep('30-second-post');
-    assert.equal(await at.doctor.page.getByRole('button', { name: '新建会诊' }).count(), 0, 'a duty head asks for no consult');
+    await at.doctor.counts(at.doctor.page.getByRole('button', { name: '新建会诊' }), 0, 'a duty head asks for no consult');
     await turn.switchPost(at.doctor, '经治医师');
     await at.doctor.page.getByRole('button', { name: '新建会诊' }).waitFor();
   });
@@ -105,14 +104,13 @@ describe('turns off the path through the screens', { skip: why, timeout: 900_000
 
   step('every screen speaks English too', async () => {
     await at.coordinator.go('/consults');
-    await at.coordinator.press('English');
+    await at.coordinator.speak('en');
     for (const address of ['/consults', '/changes', '/consults?tab=archived', `/consults/${task}`, '/images', '/today', '/daily']) {
       await at.coordinator.go(address);
-      await at.coordinator.page.locator('.loading').first().waitFor({ state: 'detached' });
-      assert.deepEqual(await turn.chineseWords(at.coordinator), [], `Chinese words at ${address}`);
+      await turn.speaksEnglish(at.coordinator, address);
     }
     await at.coordinator.keep('31-english');
-    await at.coordinator.press('中文');
+    await at.coordinator.speak('zh');
   });
 
   step('nobody was told an error', async () => {

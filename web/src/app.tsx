@@ -6,7 +6,7 @@ import dayjs from 'dayjs';
 import 'dayjs/locale/zh-cn';
 import { lazy, Suspense, useEffect } from 'react';
 import { createBrowserRouter, Navigate, RouterProvider, type RouteObject } from 'react-router';
-import { useLanguage } from './i18n';
+import { useDocumentLanguage, useLanguage } from './i18n';
 import { Loading } from './parts/loading';
 import { PageFault } from './shell/page-fault';
 import { SignedIn } from './shell/signed-in';
@@ -83,6 +83,7 @@ const router = createBrowserRouter([
 
 export function App() {
   const language = useLanguage();
+  useDocumentLanguage(language);
   useEffect(() => {
     dayjs.locale(language === 'zh' ? 'zh-cn' : 'en');
   }, [language]);

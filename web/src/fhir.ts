@@ -37,6 +37,9 @@ export class LineError extends Error {
   }
 }
 
+/** A failure that goes by: the line, or a server that is busy or being started again. */
+export const isPassing = (error: unknown): boolean => error instanceof LineError || (error instanceof ApiError && [429, 502, 503, 504].includes(error.status));
+
 interface CallOptions {
   method?: string;
   body?: unknown;

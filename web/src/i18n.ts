@@ -1,5 +1,6 @@
 // Two languages from two files; Chinese is the first and the fallback. Words of the trade come from the glossary.
 import i18next from 'i18next';
+import { useEffect } from 'react';
 import { initReactI18next, useTranslation } from 'react-i18next';
 import type { Language } from './format';
 import zh from './i18n/zh.json';
@@ -27,19 +28,18 @@ export async function setUpLanguage(): Promise<void> {
   });
   // On a broken line the Chinese words are better than none.
   await bring(language).catch(() => undefined);
-  markDocument(language);
 }
 
-function markDocument(language: Language): void {
-  document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
+/** The document says which language it is in once its words are: a screen reader would speak the old ones with the new voice. */
+export function useDocumentLanguage(language: Language): void {
+  useEffect(() => {
+    document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
+  }, [language]);
 }
 
 export function switchLanguage(language: Language): void {
   localStorage.setItem(STORAGE_KEY, language);
-  void bring(language).then(() => {
-    markDocument(language);
-    return i18next.changeLanguage(language);
-  }, () => undefined);
+  void bring(language).then(() => i18next.changeLanguage(language), () => undefined);
 }
 
 export function useLanguage(): Language {

@@ -1,7 +1,10 @@
-// Text that must not be lost: saved to the server five seconds after the last key, and until then kept in this tab.
+// Text that must not be lost: saved to the server five seconds after the last key, when the hand leaves the fields, and when
+// the page is put away; until the server has it, it is kept in this tab and tried again by itself.
 import { useCallback, useEffect, useRef, useState } from 'react';
+import { isPassing } from '../fhir';
 
 const SAVE_AFTER_MS = 5_000;
+const TRY_AGAIN_MS = 10_000;
 
 export type SaveState = { kind: 'clean' } | { kind: 'changed' } | { kind: 'saving' } | { kind: 'saved'; at: string } | { kind: 'failed'; error: unknown };
 
@@ -18,6 +21,8 @@ export interface Autosave<T> {
   state: SaveState;
   /** Saves what is not saved yet; resolves when the server has it, rejects when it has not. */
   flush: () => Promise<void>;
+  /** The hand has left the fields: what is not saved goes now. */
+  rest: () => void;
 }
 
 /** Saves under way, by key: a screen left and opened again waits for the one that it began before. */
@@ -38,6 +43,7 @@ export function useAutosave<T extends object>({ key, initial, save }: AutosaveOp
   const [state, setState] = useState<SaveState>(left.current ? { kind: 'changed' } : { kind: 'clean' });
   const latest = useRef({ value, save });
   const timer = useRef<number>(undefined);
+  const again = useRef<() => void>(undefined);
   const changed = useRef(left.current !== undefined);
   useEffect(() => {
     latest.current.save = save;
@@ -59,6 +65,7 @@ export function useAutosave<T extends object>({ key, initial, save }: AutosaveOp
     } catch (error) {
       changed.current = true;
       setState({ kind: 'failed', error });
+      if (isPassing(error)) timer.current = window.setTimeout(() => void again.current?.(), TRY_AGAIN_MS);
       throw error;
     } finally {
       underWay.delete(key);
@@ -76,10 +83,24 @@ export function useAutosave<T extends object>({ key, initial, save }: AutosaveOp
     timer.current = window.setTimeout(() => void run().catch(() => undefined), SAVE_AFTER_MS);
   }, [key, run]);
 
-  useEffect(() => () => {
-    window.clearTimeout(timer.current);
-    if (changed.current) void run().catch(() => undefined);
-  }, [run]);
+  const rest = useCallback(() => void run().catch(() => undefined), [run]);
+  useEffect(() => {
+    const away = () => {
+      if (document.visibilityState === 'hidden') rest();
+    };
+    again.current = rest;
+    window.addEventListener('online', rest);
+    document.addEventListener('visibilitychange', away);
+    // What an earlier visit of this tab left behind is saved now.
+    rest();
+    return () => {
+      again.current = undefined;
+      window.removeEventListener('online', rest);
+      document.removeEventListener('visibilitychange', away);
+      window.clearTimeout(timer.current);
+      rest();
+    };
+  }, [rest]);
 
-  return { value, set, state, flush: run };
+  return { value, set, state, flush: run, rest };
 }

@@ -18,6 +18,7 @@ import { DocumentView } from './document-view';
 import { OpinionList } from './opinion-tab';
 import { saveDraft } from './save-draft';
 import { SaveNote } from './save-state';
+import { useSigning } from './signing';
 
 export function JointTab({ consult }: { consult: Consult }) {
   const { t } = useTranslation();
@@ -53,7 +54,6 @@ function ConsensusEditor({ consult }: { consult: Consult }) {
   const client = useQueryClient();
   const found = consult.compositions.find((one) => one.status === 'preliminary' && one.author.some((author) => idOf(author.reference) === post.id));
   const { data: transitions = [] } = useTransitions(consult.task, language);
-  const [signing, setSigning] = useState<Transition>();
   const sectionText = narrativeText(found?.section?.find((section) => codeOf(section.code, 'section') === 'consensus')?.text?.div);
 
   const save = ({ text }: { text: string }) =>
@@ -78,23 +78,19 @@ function ConsensusEditor({ consult }: { consult: Consult }) {
     text ? [{ title: t('joint.consensus', { lng: 'zh' }), code: concept('section', 'consensus'), text: textNarrative(text) }] : undefined;
   const draft = useAutosave({ key: `joint/${consult.task.id ?? ''}/${post.id}`, initial: { text: sectionText }, save });
   const sign = transitions.find((transition) => transition.name === 'sign');
-  const beginSigning = async () => {
-    await draft.flush();
-    await client.refetchQueries({ queryKey: ['consult', consult.task.id] });
-    setSigning(sign);
-  };
+  const signing = useSigning(draft.flush, consult.task.id, sign);
 
   return (
-    <section className="opinion-editor" aria-label={t('joint.consensus')}>
+    <section className="opinion-editor" data-unsaved={draft.state.kind === 'failed'} onBlur={draft.rest} aria-label={t('joint.consensus')}>
       <h2>{t('joint.consensus')} <span className="badge badge-off">{t('opinion.draft')}</span></h2>
       <p className="hint">{t('joint.help')}</p>
       <Input.TextArea value={draft.value.text} autoSize={{ minRows: 6, maxRows: 20 }} aria-label={t('joint.consensus')} data-field="consensus"
         placeholder={t('joint.placeholder')} onChange={(event) => draft.set({ text: event.target.value })} />
       <div className="editor-foot">
         <SaveNote state={draft.state} />
-        <Button type="primary" data-transition="sign" disabled={!draft.value.text.trim() || !sign} onClick={() => void beginSigning()}>{t('joint.sign')}</Button>
+        <Button type="primary" data-transition="sign" disabled={!draft.value.text.trim() || !sign} loading={signing.busy} onClick={signing.begin}>{t('joint.sign')}</Button>
       </div>
-      <TransitionDialog transition={signing} consult={consult} onClose={() => setSigning(undefined)} />
+      <TransitionDialog transition={signing.open} consult={consult} onClose={signing.close} />
     </section>
   );
 }

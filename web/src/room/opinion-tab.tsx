@@ -2,11 +2,10 @@
 import { CheckCircleFilled, ClockCircleOutlined, EyeInvisibleOutlined } from '@ant-design/icons';
 import { useQueryClient } from '@tanstack/react-query';
 import { Button, Input } from 'antd';
-import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { TransitionDialog } from '../consult/transition-dialog';
-import { useTransitions, type Transition } from '../consult/transitions';
+import { useTransitions } from '../consult/transitions';
 import { useDirectory } from '../directory';
 import type { ClinicalImpression } from '../fhir-types';
 import { formatTime } from '../format';
@@ -17,6 +16,7 @@ import { useSession } from '../session';
 import { useAutosave } from './autosave';
 import { saveDraft } from './save-draft';
 import { SaveNote } from './save-state';
+import { useSigning } from './signing';
 import { isWritten, VerbalOpinions } from './verbal-opinions';
 
 export const NOTE_KINDS = ['advice', 'referral', 'follow-up'] as const;
@@ -71,7 +71,6 @@ function OpinionEditor({ consult, own }: { consult: Consult; own: ClinicalImpres
   const { post } = useSession();
   const client = useQueryClient();
   const { data: transitions = [] } = useTransitions(consult.task, language);
-  const [signing, setSigning] = useState<Transition>();
 
   const save = (text: OpinionText) =>
     saveDraft<ClinicalImpression>({
@@ -93,17 +92,13 @@ function OpinionEditor({ consult, own }: { consult: Consult; own: ClinicalImpres
   const sign = transitions.find((transition) => transition.name === 'sign-opinion');
   const complete = draft.value.summary.trim() !== '' && draft.value.basis.trim() !== '';
 
-  const beginSigning = async () => {
-    await draft.flush();
-    await client.refetchQueries({ queryKey: ['consult', consult.task.id] });
-    setSigning(sign);
-  };
+  const signing = useSigning(draft.flush, consult.task.id, sign);
 
   const fields = [
     ['summary', 3, true], ['basis', 3, true], ['advice', 3, false], ['referral', 1, false], ['follow-up', 1, false],
   ] as const;
   return (
-    <section className="opinion-editor" aria-label={t('opinion.own')}>
+    <section className="opinion-editor" data-unsaved={draft.state.kind === 'failed'} onBlur={draft.rest} aria-label={t('opinion.own')}>
       <h2>{t('opinion.own')} <span className="badge badge-off">{t('opinion.draft')}</span></h2>
       <p className="hint">{t('opinion.invisible')}</p>
       {fields.map(([name, rows, required]) => (
@@ -115,10 +110,10 @@ function OpinionEditor({ consult, own }: { consult: Consult; own: ClinicalImpres
       ))}
       <div className="editor-foot">
         <SaveNote state={draft.state} />
-        <Button type="primary" data-transition="sign-opinion" disabled={!complete || !sign} onClick={() => void beginSigning()}>{t('opinion.sign')}</Button>
+        <Button type="primary" data-transition="sign-opinion" disabled={!complete || !sign} loading={signing.busy} onClick={signing.begin}>{t('opinion.sign')}</Button>
       </div>
       {!complete ? <p className="hint">{t('opinion.incomplete')}</p> : null}
-      <TransitionDialog transition={signing} consult={consult} onClose={() => setSigning(undefined)} />
+      <TransitionDialog transition={signing.open} consult={consult} onClose={signing.close} />
     </section>
   );
 }

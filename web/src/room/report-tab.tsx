@@ -17,6 +17,7 @@ import { useAutosave } from './autosave';
 import { DocumentView } from './document-view';
 import { saveDraft } from './save-draft';
 import { SaveNote } from './save-state';
+import { useSigning } from './signing';
 
 export interface ReportText { findings: string; conclusion: string; advice: string }
 const FIELDS = [['findings', 6, true], ['conclusion', 3, true], ['advice', 2, false]] as const;
@@ -106,7 +107,6 @@ function ReportEditor({ consult }: { consult: Consult }) {
   const client = useQueryClient();
   const isMine = (one: DiagnosticReport) => one.status === 'partial' && (one.resultsInterpreter ?? []).some((who) => idOf(who.reference) === post.id);
   const { data: transitions = [] } = useTransitions(consult.task, language);
-  const [handing, setHanding] = useState<Transition>();
   const save = (text: ReportText) =>
     saveDraft<DiagnosticReport>({
       client,
@@ -127,13 +127,9 @@ function ReportEditor({ consult }: { consult: Consult }) {
   const draft = useAutosave<ReportText>({ key: `report/${consult.task.id ?? ''}/${post.id}`, initial: reportText(consult.diagnosis.find(isMine)), save });
   const hand = transitions.find((transition) => transition.name === 'submit-report');
   const complete = draft.value.findings.trim() !== '' && draft.value.conclusion.trim() !== '';
-  const begin = async () => {
-    await draft.flush();
-    await client.refetchQueries({ queryKey: ['consult', consult.task.id] });
-    setHanding(hand);
-  };
+  const signing = useSigning(draft.flush, consult.task.id, hand);
   return (
-    <section className="opinion-editor" aria-label={t('report.title')}>
+    <section className="opinion-editor" data-unsaved={draft.state.kind === 'failed'} onBlur={draft.rest} aria-label={t('report.title')}>
       <h2>{t('report.title')} <span className="badge badge-off">{t('opinion.draft')}</span></h2>
       <p className="hint">{t('report.invisible')}</p>
       {FIELDS.map(([name, rows, required]) => (
@@ -145,9 +141,9 @@ function ReportEditor({ consult }: { consult: Consult }) {
       ))}
       <div className="editor-foot">
         <SaveNote state={draft.state} />
-        <Button type="primary" data-transition="submit-report" disabled={!complete || !hand} onClick={() => void begin()}>{t('report.handIn')}</Button>
+        <Button type="primary" data-transition="submit-report" disabled={!complete || !hand} loading={signing.busy} onClick={signing.begin}>{t('report.handIn')}</Button>
       </div>
-      <TransitionDialog transition={handing} consult={consult} onClose={() => setHanding(undefined)} />
+      <TransitionDialog transition={signing.open} consult={consult} onClose={signing.close} />
     </section>
   );
 }

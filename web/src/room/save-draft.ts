@@ -2,7 +2,7 @@
 // screen that opens again goes on with it instead of making a second one.
 import type { QueryClient } from '@tanstack/react-query';
 import type { Consult } from '../consult/data';
-import { ApiError, create, read, update } from '../fhir';
+import { ApiError, create, LineError, read, update } from '../fhir';
 import type { Resource } from '../fhir-types';
 
 type DraftList = 'impressions' | 'compositions' | 'diagnosis';
@@ -19,10 +19,20 @@ interface DraftOptions<T extends Resource> {
 
 const VERSION_CONFLICT = 412;
 
+/** Consults whose draft was sent without an answer: it may stand on the server, and is looked for before another is made. */
+const unanswered = new Set<string>();
+
 export async function saveDraft<T extends Resource>({ client, taskId, list, isMine, fresh, write }: DraftOptions<T>): Promise<void> {
   const key = ['consult', taskId];
-  const known = (client.getQueryData<Consult>(key)?.[list] as unknown as T[] | undefined)?.find(isMine);
-  const saved = await put(write(known ?? fresh()), write);
+  const mine = () => (client.getQueryData<Consult>(key)?.[list] as unknown as T[] | undefined)?.find(isMine);
+  if (unanswered.has(taskId)) {
+    await client.refetchQueries({ queryKey: key }, { throwOnError: true });
+    unanswered.delete(taskId);
+  }
+  const saved = await put(write(mine() ?? fresh()), write).catch((error: unknown) => {
+    if (error instanceof LineError && !mine()) unanswered.add(taskId);
+    throw error;
+  });
   client.setQueryData<Consult>(key, (consult) => {
     if (!consult) return consult;
     const others = (consult[list] as unknown as T[]).filter((resource) => resource.id !== saved.id);

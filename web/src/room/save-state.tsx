@@ -1,5 +1,6 @@
 import { CheckOutlined, CloudUploadOutlined, EditOutlined, WarningOutlined } from '@ant-design/icons';
 import { useTranslation } from 'react-i18next';
+import { isPassing } from '../fhir';
 import { formatClock } from '../format';
 import { problemText } from '../parts/problem';
 import type { SaveState } from './autosave';
@@ -16,6 +17,6 @@ export function SaveNote({ state }: { state: SaveState }) {
     case 'saved':
       return <span className="save-note" role="status"><CheckOutlined aria-hidden /> {t('save.saved', { time: formatClock(state.at) })}</span>;
     case 'failed':
-      return <span className="save-note text-red" role="alert"><WarningOutlined aria-hidden /> {t('save.failed', { why: problemText(state.error, t).title })}</span>;
+      return <span className="save-note text-red" role="alert"><WarningOutlined aria-hidden /> {t(isPassing(state.error) ? 'save.waiting' : 'save.failed', { why: problemText(state.error, t).title })}</span>;
   }
 }

@@ -10,6 +10,7 @@ import { useEvents } from '../events';
 import { Loading } from '../parts/loading';
 import { problemText } from '../parts/problem';
 import { useSession, useSessionActions, type Role, type Session } from '../session';
+import { useArrival } from './arrival';
 import { LanguageSwitch } from './language-switch';
 import { Logo } from './logo';
 import { StatNotice } from './stat-notice';
@@ -40,6 +41,7 @@ function placesOf(session: Session): { to: string; key: string }[] {
 export function Layout({ children }: { children: ReactNode }) {
   const { t } = useTranslation();
   const session = useSession();
+  useArrival();
   const lineUp = useEvents(`${session.person.id}/${session.post.id}/${session.csrf}`);
   const [menuOpen, setMenuOpen] = useState(false);
   const places = placesOf(session);

@@ -7,6 +7,7 @@ import { useLanguage } from '../i18n';
 import { Loading } from '../parts/loading';
 import { Problem } from '../parts/problem';
 import { SessionProvider, useSession, useSessionActions, useSessionQuery } from '../session';
+import { useArrival } from './arrival';
 import { Layout } from './layout';
 
 const PasswordPage = lazy(async () => ({ default: (await import('./password-dialog')).PasswordPage }));
@@ -40,6 +41,7 @@ export function SignedIn({ bare = false }: { bare?: boolean }) {
 /** A page without the head, for paper: it too must show what is true now. */
 function Bare() {
   const session = useSession();
+  useArrival();
   useEvents(`${session.person.id}/${session.post.id}/${session.csrf}`);
   return <Outlet />;
 }
