@@ -327,6 +327,12 @@ static bool check_row(struct http_request *request, struct api_call *call, struc
         break;
     }
     call->type = http_parameter(request, STR("type"));
+    bool operation = str_starts_with(call->type, STR("$")) ||
+                     str_starts_with(http_parameter(request, STR("id")), STR("$"));
+    if (operation) {
+        return FAIL(error, ERROR_NOT_FOUND,
+                    "there is no such operation at this address; /metadata lists all");
+    }
     if (call->type.at != NULL && model_resource_find(call->type) == NULL) {
         return FAIL(error, ERROR_NOT_FOUND, "R4 has no resource type of that name");
     }

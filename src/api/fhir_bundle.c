@@ -6,13 +6,6 @@
 #include "fhir/outcome.h"
 #include "model/model.h"
 
-static bool read_for_bundle(void *data, struct arena *arena, struct str url, struct json **resource,
-                            int *http_status, struct error *error)
-{
-    struct http_request *request = data;
-    return fhir_get_url(request, &call_of(request)->session, arena, url, resource, http_status, error);
-}
-
 /* As if it had been asked by itself: its row's rights, limits and audit. */
 static bool operate_for_bundle(void *data, struct str url, const struct json *body, struct json **resource,
                                int *http_status, struct error *error)
@@ -32,6 +25,37 @@ static bool operate_for_bundle(void *data, struct str url, const struct json *bo
     }
     *http_status = inside.status;
     return inside.answer.len == 0 || json_read(arena, inside.answer, resource, error);
+}
+
+/* "Patient/1", "Patient/1/_history/2", "Patient?name=x": read here, on the bundle's own session. */
+static bool is_plain_read(struct str url)
+{
+    struct str path = str_slice(url, 0, str_find_char(url, '?'));
+    struct str parts[4] = { STR_NONE, STR_NONE, STR_NONE, STR_NONE };
+    size_t count = 0;
+    while (count < 4 && str_split_next(&path, '/', &parts[count])) {
+        count++;
+    }
+    bool of_type = path.at == NULL && model_resource_find(parts[0]) != NULL;
+    bool one = count == 2 && !str_starts_with(parts[1], STR("_"));
+    return of_type && (count == 1 || one || (count == 4 && str_equal(parts[2], STR("_history"))));
+}
+
+/* Histories, compartments, searches over all types and /metadata go through their own rows. */
+static bool read_for_bundle(void *data, struct arena *arena, struct str url, struct json **resource,
+                            int *http_status, struct error *error)
+{
+    struct http_request *request = data;
+    struct str path = str_starts_with(url, STR("/")) ? str_skip(url, 1) : url;
+    if (is_plain_read(path)) {
+        return fhir_get_url(request, &call_of(request)->session, arena, url, resource, http_status, error);
+    }
+    struct str type = str_slice(path, 0, str_find_char(path, '?'));
+    bool of_all = type.len == 0 || str_equal(type, STR("metadata")) || str_equal(type, STR("_history"));
+    if (!of_all && model_resource_find(str_slice(type, 0, str_find_char(type, '/'))) == NULL) {
+        return FAIL(error, ERROR_NOT_FOUND, "R4 has no resource type of that name");
+    }
+    return operate_for_bundle(data, url, NULL, resource, http_status, error);
 }
 
 enum http_verdict fhir_bundle(struct http_request *request)

@@ -96,8 +96,9 @@ static struct str search_base(const struct search_job *job)
 {
     const struct search_options *options = &job->options;
     if (options->compartment_type.at != NULL) {
+        struct str type = options->type.at == NULL ? STR("*") : options->type;
         return api_url(job->request, "/%.*s/%.*s/%.*s", STR_FMT(options->compartment_type),
-                       STR_FMT(options->compartment_id), STR_FMT(options->type));
+                       STR_FMT(options->compartment_id), STR_FMT(type));
     }
     return options->type.at == NULL ? api_url(job->request, "%s", "")
                                     : api_url(job->request, "/%.*s", STR_FMT(options->type));
@@ -276,9 +277,10 @@ static bool read_options(struct http_request *request, struct search_options *op
         .compartment_type = http_parameter(request, STR("compartment")),
         .compartment_id = http_parameter(request, STR("id")),
     };
-    if (options->compartment_type.at != NULL &&
-        model_compartment(options->compartment_type, options->type).len == 0 &&
-        !str_equal(options->compartment_type, options->type)) {
+    struct str of = options->compartment_type;
+    struct str type =
+        options->type.at == NULL ? STR("Observation") : options->type; /* each compartment has it */
+    if (of.at != NULL && model_compartment(of, type).len == 0 && !str_equal(of, options->type)) {
         return FAIL(error, ERROR_NOT_FOUND, "R4 has no compartment of that name with such a type in it");
     }
     return true;
@@ -385,6 +387,8 @@ bool fhir_get_url(struct http_request *request, const struct access_session *ses
                                            .contained = true,
                                            .base_url = api_of(request)->base_url,
                                            .offset_minutes = api_of(request)->offset_minutes,
+                                           .lenient = call_of(request)->lenient,
+                                           .terms = api_terminology(request),
                                            .now_ms = clock_now_ms() };
     return get_search(&job, question < url.len ? str_skip(url, question + 1) : STR(""), resource, error);
 }

@@ -8,7 +8,7 @@
 #include "base/uuid.h"
 #include "fhir/terminology.h"
 
-enum { EXPAND_COUNT = 1000 };
+enum { EXPAND_COUNT = 1000, MAPS_MAX = 50 };
 
 struct terms {
     struct http_request *request;
@@ -27,6 +27,11 @@ static bool find_uploaded(void *data, struct arena *arena, struct str type, stru
 {
     struct terms *terms = data;
     size_t bar = str_find_char(url, '|');
+    struct str own = api_url(terms->request, "%s", "");
+    struct str path = url; /* "ValueSet/1", or the same with our own base */
+    if (own.len > 0 && str_starts_with(url, own)) {
+        path = str_skip(url, own.len + 1);
+    }
     struct search_pair pairs[3] = {
         { .name = STR("url"), .value = str_slice(url, 0, bar) },
         { .name = STR("_sort"), .value = STR("-_lastUpdated") },
@@ -37,6 +42,10 @@ static bool find_uploaded(void *data, struct arena *arena, struct str type, stru
                                        .pairs = pairs,
                                        .pairs_count = bar + 1 < url.len ? 3 : 2,
                                        .count = 1 };
+    if (str_starts_with(path, type) && path.len > type.len && path.at[type.len] == '/') {
+        pairs[0] = (struct search_pair){ .name = STR("_id"), .value = str_skip(path, type.len + 1) };
+        search.pairs_count = 2;
+    }
     struct str text = STR_NONE;
     struct json *tree = NULL;
     const struct fhir_view view = { .summary = SEARCH_SUMMARY_FALSE };
@@ -530,7 +539,10 @@ static bool translate(struct terms *terms, const struct json *map, const struct 
         struct str source = JSON_TEXT(arena, group, "source");
         struct str target = JSON_TEXT(arena, group, "target");
         struct str own = reverse ? target : source;
-        if (from->code.system.at != NULL && own.at != NULL && !str_equal(own, from->code.system)) {
+        struct str wanted = asked(terms, "targetsystem");
+        struct str other = reverse ? source : target;
+        if ((from->code.system.at != NULL && own.at != NULL && !str_equal(own, from->code.system)) ||
+            (wanted.at != NULL && !str_equal(wanted, other))) {
             continue;
         }
         JSON_EACH(element, JSON_GET(group, "element")) {
@@ -549,6 +561,83 @@ static bool translate(struct terms *terms, const struct json *map, const struct 
     return found;
 }
 
+/* Without a map's address: any that goes between the value sets or to the system that are asked for. */
+struct maps {
+    struct terms *terms;
+    const struct coding *codings;
+    size_t codings_count;
+    struct json *made;
+    bool reverse;
+    bool found;
+};
+
+static bool map_fits(struct terms *terms, const struct json *map)
+{
+    static const struct {
+        const char *parameter;
+        const char *members[2];
+    } sides[] = { { "source", { "sourceUri", "sourceCanonical" } },
+                  { "target", { "targetUri", "targetCanonical" } } };
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+        struct str wanted = asked(terms, sides[i].parameter);
+        struct str own = json_member_text(terms->arena, map, str_from_cstr(sides[i].members[0]));
+        own = own.at != NULL ? own : json_member_text(terms->arena, map, str_from_cstr(sides[i].members[1]));
+        if (wanted.at != NULL && !str_equal(wanted, str_slice(own, 0, str_find_char(own, '|')))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void take_map(void *data, const struct json *map)
+{
+    struct maps *maps = data;
+    for (size_t i = 0; map_fits(maps->terms, map) && i < maps->codings_count; i++) {
+        maps->found =
+            translate(maps->terms, map, &maps->codings[i], maps->reverse, maps->made) || maps->found;
+    }
+}
+
+static bool uploaded_maps(struct maps *maps, struct error *error)
+{
+    struct terms *terms = maps->terms;
+    const struct fhir_view view = { .summary = SEARCH_SUMMARY_FALSE };
+    struct search_pair pair = { .name = maps->reverse ? STR("target-system") : STR("source-system"),
+                                .value = maps->codings[0].code.system };
+    struct operation_search search = { .request = terms->request,
+                                       .options = { .type = STR("ConceptMap"), .now_ms = clock_now_ms() },
+                                       .pairs = &pair,
+                                       .pairs_count = 1,
+                                       .count = MAPS_MAX };
+    if (!operation_search(&search, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < search.hits.matches_count; i++) {
+        struct json *tree = NULL;
+        struct str text = STR_NONE;
+        if (!fhir_text(&call_of(terms->request)->session, terms->arena, &search.hits.hits[i].version, &view,
+                       &text, error) ||
+            !json_read(terms->arena, text, &tree, error)) {
+            return false;
+        }
+        take_map(maps, tree);
+    }
+    return search.hits.next_cursor.at == NULL ||
+           FAIL(error, ERROR_TOO_COSTLY, "more than %d concept maps: name one by url", MAPS_MAX);
+}
+
+static bool translate_by_any(struct maps *maps, struct error *error)
+{
+    if (maps->codings_count == 0 || maps->codings[0].code.system.len == 0) {
+        return FAIL(error, ERROR_INPUT, "give url of a ConceptMap, or code with system");
+    }
+    if (!uploaded_maps(maps, error)) {
+        return false;
+    }
+    terminology_each(maps->terms->run.terminology, STR("ConceptMap"), take_map, maps);
+    return true;
+}
+
 enum http_verdict fhir_translate(struct http_request *request)
 {
     struct error error = { 0 };
@@ -556,13 +645,18 @@ enum http_verdict fhir_translate(struct http_request *request)
     struct coding codings[16] = { 0 };
     const struct json *map = NULL;
     bool found = false;
-    bool ok = begin(request, &terms, &error) &&
-              find_asked(&terms, STR("ConceptMap"), "conceptMap", "url", &map, &error);
+    bool ok = begin(request, &terms, &error);
+    bool any = ok && http_parameter(request, STR("id")).at == NULL && asked(&terms, "url").at == NULL &&
+               asked_value(&terms, "conceptMap", "resource") == NULL;
+    ok = ok && (any || find_asked(&terms, STR("ConceptMap"), "conceptMap", "url", &map, &error));
     size_t count = ok ? asked_codings(&terms, codings, sizeof codings / sizeof codings[0]) : 0;
     ok = ok && (count > 0 || FAIL(&error, ERROR_INPUT, "give code and system, coding or codeableConcept"));
     bool reverse = ok && str_equal(asked(&terms, "reverse"), STR("true"));
     struct json *matches = parameters(&terms);
-    for (size_t i = 0; ok && i < count; i++) {
+    struct maps maps = { &terms, codings, count, matches, reverse, false };
+    ok = ok && (!any || translate_by_any(&maps, &error));
+    found = maps.found;
+    for (size_t i = 0; ok && !any && i < count; i++) {
         found = translate(&terms, map, &codings[i], reverse, matches) || found;
     }
     struct json *made = parameters(&terms);

@@ -81,6 +81,9 @@ struct str operation_parameter(struct http_request *request, const struct json *
         }
         JSON_EACH(member, parameter) {
             bool is_value = str_starts_with(member->name, STR("value"));
+            if (str_equal(member->name, STR("valueReference"))) {
+                return JSON_TEXT(&request->arena, member, "reference");
+            }
             if (is_value && member->kind == JSON_STRING) {
                 return json_text(&request->arena, member);
             }

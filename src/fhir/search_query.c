@@ -166,17 +166,31 @@ static bool sort_parse(struct search_parse *parse, const struct search_pair *pai
 
 /* ---- _include, _revinclude ---- */
 
+/* The reference parameters of the include's source type, or of all types. */
 static bool include_all(struct search_parse *parse, struct search_include *include, struct error *error)
 {
-    size_t count = 0;
-    const struct model_search_parameter *list = model_search_list(include->source_type, &count);
-    uint32_t *numbers = ARENA_ARRAY(parse->arena, uint32_t, count + 1);
+    size_t types_count = 0;
+    const struct model_type *const *types = model_resources(&types_count);
+    size_t room = 0;
+    for (size_t t = 0; t < types_count; t++) {
+        size_t count = 0;
+        (void)model_search_list(types[t]->name, &count);
+        room += count;
+    }
+    uint32_t *numbers = ARENA_ARRAY(parse->arena, uint32_t, room + 1);
     if (numbers == NULL) {
         return search_no_memory(error);
     }
-    for (size_t i = 0; i < count; i++) {
-        if (list[i].kind == MODEL_SEARCH_REFERENCE) {
-            numbers[include->parameters_count++] = hash_parameter(include->source_type, list[i].code);
+    for (size_t t = 0; t < types_count; t++) {
+        size_t count = 0;
+        const struct model_search_parameter *list = model_search_list(types[t]->name, &count);
+        if (include->source_type.at != NULL && !str_equal(include->source_type, types[t]->name)) {
+            continue;
+        }
+        for (size_t i = 0; i < count; i++) {
+            if (list[i].kind == MODEL_SEARCH_REFERENCE) {
+                numbers[include->parameters_count++] = hash_parameter(types[t]->name, list[i].code);
+            }
         }
     }
     include->all = true;
@@ -196,8 +210,8 @@ static bool include_values(struct search_parse *parse, const struct search_pair 
     if (rest.at != NULL) {
         return bad_value(pair, "Type:reference or Type:reference:Target", error);
     }
-    if (count == 1 && str_equal(parts[0], STR("*")) && !include->reverse) {
-        include->source_type = parse->query->type;
+    if (count == 1 && str_equal(parts[0], STR("*"))) { /* R4 3.1.1.5.4: whatever refers, of any type */
+        include->code = parts[0];
         return include_all(parse, include, error);
     }
     include->source_type = parts[0];
@@ -206,7 +220,7 @@ static bool include_values(struct search_parse *parse, const struct search_pair 
     bool type_ok = model_resource_find(parts[0]) != NULL;
     bool target_ok = parts[2].at == NULL || model_resource_find(parts[2]) != NULL;
     if (count < 2 || !type_ok || !target_ok) {
-        return bad_value(pair, "Type:reference or Type:reference:Target", error);
+        return bad_value(pair, "*, Type:*, Type:reference or Type:reference:Target", error);
     }
     if (str_equal(parts[1], STR("*"))) {
         return include_all(parse, include, error);
@@ -381,8 +395,8 @@ static const struct {
 /* ---- compartments ---- */
 
 /* R4 2.30: in a compartment is what points to its resource by any of the named parameters. */
-static bool compartment_parse(struct search_parse *parse, struct search_criteria **criteria,
-                              struct error *error)
+static bool compartment_of(struct search_parse *parse, struct str type, struct search_criteria **criteria,
+                           struct error *error)
 {
     const struct search_options *options = parse->options;
     struct search_criteria *made = ARENA_NEW(parse->arena, struct search_criteria);
@@ -390,26 +404,26 @@ static bool compartment_parse(struct search_parse *parse, struct search_criteria
     if (made == NULL || id == NULL) {
         return search_no_memory(error);
     }
-    made->type = parse->query->type;
-    if (str_equal(options->compartment_type, parse->query->type)) {
+    made->type = type;
+    if (str_equal(options->compartment_type, type)) {
         *id = options->compartment_id;
         *made = (struct search_criteria){
-            .kind = SEARCH_ID, .type = made->type, .code = STR("_id"), .ids = id, .ids_count = 1
+            .kind = SEARCH_ID, .type = type, .code = STR("_id"), .ids = id, .ids_count = 1
         };
         *criteria = made;
         return true;
     }
-    struct str rest = model_compartment(options->compartment_type, parse->query->type);
+    struct str rest = model_compartment(options->compartment_type, type);
     if (rest.len == 0) {
-        return FAIL(error, ERROR_INPUT, "%.*s does not belong to the compartment of a %.*s",
-                    STR_FMT(parse->query->type), STR_FMT(options->compartment_type));
+        return FAIL(error, ERROR_INPUT, "%.*s does not belong to the compartment of a %.*s", STR_FMT(type),
+                    STR_FMT(options->compartment_type));
     }
     struct search_values list = { 0 };
     struct str code = STR_NONE;
     uint64_t key = hash_resource_key(options->compartment_type, options->compartment_id);
     while (str_split_next(&rest, ' ', &code)) {
         struct search_value value = { .test = SEARCH_TEST_KEY,
-                                      .parameter = hash_parameter(parse->query->type, code),
+                                      .parameter = hash_parameter(type, code),
                                       .key = key };
         made->code = made->code.len == 0 ? code : made->code;
         if (!search_values_add(parse, &list, value, error)) {
@@ -421,6 +435,38 @@ static bool compartment_parse(struct search_parse *parse, struct search_criteria
     made->values = list.values;
     made->values_count = list.count;
     *criteria = made;
+    return true;
+}
+
+/* "Patient/1" with "*" behind it: every type of the compartment, each by its own parameters (R4 3.1.0.9). */
+static bool compartment_parse(struct search_parse *parse, struct search_criteria **criteria,
+                              struct error *error)
+{
+    const struct search_options *options = parse->options;
+    const struct search_query *query = parse->query;
+    if (query->type.at != NULL) {
+        return compartment_of(parse, query->type, criteria, error);
+    }
+    size_t all_count = 0;
+    const struct model_type *const *all = model_resources(&all_count);
+    struct search_criteria *group = ARENA_NEW(parse->arena, struct search_criteria);
+    if (group == NULL) {
+        return search_no_memory(error);
+    }
+    size_t count = query->types_count > 0 ? query->types_count : all_count;
+    for (size_t i = 0; i < count; i++) {
+        struct search_criteria *inner = NULL;
+        struct str type = query->types_count > 0 ? query->types[i] : all[i]->name;
+        if (query->types_count == 0 && !str_equal(options->compartment_type, type) &&
+            model_compartment(options->compartment_type, type).len == 0) {
+            continue;
+        }
+        if (!compartment_of(parse, type, &inner, error) ||
+            !search_group_add(parse, group, type, inner, error)) {
+            return false;
+        }
+    }
+    *criteria = group;
     return true;
 }
 

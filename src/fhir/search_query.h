@@ -110,7 +110,7 @@ struct search_include {
     bool reverse;           /* _revinclude: resources of source_type that point here */
     bool iterate;           /* also from included resources */
     bool all;               /* "*": every reference parameter of source_type */
-    struct str source_type; /* that has the reference */
+    struct str source_type; /* that has the reference; absent: any ("*" alone) */
     struct str code;
     uint32_t parameter;
     struct str target_type;     /* absent: any */

@@ -1,5 +1,6 @@
 #include "fhir/terminology.h"
 
+#include <assert.h>
 #include <pthread.h>
 
 #include "base/clock.h"
@@ -87,6 +88,19 @@ const struct json *terminology_base(struct terminology *terminology, struct str 
         table_get(&terminology->resources, (struct str){ key, type.len + 1 + plain.len });
     (void)pthread_mutex_unlock(&terminology->read_lock);
     return found;
+}
+
+void terminology_each(struct terminology *terminology, struct str type,
+                      void (*take)(void *data, const struct json *resource), void *data)
+{
+    assert(take != NULL);
+    (void)terminology_base(terminology, type, STR("")); /* reads all when nobody has */
+    for (size_t i = 0; i < terminology->resources.count; i++) {
+        const struct json *resource = terminology->resources.entries[i].value;
+        if (json_equals_text(JSON_GET(resource, "resourceType"), type)) {
+            take(data, resource);
+        }
+    }
 }
 
 bool terminology_find(const struct terminology_run *run, struct str type, struct str url,

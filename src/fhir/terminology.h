@@ -29,6 +29,10 @@ void terminology_destroy(struct terminology *terminology); /* NULL is fine */
 /* R4's own CodeSystem, ValueSet or ConceptMap of a URL ("url" or "url|version"), or NULL. */
 const struct json *terminology_base(struct terminology *terminology, struct str type, struct str url);
 
+/* Calls `take` for each of R4's own resources of a type, in their order. */
+void terminology_each(struct terminology *terminology, struct str type,
+                      void (*take)(void *data, const struct json *resource), void *data);
+
 /* One request's view: where to look, and what may be spent. */
 struct terminology_run {
     struct terminology *terminology;

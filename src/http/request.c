@@ -239,7 +239,9 @@ bool exchange_read_form(struct http_exchange *exchange, struct error *error)
 {
     struct http_request *request = &exchange->request;
     if (!str_equal(http_content_type(request), STR("application/x-www-form-urlencoded"))) {
-        return true;
+        /* What was asked for must not be passed over: the answer would be to another question. */
+        return request->body.len == 0 ||
+               FAIL(error, ERROR_MEDIA_TYPE, "Content-Type must be application/x-www-form-urlencoded");
     }
     if (request->body.len > LIMIT_HTTP_FORM_BYTES) {
         return FAIL(error, ERROR_TOO_LARGE, "a form is at most %d bytes", (int)LIMIT_HTTP_FORM_BYTES);

@@ -109,7 +109,7 @@ static bool forward(struct include_run *state, const struct search_include *incl
                     const struct store_version *version, struct error *error)
 {
     struct search_run *run = state->run;
-    if (!str_equal(include->source_type, version->type)) {
+    if (include->source_type.at != NULL && !str_equal(include->source_type, version->type)) {
         return true;
     }
     struct statement *statement = connection_statement(run->reader->connection, SQL_REFERENCES_OF, error);

@@ -147,6 +147,17 @@ describe('batch', () => {
     assert.equal((await d.read(`Patient/${kept.id}`)).gender, undefined);
   });
 
+  test('histories, compartments, searches over types and the statement are read as well', async () => {
+    const one = await d.create(patient('reads'));
+    await d.create(condition(`Patient/${one.id}`));
+    const answer = await send(bundle('batch', entry('GET', `Patient/${one.id}/_history`), entry('GET', `Patient/${one.id}/Condition`), entry('GET', `?_type=Patient&_id=${one.id}`),
+      entry('GET', 'metadata'), entry('GET', 'Patient?gender:in=http://hl7.org/fhir/ValueSet/administrative-gender&_count=1'), entry('GET', `Nothing/${one.id}/Patient`)));
+    assert.deepEqual(statuses(answer), ['200', '200', '200', '200', '200', '404'], answer.text.slice(0, 600));
+    assert.deepEqual(answer.json.entry.slice(0, 4).map((e) => e.resource.type ?? e.resource.resourceType), ['history', 'searchset', 'searchset', 'CapabilityStatement']);
+    assert.equal(answer.json.entry[1].resource.total, 1);
+    assert.equal(answer.json.entry[2].resource.entry[0].resource.id, one.id);
+  });
+
   test('an unseen record is not told apart from none', async () => {
     const answer = await w.lead.request('POST', '/fhir', bundle('batch', entry('GET', `Patient/${w.patient.id}`), entry('GET', 'Patient/none'),
       entry('PATCH', `Patient/${w.patient.id}`, patch([]))));

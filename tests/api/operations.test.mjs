@@ -137,7 +137,7 @@ describe('$lastn', () => {
     for (const wrong of ['category=vital', `patient=${w.patient.id}`, `patient=${w.patient.id}&category=vital&max=0`, `patient=${w.patient.id}&category=vital&_sort=date`]) {
       assert.equal((await ask(wrong)).status, 400, wrong);
     }
-    const posted = await d.must('POST', '/fhir/Observation/$lastn', { resourceType: 'Parameters', parameter: [{ name: 'patient', valueString: `Patient/${w.patient.id}` },
+    const posted = await d.must('POST', '/fhir/Observation/$lastn', { resourceType: 'Parameters', parameter: [{ name: 'patient', valueReference: { reference: `Patient/${w.patient.id}` } },
       { name: 'category', valueString: 'vital' }, { name: 'max', valueInteger: 1 }] });
     assert.equal(posted.entry.length, 2);
     const unseen = await w.lead.request('GET', `/fhir/Observation/$lastn?patient=Patient/${w.patient.id}&category=vital`);

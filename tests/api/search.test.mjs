@@ -107,6 +107,41 @@ describe('what is asked', () => {
     assert.equal((await d.request('GET', `/fhir/Encounter/${encounter.id}/Organization`)).status, 404);
   });
 
+  test('a whole compartment at once, and whatever refers here', async () => {
+    const patient = await create({ resourceType: 'Patient', name: [{ text: '全部' }] });
+    const encounter = await create({ resourceType: 'Encounter', status: 'finished', class: { code: 'IMP' }, subject: { reference: `Patient/${patient.id}` } });
+    const notes = await create({ ...observation(patient, { encounter: { reference: `Encounter/${encounter.id}` } }), meta: undefined });
+    const whole = await search(d, `/fhir/Patient/${patient.id}/*?_lastUpdated=gt2020`);
+    assert.deepEqual(idsOf(whole).sort(), [patient.id, encounter.id, notes.id].sort());
+    assert.match(whole.json.link[0].url, /\/\*\?_lastUpdated=/);
+    assert.deepEqual(idsOf(await search(d, `/fhir/Patient/${patient.id}/*?_type=Observation`)), [notes.id]);
+    const posted = await d.request('POST', `/fhir/Encounter/${encounter.id}/*/_search`, '_type=Observation,Encounter', { 'Content-Type': 'application/x-www-form-urlencoded' });
+    assert.deepEqual(idsOf(posted).sort(), [encounter.id, notes.id].sort());
+    for (const path of ['Foo/1/*', 'Observation/1/*', `Patient/${patient.id}/*?_type=Location`]) {
+      const refused = await d.request('GET', `/fhir/${path}`);
+      assert.ok([400, 404].includes(refused.status), `${path}: ${refused.status}`);
+    }
+    assert.deepEqual(idsOf(await search(w.admins.helper, `/fhir/Patient/${patient.id}/*`)), []);
+    const included = (answer) => answer.json.entry.filter((e) => e.search.mode === 'include').map((e) => e.resource.id).sort();
+    assert.deepEqual(included(await search(d, `/fhir/Patient?_id=${patient.id}&_revinclude=*`)), [encounter.id, notes.id].sort());
+    const onward = included(await search(d, `/fhir/Encounter?_id=${encounter.id}&_revinclude=Observation:encounter&_include:iterate=*`));
+    assert.deepEqual(onward, [patient.id, notes.id].sort());
+  });
+
+  test('a body that is no form is refused, not passed over', async () => {
+    const answer = await d.request('POST', '/fhir/Patient/_search', 'gender=male', { 'Content-Type': 'application/fhir+json' });
+    assert.equal(answer.status, 415);
+    assert.match(issuesOf(answer).join(), /x-www-form-urlencoded/);
+  });
+
+  test('an operation that is not there is told as one', async () => {
+    for (const path of ['$nothing', 'Patient/$nothing', `Patient/${patient.id}/$nothing`]) {
+      const answer = await d.request('GET', `/fhir/${path}`);
+      assert.equal(answer.status, 404);
+      assert.match(JSON.stringify(answer.json), /no such operation/);
+    }
+  });
+
   test('codes below and above another, and in an uploaded value set', async () => {
     const act = 'http://terminology.hl7.org/CodeSystem/v3-ActCode';
     const visits = ['IMP', 'ACUTE', 'NONAC', 'AMB'];

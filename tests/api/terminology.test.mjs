@@ -83,6 +83,18 @@ describe("R4's own", () => {
     assert.equal(back.json.parameter.find((p) => p.name === 'match').part.find((p) => p.name === 'concept').valueCoding.code, 'male');
     assert.equal(value(await get(`ConceptMap/$translate?url=${url}&code=nothing`), 'result'), false);
   });
+
+  test('$translate without a map: by the value sets, or the system to go to', async () => {
+    const v3 = 'http://terminology.hl7.org/ValueSet/v3-AddressUse';
+    const codes = (answer) => (answer.json.parameter.filter((p) => p.name === 'match')).map((p) => p.part.find((x) => x.name === 'concept').valueCoding);
+    const there = await get(`ConceptMap/$translate?system=${core('address-use')}&code=home&target=${v3}`);
+    assert.equal(value(there, 'result'), true);
+    assert.deepEqual([...new Set(codes(there).map((c) => c.system))], ['http://terminology.hl7.org/CodeSystem/v3-AddressUse']);
+    const system = await get(`ConceptMap/$translate?system=${core('address-use')}&code=home&targetsystem=http://terminology.hl7.org/CodeSystem/v2-0190`);
+    assert.deepEqual(codes(system).map((c) => c.code), ['H']);
+    assert.equal(value(await get(`ConceptMap/$translate?system=${core('address-use')}&code=home&target=urn:nowhere`), 'result'), false);
+    assert.equal((await get('ConceptMap/$translate?code=home')).status, 400);
+  });
 });
 
 describe('uploaded', () => {

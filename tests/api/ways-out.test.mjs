@@ -159,6 +159,7 @@ function questions(secret) {
     `/fhir/Consent?data=${type}/§`, `/dicom-web/studies/§`, `/indicators/consults-submitted/resources?org=§`];
   const ways = byId.map((path) => [path, id]);
   if (type === 'Patient') {
+    ways.push(['/fhir/Patient/§/*', id], ['/fhir/Patient/§/*?_summary=count', id]);
     for (const child of ['Condition', 'Observation', 'Task', 'ServiceRequest', 'ImagingStudy', 'Encounter', 'ClinicalImpression', 'Composition', 'DiagnosticReport']) {
       ways.push([`/fhir/Patient/§/${child}`, id], [`/fhir/${child}?patient=§`, id], [`/fhir/${child}?patient=§&_total=accurate&_summary=count`, id]);
       ways.push([`/fhir/${child}?patient:Patient.name=§`, secret.word], [`/fhir/Organization?_has:Patient:organization:_has:${child}:patient:_id=§`, id]);

@@ -251,6 +251,11 @@ static void compartments_are_conditions(void **state)
     assert_int_equal(parse(&options, "").criteria->kind, SEARCH_ID);
     options.type = STR("Medication");
     refuse(&options, "", ERROR_INPUT, "compartment");
+    options.type = STR_NONE; /* "*": each type of it by its own parameters */
+    query = parse(&options, "_type=Patient,Observation");
+    assert_int_equal(query.criteria->kind, SEARCH_GROUP);
+    assert_int_equal(query.criteria->links_count, 2);
+    refuse(&options, "_type=Medication", ERROR_INPUT, "compartment");
 }
 
 static void a_search_over_types_asks_each(void **state)
