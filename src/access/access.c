@@ -206,7 +206,7 @@ static bool reference_read(const struct access_write *write, struct arena *arena
     if (slash == reference.len || str_find_char(id, '/') < id.len || write->reader == NULL) {
         return true;
     }
-    *found = store_read(write->reader, arena, type, id, version, &missing);
+    *found = store_read_head(write->reader, arena, type, id, version, &missing);
     if (!*found && missing.kind != ERROR_NOT_FOUND && missing.kind != ERROR_INPUT) {
         *error = missing;
         return false;

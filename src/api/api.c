@@ -153,6 +153,14 @@ struct str api_etag(struct arena *arena, uint64_t version, bool masked)
     return arena_printf(arena, "W/\"%llu%s\"", (unsigned long long)version, masked ? "-m" : "");
 }
 
+static void put_digits(char *at, int number, int count)
+{
+    for (int i = count - 1; i >= 0; i--) {
+        at[i] = (char)('0' + number % 10);
+        number /= 10;
+    }
+}
+
 /* RFC 9110 section 5.6.7; names of days and months are English whatever the locale. */
 struct str api_http_date(struct arena *arena, int64_t time_ms)
 {
@@ -162,8 +170,15 @@ struct str api_http_date(struct arena *arena, int64_t time_ms)
     time_t seconds = (time_t)(time_ms / 1000);
     struct tm utc = { 0 };
     (void)gmtime_r(&seconds, &utc);
-    return arena_printf(arena, "%s, %02d %s %d %02d:%02d:%02d GMT", days[utc.tm_wday % 7], utc.tm_mday,
-                        months[utc.tm_mon % 12], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+    char text[] = "Sun, 00 Jan 0000 00:00:00 GMT"; /* each answer has one: put together without printf */
+    memcpy(text, days[utc.tm_wday % 7], 3);
+    put_digits(text + 5, utc.tm_mday, 2);
+    memcpy(text + 8, months[utc.tm_mon % 12], 3);
+    put_digits(text + 12, utc.tm_year + 1900, 4);
+    put_digits(text + 17, utc.tm_hour, 2);
+    put_digits(text + 20, utc.tm_min, 2);
+    put_digits(text + 23, utc.tm_sec, 2);
+    return arena_dup(arena, (struct str){ text, sizeof text - 1 });
 }
 
 /* Links must be absolute (R4 2.36.2). Without a setting the address that the client itself used is right; it is

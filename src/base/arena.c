@@ -111,21 +111,25 @@ struct str arena_concat(struct arena *arena, struct str a, struct str b)
     return (struct str){ copy, a.len + b.len };
 }
 
+/* The text is made where it will stand; only what does not fit into the block at hand is made twice. */
 struct str arena_printf(struct arena *arena, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     va_list again;
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    struct arena_block *block = arena->first;
+    size_t room = block == NULL ? 0 : block->size - block->used;
+    char *here = room == 0 ? NULL : block->bytes + block->used;
+    int length = vsnprintf(here, room, format, arguments);
     va_end(arguments);
     struct str text = STR_NONE;
     if (length >= 0) {
         char *copy = arena_alloc(arena, (size_t)length + 1);
-        if (copy != NULL) {
+        if (copy != NULL && (copy != here || (size_t)length >= room)) {
             (void)vsnprintf(copy, (size_t)length + 1, format, again);
-            text = (struct str){ copy, (size_t)length };
         }
+        text = copy == NULL ? STR_NONE : (struct str){ copy, (size_t)length };
     }
     va_end(again);
     return text;

@@ -35,12 +35,16 @@ void buf_printf(struct buf *buf, const char *format, ...)
     va_start(arguments, format);
     va_list again;
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    size_t left = buf->failed ? 0 : buf->capacity - buf->len;
+    int length = vsnprintf(left == 0 ? NULL : buf->at + buf->len, left, format, arguments);
     va_end(arguments);
     /* One byte more than the text: vsnprintf ends it with NUL. */
-    char *room = length < 0 ? NULL : buf_reserve(buf, (size_t)length + 1);
+    bool fits = length >= 0 && (size_t)length < left;
+    char *room = length < 0 ? NULL : fits ? buf->at + buf->len : buf_reserve(buf, (size_t)length + 1);
     if (room != NULL) {
-        (void)vsnprintf(room, (size_t)length + 1, format, again);
+        if (!fits) {
+            (void)vsnprintf(room, (size_t)length + 1, format, again);
+        }
         buf->len += (size_t)length;
     }
     va_end(again);

@@ -168,6 +168,7 @@ static bool compile_parameter(const struct compiling *at, const struct model_sea
     if (parameter->kind != MODEL_SEARCH_COMPOSITE) {
         return true;
     }
+    bool of_whole = str_equal(parameter->expression, type); /* components are asked of the resource itself */
     for (size_t i = 0; i < parameter->components_count && i < INDEX_COMPONENTS_MAX; i++) {
         const struct model_search_parameter *component =
             model_search_find(type, parameter->components[i].code);
@@ -176,10 +177,11 @@ static bool compile_parameter(const struct compiling *at, const struct model_sea
                         STR_FMT(type), STR_FMT(parameter->code));
         }
         compiled->component_numbers[i] = (struct parameter_numbers){ .kind = component->kind };
-        compiled->components[i] = compile(arena, parameter->components[i].expression, error);
-        if (compiled->components[i] == NULL) {
+        struct fhirpath *one = compile(arena, parameter->components[i].expression, error);
+        if (one == NULL || (of_whole && !fhirpath_trunk_add(at->trunk, one, error))) {
             return false;
         }
+        compiled->components[i] = one;
         compiled->components_count++;
     }
     return true;

@@ -9,6 +9,8 @@
 struct pinyin;
 struct unit_cache;
 
+enum { INDEX_TEXTS_KEPT = 24 };
+
 /* Rows of one resource, under construction. After a failure (limit, memory) additions do nothing. */
 struct row_builder {
     struct arena *arena;
@@ -19,8 +21,10 @@ struct row_builder {
     size_t count;
     size_t capacity;
     size_t section; /* where the rows of the parameter at hand begin: equal ones are looked for from here */
-    size_t words_count; /* pieces of text */
-    bool words_once;    /* a piece that any parameter has is not added again */
+    size_t words_count;                 /* pieces of text */
+    struct str texts[INDEX_TEXTS_KEPT]; /* cut into words before, by where they stand */
+    size_t texts_count;
+    bool words_once; /* a piece that any parameter has is not added again */
     bool failed;
 };
 

@@ -33,8 +33,46 @@ static size_t character_bytes(unsigned char first)
     return first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
 }
 
+/* What a byte of plain ASCII is in words: itself in lower case, or 0 where it parts them. */
+static char ascii_word_letter(char c)
+{
+    char lower = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    return is_word_letter((unsigned char)lower) ? lower : 0;
+}
+
+static bool is_ascii(struct str text)
+{
+    unsigned char all = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        all |= (unsigned char)text.at[i];
+    }
+    return all < 0x80;
+}
+
+/* Most texts of codes: what index_normalise and the walk below make of them, in one go. */
+static struct str ascii_words(struct arena *arena, struct str text)
+{
+    char *out = arena_alloc(arena, text.len + 1);
+    size_t len = 0;
+    if (out == NULL) {
+        return STR_NONE;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        char letter = ascii_word_letter(text.at[i]);
+        if (letter != 0) {
+            out[len++] = letter;
+        } else if (len > 0 && out[len - 1] != ' ') {
+            out[len++] = ' ';
+        }
+    }
+    return (struct str){ out, len > 0 && out[len - 1] == ' ' ? len - 1 : len };
+}
+
 struct str index_words(struct arena *arena, struct str text)
 {
+    if (text.len <= PIECE_BYTES && is_ascii(text)) {
+        return ascii_words(arena, text);
+    }
     struct str normal = index_normalise(arena, text);
     char *out = normal.at == NULL ? NULL : arena_alloc(arena, 2 * normal.len + 1);
     size_t len = 0;
@@ -181,8 +219,26 @@ static size_t character_start(struct str text, size_t at)
     return at;
 }
 
+/* Where a piece counts once for all parameters, a text that was cut before has nothing new: the display of a code stands under
+ * its own parameter, and _content comes to the same slice of the source again. */
+static bool words_known(struct row_builder *builder, uint32_t parameter, struct str text, bool exact)
+{
+    for (size_t i = 0; builder->words_once && i < builder->texts_count; i++) {
+        if (builder->texts[i].at == text.at && builder->texts[i].len == text.len) {
+            return true;
+        }
+    }
+    if (parameter != 0 && !exact && builder->texts_count < sizeof builder->texts / sizeof builder->texts[0]) {
+        builder->texts[builder->texts_count++] = text;
+    }
+    return false;
+}
+
 void index_add_words(struct row_builder *builder, uint32_t parameter, struct str text, bool exact)
 {
+    if (words_known(builder, parameter, text, exact)) {
+        return;
+    }
     for (size_t from = 0; parameter != 0 && from < text.len && !builder->failed;) {
         size_t to = text.len - from > PIECE_BYTES ? character_start(text, from + PIECE_BYTES) : text.len;
         struct str piece = str_slice(text, from, to);

@@ -176,9 +176,11 @@ static bool seen_has(const struct seen *seen, size_t index)
 static void check_count(struct validate_run *run, const struct model_element *element, size_t found,
                         const struct outcome_place *parent)
 {
-    bool choice = element->choice.len > 0;
     struct str name = element->name;
-    if (choice) {
+    if (found == 1 || (found == 0 && element->min == 0)) {
+        return;
+    }
+    if (element->choice.len > 0) {
         name = arena_printf(run->arena, "%.*s[x]", STR_FMT(element->choice));
     }
     const struct outcome_place place = { .parent = parent, .name = name, .index = -1 };

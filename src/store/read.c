@@ -262,8 +262,14 @@ static bool not_found(struct error *error)
 
 /* ---- single reads ---- */
 
-bool store_read_key(struct store_reader *reader, struct arena *arena, uint64_t resource,
-                    struct store_version *version, struct error *error)
+struct name {
+    struct str type;
+    struct str id;
+    bool without_body;
+};
+
+static bool read_key(struct store_reader *reader, struct arena *arena, uint64_t resource, bool without_body,
+                     struct store_version *version, struct error *error)
 {
     struct statement *statement = connection_statement(reader->connection, SQL_VERSION_BY_KEY, error);
     if (statement == NULL) {
@@ -271,15 +277,23 @@ bool store_read_key(struct store_reader *reader, struct arena *arena, uint64_t r
     }
     bind_key(statement, 1, resource);
     bool found = false;
-    return version_one(reader, arena, statement, false, version, &found, error) &&
+    return version_one(reader, arena, statement, without_body, version, &found, error) &&
            (found || not_found(error));
 }
 
-bool store_read(struct store_reader *reader, struct arena *arena, struct str type, struct str id,
-                struct store_version *out, struct error *error)
+bool store_read_key(struct store_reader *reader, struct arena *arena, uint64_t resource,
+                    struct store_version *version, struct error *error)
 {
+    return read_key(reader, arena, resource, false, version, error);
+}
+
+static bool read_named(struct store_reader *reader, struct arena *arena, struct name name,
+                       struct store_version *out, struct error *error)
+{
+    struct str type = name.type;
+    struct str id = name.id;
     struct store_version version = { 0 };
-    if (!store_read_key(reader, arena, hash_resource_key(type, id), &version, error)) {
+    if (!read_key(reader, arena, hash_resource_key(type, id), name.without_body, &version, error)) {
         return false;
     }
     /* A key is a hash: another name with the same one is not this resource. */
@@ -288,6 +302,19 @@ bool store_read(struct store_reader *reader, struct arena *arena, struct str typ
     }
     *out = version;
     return true;
+}
+
+bool store_read(struct store_reader *reader, struct arena *arena, struct str type, struct str id,
+                struct store_version *out, struct error *error)
+{
+    return read_named(reader, arena, (struct name){ .type = type, .id = id }, out, error);
+}
+
+bool store_read_head(struct store_reader *reader, struct arena *arena, struct str type, struct str id,
+                     struct store_version *out, struct error *error)
+{
+    return read_named(reader, arena, (struct name){ .type = type, .id = id, .without_body = true }, out,
+                      error);
 }
 
 bool version_read(struct store_reader *reader, struct arena *arena, uint64_t seq, bool without_body,

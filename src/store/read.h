@@ -34,6 +34,9 @@ uint64_t store_reader_seq(struct store_reader *reader);
  * 410). */
 bool store_read(struct store_reader *reader, struct arena *arena, struct str type, struct str id,
                 struct store_version *version, struct error *error) MUST_CHECK;
+/* The same without its body: for who asks only whose it is, or what it is. */
+bool store_read_head(struct store_reader *reader, struct arena *arena, struct str type, struct str id,
+                     struct store_version *version, struct error *error) MUST_CHECK;
 bool store_read_key(struct store_reader *reader, struct arena *arena, uint64_t resource,
                     struct store_version *version, struct error *error) MUST_CHECK;
 
