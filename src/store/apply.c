@@ -25,7 +25,7 @@ static bool head_read(struct store *store, struct str type, struct str id, uint6
                FAIL(error, ERROR_CONFLICT, "this id cannot be used: choose another");
     }
     struct statement *statement = connection_statement(&store->writer.connection, SQL_VERSION_BY_KEY, error);
-    if (statement == NULL) {
+    if (statement == NULL || !versions_flush(&store->writer, error)) {
         return false;
     }
     *head = (struct head){ 0 };
@@ -148,7 +148,7 @@ static bool set_check(struct store *store, struct store_set *set, struct head *h
 static bool own_apply(struct store *store, struct store_set *set, struct error *error)
 {
     struct connection *connection = &store->writer.connection;
-    if (!connection_do(connection, SQL_SAVEPOINT, error)) {
+    if (!versions_flush(&store->writer, error) || !connection_do(connection, SQL_SAVEPOINT, error)) {
         return false;
     }
     bool ok = set->apply(set->data, &store->writer.transaction, error);
@@ -210,8 +210,15 @@ static bool version_add(struct store *store, const struct store_write *write, ui
                         uint64_t custodian, struct error *error)
 {
     uint32_t type = 0;
+    if (!type_number(store, write->type, &type, error)) {
+        return false;
+    }
+    if (database_dialect(store->writer.connection.database) == DIALECT_POSTGRESQL) {
+        struct version_place place = { key, type, custodian, write->result.version == 1 };
+        return versions_remember(&store->writer, write, place, error);
+    }
     struct statement *statement = connection_statement(&store->writer.connection, SQL_VERSION_ADD, error);
-    if (statement == NULL || !type_number(store, write->type, &type, error)) {
+    if (statement == NULL) {
         return false;
     }
     char packed[16];
@@ -233,6 +240,24 @@ static bool version_add(struct store *store, const struct store_write *write, ui
     return statement_run_later(statement, error);
 }
 
+/* Where the resource's latest version is; of a new one in PostgreSQL version_columns.c says it. */
+static bool place_set(struct writer *writer, uint64_t key, uint64_t seq_before, uint64_t seq,
+                      struct error *error)
+{
+    bool first = seq_before == 0;
+    if (first && database_dialect(writer->connection.database) == DIALECT_POSTGRESQL) {
+        return true;
+    }
+    struct statement *place =
+        connection_statement(&writer->connection, first ? SQL_RESOURCE_ADD : SQL_RESOURCE_MOVE, error);
+    if (place == NULL) {
+        return false;
+    }
+    bind_key(place, 1, key);
+    bind_key(place, 2, seq);
+    return statement_run_later(place, error);
+}
+
 static bool write_apply(struct store *store, struct store_write *write, const struct head *head,
                         struct error *error)
 {
@@ -251,14 +276,7 @@ static bool write_apply(struct store *store, struct store_write *write, const st
                                                                  : STORE_METHOD_CREATED;
     heads_note_write(writer, key);
     uint64_t custodian = write->custodian == 0 ? head->custodian : write->custodian;
-    struct statement *place = connection_statement(
-        &writer->connection, head->seq == 0 ? SQL_RESOURCE_ADD : SQL_RESOURCE_MOVE, error);
-    if (place == NULL) {
-        return false;
-    }
-    bind_key(place, 1, key);
-    bind_key(place, 2, seq);
-    if (!version_add(store, write, key, custodian, error) || !statement_run_later(place, error) ||
+    if (!version_add(store, write, key, custodian, error) || !place_set(writer, key, head->seq, seq, error) ||
         (head->seq != 0 && !head_close(store, write, key, head, seq, error)) ||
         !words_add(writer, write->index, error) || !index_remember(writer, write->index, seq, key, error)) {
         return false;
@@ -303,7 +321,7 @@ static bool grant_apply(struct store *store, const struct store_grant *grant, st
 static bool refill_apply(struct store *store, const struct store_refill *refill, struct error *error)
 {
     struct statement *statement = connection_statement(&store->writer.connection, SQL_VERSION_BY_SEQ, error);
-    if (statement == NULL) {
+    if (statement == NULL || !versions_flush(&store->writer, error)) {
         return false;
     }
     bind_key(statement, 1, refill->seq);

@@ -146,6 +146,18 @@ void bind_texts(struct statement *statement, int at, const struct str *texts, si
     statement->engine->bind_texts(statement, at, texts, count);
 }
 
+void bind_blobs(struct statement *statement, int at, const struct str *blobs, size_t count)
+{
+    statement->engine->bind_blobs(statement, at, blobs, count);
+}
+
+void database_send(struct database *database)
+{
+    if (database->engine->send != NULL) {
+        database->engine->send(database);
+    }
+}
+
 int bind_count(struct statement *statement)
 {
     return statement->engine->bind_count(statement);

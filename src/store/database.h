@@ -56,6 +56,7 @@ void bind_value(struct statement *statement, int at, const struct store_value *v
 void bind_integers(struct statement *statement, int at, const int64_t *values, size_t count);
 void bind_reals(struct statement *statement, int at, const double *values, size_t count);
 void bind_texts(struct statement *statement, int at, const struct str *texts, size_t count);
+void bind_blobs(struct statement *statement, int at, const struct str *blobs, size_t count);
 int bind_count(struct statement *statement);
 const char *bind_name(struct statement *statement, int at); /* with its colon; "" when it has none */
 
@@ -72,6 +73,9 @@ bool statement_run(struct statement *statement, struct error *error) MUST_CHECK;
 /* The same for a statement of which nobody wants to know more than that it was done when the commit succeeds: an engine may
  * send it later, together with others, and tell of its failure at any later call in the transaction. The values are copied. */
 bool statement_run_later(struct statement *statement, struct error *error) MUST_CHECK;
+
+/* What is to be sent later is better on its way while more is being made. */
+void database_send(struct database *database);
 
 int64_t column_integer(struct statement *statement, int at); /* columns count from 0 */
 uint64_t column_key(struct statement *statement, int at);

@@ -321,6 +321,14 @@ static void postgresql_bind_texts(struct statement *statement, int at, const str
     }
 }
 
+static void postgresql_bind_blobs(struct statement *statement, int at, const struct str *blobs, size_t count)
+{
+    struct buf *array = array_at(statement, at, POSTGRESQL_BYTES, count);
+    for (size_t i = 0; i < count; i++) {
+        postgresql_array_bytes(array, blobs[i]);
+    }
+}
+
 static int postgresql_bind_count(struct statement *statement)
 {
     return statement_of(statement)->text.parameters_count;
@@ -494,6 +502,15 @@ static bool postgresql_copy(struct database *database, const char *sql, struct s
     return line_copy(postgresql_of(database), sql, bytes, error);
 }
 
+/* The library keeps up to 64 KB back. What cannot be sent now is, by the next that is. */
+static void postgresql_send(struct database *base)
+{
+    struct postgresql *database = postgresql_of(base);
+    if (!line_is_lost(database)) {
+        (void)PQflush(database->line);
+    }
+}
+
 static bool postgresql_in_transaction(struct database *base)
 {
     const struct postgresql *database = postgresql_of(base);
@@ -589,6 +606,7 @@ const struct engine engine_postgresql = {
     .bind_integers = postgresql_bind_integers,
     .bind_reals = postgresql_bind_reals,
     .bind_texts = postgresql_bind_texts,
+    .bind_blobs = postgresql_bind_blobs,
     .bind_count = postgresql_bind_count,
     .bind_name = postgresql_bind_name,
     .stream = postgresql_stream,
@@ -602,6 +620,7 @@ const struct engine engine_postgresql = {
     .columns = postgresql_columns,
     .column_name = postgresql_column_name,
     .is_read_only = postgresql_is_read_only,
+    .send = postgresql_send,
     .in_transaction = postgresql_in_transaction,
     .changes = postgresql_changes,
     .set_deadline = postgresql_set_deadline,

@@ -26,6 +26,7 @@ struct engine {
     void (*bind_integers)(struct statement *statement, int at, const int64_t *values, size_t count);
     void (*bind_reals)(struct statement *statement, int at, const double *values, size_t count);
     void (*bind_texts)(struct statement *statement, int at, const struct str *texts, size_t count);
+    void (*bind_blobs)(struct statement *statement, int at, const struct str *blobs, size_t count);
     int (*bind_count)(struct statement *statement);
     const char *(*bind_name)(struct statement *statement, int at);
 
@@ -42,6 +43,7 @@ struct engine {
     const char *(*column_name)(struct statement *statement, int at);
     bool (*is_read_only)(struct statement *statement);
 
+    void (*send)(struct database *database); /* NULL: nothing is ever late */
     bool (*in_transaction)(struct database *database);
     uint64_t (*changes)(struct database *database);
     void (*set_deadline)(struct database *database, int64_t deadline_us);

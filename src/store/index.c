@@ -243,6 +243,9 @@ static bool entries_to_index(struct writer *writer, struct error *error)
 
 bool index_flush(struct writer *writer, struct error *error)
 {
+    if (!versions_flush(writer, error)) {
+        return false;
+    }
     if (writer->entries_count == 0) {
         return true;
     }
@@ -441,6 +444,7 @@ void index_after_rollback(struct store *store)
     writer->entries_count = 0;
     writer->rows_count = 0;
     writer->entries_again = false;
+    versions_forget(writer);
     memset(writer->pieces_known, 0, sizeof writer->pieces_known);
     writer->pending = writer->pending_committed;
     writer->mark_next = writer->mark;
@@ -567,5 +571,6 @@ void index_end(struct store *store)
     runs_unref(writer->runs);
     runs_unref(store->runs);
     memory_free(writer->entries);
+    versions_end(writer);
     buf_deinit(&writer->run_bytes);
 }

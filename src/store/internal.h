@@ -20,6 +20,7 @@
 
 enum { STORE_TYPES_MAX = 512, STORE_LISTENERS_MAX = 16, STORE_COMPOSED_MAX = 64, STORE_GROUP_SETS_MAX = 256 };
 enum { STORE_PIECES_KNOWN = 16384 }; /* a power of two */
+enum { STORE_JOBS_LOOKED = 4 };
 
 /* ---- a connection and its prepared statements (connection.c) ---- */
 
@@ -132,6 +133,7 @@ struct writer {
     int64_t updated_ms; /* of the last commit, then of the group */
     size_t types_count; /* of store->types; taken back on a rollback */
     bool changed_views;
+    bool changed_jobs;
     struct run_entry *entries; /* index rows of the group, not yet in a run */
     size_t entries_count;
     size_t entries_capacity;
@@ -146,6 +148,7 @@ struct writer {
     uint64_t pending_dropped; /* rows up to here were deleted */
     bool runs_published;      /* readers may have runs_next already */
     struct buf run_bytes;
+    struct version_rows *versions;             /* of the group, not sent yet (version_columns.c) */
     struct heads *heads;                       /* of the group (heads.c); NULL: looked up one by one */
     uint64_t pieces_known[STORE_PIECES_KNOWN]; /* keys of pieces of text that are stored (words.c); 0: none */
     uint64_t audit_group;                      /* number of the last outbox row */
@@ -177,6 +180,13 @@ struct fold {
     unsigned pages_before; /* length of the log after the commit before */
 };
 
+/* When the next job of some kinds is due, as it was found when `changes` of jobs had been committed. */
+struct jobs_looked {
+    uint64_t kinds; /* a hash of their names */
+    uint64_t changes;
+    int64_t due_ms;
+};
+
 struct store_type {
     char name[68];
     size_t len;
@@ -198,6 +208,11 @@ struct store {
 
     struct store_type types[STORE_TYPES_MAX]; /* number = index + 1 */
     _Atomic size_t types_count;
+
+    pthread_mutex_t jobs_lock; /* guards the next two */
+    struct jobs_looked jobs_looked[STORE_JOBS_LOOKED];
+    size_t jobs_looked_next;
+    _Atomic uint64_t jobs_changes; /* commits that changed jobs; counted after they can be seen */
 
     pthread_mutex_t readers_lock; /* guards the next six */
     pthread_cond_t readers_free;
@@ -315,6 +330,22 @@ bool heads_prepare(struct store *store, size_t count, struct error *error) MUST_
 const struct head *heads_find(const struct writer *writer, uint64_t key); /* NULL: not known */
 void heads_note_write(struct writer *writer, uint64_t key);
 void heads_forget(struct writer *writer);
+
+/* version_columns.c: a new version of the group; sent with the others before anything is asked in the transaction. */
+struct version_place {
+    uint64_t key;
+    uint32_t type;
+    uint64_t custodian;
+    bool is_first; /* version of its resource */
+};
+
+bool versions_remember(struct writer *writer, const struct store_write *write, struct version_place place,
+                       struct error *error) MUST_CHECK;
+/* The text must live until the group's end. */
+bool pieces_remember(struct writer *writer, const struct index_row *row, struct error *error) MUST_CHECK;
+bool versions_flush(struct writer *writer, struct error *error) MUST_CHECK;
+void versions_forget(struct writer *writer);
+void versions_end(struct writer *writer);
 
 enum applied { APPLIED, REFUSED, BROKEN }; /* BROKEN: the transaction must be rolled back */
 /* Checks and applies one set inside the open transaction. */

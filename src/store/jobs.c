@@ -1,10 +1,12 @@
 #include "store/jobs.h"
 
+#include "base/hash.h"
 #include "store/internal.h"
 
 bool job_add(struct store *store, struct store_job_new *job, struct error *error)
 {
     struct connection *connection = &store->writer.connection;
+    store->writer.changed_jobs = true;
     if (job->unique.at != NULL) {
         struct statement *same = connection_statement(connection, SQL_JOB_UNIQUE, error);
         if (same == NULL) {
@@ -107,6 +109,7 @@ static bool take_apply(void *data, struct store_transaction *transaction, struct
     if (!take->found) {
         return true;
     }
+    transaction->store->writer.changed_jobs = true;
     struct statement *start = connection_statement(transaction->reader.connection, SQL_JOB_START, error);
     if (start == NULL) {
         return false;
@@ -119,18 +122,72 @@ static bool take_apply(void *data, struct store_transaction *transaction, struct
     return statement_run(start, error);
 }
 
+static uint64_t kinds_hash(const struct str *kinds, size_t count)
+{
+    uint64_t hash = count + 1;
+    for (size_t i = 0; i < count; i++) {
+        hash = hash64(kinds[i], hash);
+    }
+    return hash;
+}
+
+/* Workers look after each commit: as long as nothing changed in the jobs, without asking the database. */
+static bool looked_find(struct store *store, struct jobs_looked *asked)
+{
+    bool found = false;
+    (void)pthread_mutex_lock(&store->jobs_lock);
+    for (size_t i = 0; i < STORE_JOBS_LOOKED; i++) {
+        const struct jobs_looked *looked = &store->jobs_looked[i];
+        if (looked->kinds == asked->kinds && looked->changes == asked->changes) {
+            asked->due_ms = looked->due_ms;
+            found = true;
+        }
+    }
+    (void)pthread_mutex_unlock(&store->jobs_lock);
+    return found;
+}
+
+static void looked_note(struct store *store, const struct jobs_looked *looked)
+{
+    (void)pthread_mutex_lock(&store->jobs_lock);
+    size_t at = 0;
+    while (at < STORE_JOBS_LOOKED && store->jobs_looked[at].kinds != looked->kinds) {
+        at++;
+    }
+    if (at == STORE_JOBS_LOOKED) {
+        at = store->jobs_looked_next++ % STORE_JOBS_LOOKED;
+    }
+    store->jobs_looked[at] = *looked;
+    (void)pthread_mutex_unlock(&store->jobs_lock);
+}
+
+static bool jobs_look(struct store *store, const struct str *kinds, size_t kinds_count, int64_t *due_ms,
+                      struct error *error)
+{
+    struct store_reader *reader = NULL;
+    struct jobs_looked looked = { .kinds = kinds_hash(kinds, kinds_count),
+                                  .changes = atomic_load(&store->jobs_changes) };
+    if (!looked_find(store, &looked)) {
+        if (!store_reader_begin(store, &reader, error)) {
+            return false;
+        }
+        bool ok = store_job_next_due(reader, kinds, kinds_count, &looked.due_ms, error);
+        store_reader_end(reader);
+        if (!ok) {
+            return false;
+        }
+        looked_note(store, &looked);
+    }
+    *due_ms = looked.due_ms;
+    return true;
+}
+
 bool store_job_take(struct store *store, struct arena *arena, const struct str *kinds, size_t kinds_count,
                     struct store_job *job, bool *found, struct error *error)
 {
     /* Looking first keeps idle workers from making empty commits. */
-    struct store_reader *reader = NULL;
     int64_t due_ms = INT64_MAX;
-    if (!store_reader_begin(store, &reader, error)) {
-        return false;
-    }
-    bool ok = store_job_next_due(reader, kinds, kinds_count, &due_ms, error);
-    store_reader_end(reader);
-    if (!ok) {
+    if (!jobs_look(store, kinds, kinds_count, &due_ms, error)) {
         return false;
     }
     if (due_ms > store->now_ms()) {
@@ -176,6 +233,7 @@ bool store_job_end_in(struct store_transaction *transaction, const struct store_
 {
     assert(end->state == STORE_JOB_DONE || end->state == STORE_JOB_FAILED || end->state == STORE_JOB_QUEUED);
     struct connection *connection = transaction->reader.connection;
+    transaction->store->writer.changed_jobs = true;
     struct statement *statement = connection_statement(connection, SQL_JOB_END, error);
     if (statement == NULL) {
         return false;
@@ -203,6 +261,7 @@ static bool word_apply(void *data, struct store_transaction *transaction, struct
     const struct word *word = data;
     bool again = word->why.at == NULL;
     struct connection *connection = transaction->reader.connection;
+    transaction->store->writer.changed_jobs = true;
     struct statement *statement =
         connection_statement(connection, again ? SQL_JOB_RETRY : SQL_JOB_CANCEL, error);
     if (statement == NULL) {

@@ -217,6 +217,12 @@ void postgresql_array_text(struct buf *buf, struct str text)
     postgresql_text_add(buf, text);
 }
 
+void postgresql_array_bytes(struct buf *buf, struct str bytes)
+{
+    array_integer(buf, bytes.at == NULL ? UINT32_MAX : bytes.len, 4); /* -1: NULL */
+    buf_add(buf, bytes.at == NULL ? STR("") : bytes);
+}
+
 void postgresql_text_add(struct buf *buf, struct str text)
 {
     size_t from = buf->len;

@@ -42,6 +42,7 @@ void postgresql_array_begin(struct buf *buf, unsigned type, size_t count);
 void postgresql_array_integer(struct buf *buf, int64_t value);
 void postgresql_array_real(struct buf *buf, double value);
 void postgresql_array_text(struct buf *buf, struct str text);
+void postgresql_array_bytes(struct buf *buf, struct str bytes); /* absent = NULL */
 /* Appends a text with U+0001 for each U+0000, which the engine's texts cannot have. */
 void postgresql_text_add(struct buf *buf, struct str text);
 

@@ -27,8 +27,10 @@ enum sql {
     SQL_DICTIONARY_ADD,  /* id, type, created_ms, bytes */
     SQL_RESOURCE_SEQ,    /* key */
     SQL_RESOURCE_ADD,    /* key, seq */
+    SQL_RESOURCES_ADD,   /* PostgreSQL: columns of them */
     SQL_RESOURCE_MOVE,   /* key, seq */
     SQL_VERSION_ADD,     /* seq, resource, version, type, id, method, updated_ms, custodian, author, body */
+    SQL_VERSIONS_ADD,    /* PostgreSQL: columns: the same, id and body last */
     SQL_VERSION_END,     /* seq, ended_seq */
     SQL_HISTORY_ADD,     /* resource, version, seq */
     SQL_HISTORY_SEQ,     /* resource, version */

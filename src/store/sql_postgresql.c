@@ -184,9 +184,12 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_DICTIONARY_ALL] = "SELECT id, type, bytes FROM dictionary ORDER BY created_ms, id",
     [SQL_DICTIONARY_ADD] = "INSERT INTO dictionary VALUES(?1, ?2, ?3, ?4) ON CONFLICT(id) DO NOTHING",
     [SQL_RESOURCE_SEQ] = "SELECT seq FROM resource WHERE key = ?1",
-    [SQL_RESOURCE_ADD] = "INSERT INTO resource VALUES(?1, ?2)",
+    [SQL_RESOURCES_ADD] = "INSERT INTO resource SELECT * FROM unnest(?1::bigint[], ?2::bigint[])",
     [SQL_RESOURCE_MOVE] = "UPDATE resource SET seq = ?2 WHERE key = ?1",
-    [SQL_VERSION_ADD] = "INSERT INTO version VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, ?10)",
+    [SQL_VERSIONS_ADD] =
+        "INSERT INTO version(seq, resource, version, type, method, updated_ms, custodian, author, id, body)"
+        " SELECT * FROM unnest(?1::bigint[], ?2::bigint[], ?3::bigint[], ?4::bigint[], ?5::bigint[],"
+        " ?6::bigint[], ?7::bigint[], ?8::bigint[], ?9::text[], ?10::bytea[])",
     [SQL_VERSION_END] = "UPDATE version SET ended_seq = ?2 WHERE seq = ?1",
     [SQL_HISTORY_ADD] = "INSERT INTO history VALUES(?1, ?2, ?3)",
     [SQL_HISTORY_SEQ] = "SELECT seq FROM history WHERE resource = ?1 AND version = ?2",
@@ -249,9 +252,11 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_INDEX_DATE_AGAIN] = DATE_ADD AGAIN,
     [SQL_INDEX_NUMBER_AGAIN] = NUMBER_ADD AGAIN,
     [SQL_WORDS_HAS] = "SELECT 1 FROM words WHERE key = ?1",
-    [SQL_WORDS_ADD] =
-        "WITH added AS (INSERT INTO words VALUES(?1, ?2) ON CONFLICT DO NOTHING RETURNING key)"
-        " INSERT INTO gram SELECT g, key FROM added CROSS JOIN unnest(?3::bigint[]) g ON CONFLICT DO NOTHING",
+    [SQL_WORDS_ADD] = "WITH added AS (INSERT INTO words SELECT * FROM unnest(?1::bigint[], ?2::text[])"
+                      " ON CONFLICT DO NOTHING RETURNING key)"
+                      /* IS TRUE: looked up in a hash of `added`, not joined. */
+                      " INSERT INTO gram SELECT * FROM unnest(?3::bigint[], ?4::bigint[]) g(gram, words)"
+                      " WHERE (g.words IN (SELECT key FROM added)) IS TRUE ON CONFLICT DO NOTHING",
     [SQL_GRAM_ADD] = "INSERT INTO gram VALUES(?1, ?2) ON CONFLICT DO NOTHING",
     [SQL_SWEEP_NEXT] = "SELECT n.seq, h.seq FROM version n JOIN history h"
                        " ON h.resource = n.resource AND h.version = n.version - 1"

@@ -100,6 +100,7 @@ static bool locks_init(struct store *store, struct error *error)
               pthread_mutex_init(&store->sql_places[1].lock, NULL) == 0 &&
               pthread_mutex_init(&store->queue_lock, NULL) == 0 &&
               pthread_mutex_init(&store->runs_lock, NULL) == 0 &&
+              pthread_mutex_init(&store->jobs_lock, NULL) == 0 &&
               pthread_mutex_init(&store->fold.lock, NULL) == 0 &&
               pthread_cond_init(&store->fold.asked, NULL) == 0 &&
               pthread_mutex_init(&store->seq_lock, NULL) == 0 &&
@@ -297,6 +298,7 @@ void store_close(struct store *store)
     (void)pthread_mutex_destroy(&store->sql_places[1].lock);
     (void)pthread_mutex_destroy(&store->queue_lock);
     (void)pthread_mutex_destroy(&store->runs_lock);
+    (void)pthread_mutex_destroy(&store->jobs_lock);
     (void)pthread_mutex_destroy(&store->fold.lock);
     (void)pthread_mutex_destroy(&store->seq_lock);
     (void)pthread_cond_destroy(&store->readers_free);

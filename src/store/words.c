@@ -53,21 +53,11 @@ static bool piece_put(struct writer *writer, const struct index_row *row, struct
     if (*known == row->key) {
         return true;
     }
-    struct index_gram grams[GRAMS_MAX];
-    int64_t firsts[GRAMS_MAX];
-    size_t count = index_grams(row->text, grams, GRAMS_MAX);
-    for (size_t i = 0; i < count; i++) {
-        firsts[i] = (int64_t)grams[i].first;
-    }
-    struct statement *statement = connection_statement(&writer->connection, SQL_WORDS_ADD, error);
-    if (statement == NULL) {
+    if (!pieces_remember(writer, row, error)) {
         return false;
     }
-    bind_key(statement, 1, row->key);
-    bind_text(statement, 2, row->text);
-    bind_integers(statement, 3, firsts, count);
     *known = row->key; /* a rollback forgets all */
-    return statement_run_later(statement, error);
+    return true;
 }
 
 bool words_add(struct writer *writer, const struct index_rows *index, struct error *error)

@@ -289,6 +289,8 @@ static bool try_group(struct store *store, size_t count, struct error *error)
         return false;
     }
     index_after_commit(store);
+    atomic_fetch_add(&store->jobs_changes, writer->changed_jobs ? 1 : 0);
+    writer->changed_jobs = false;
     writer->updated_ms = writer->transaction.now_ms;
     writer->changed_views = false;
     return true;
