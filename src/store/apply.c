@@ -237,6 +237,7 @@ static bool version_add(struct store *store, const struct store_write *write, ui
     bind_key(statement, 8, custodian);
     bind_key(statement, 9, write->author);
     bind_bytes(statement, 10, write->result.method == STORE_METHOD_DELETED ? STR_NONE : write->packed);
+    bind_bytes(statement, 11, write->packed_rows);
     return statement_run_later(statement, error);
 }
 

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "store/body.h"
 #include "store/internal.h"
+#include "store/packed_rows.h"
 
 enum { SAMPLE_ARENA_BYTES = 256 * 1024 * 1024, BODIES_PAGE = 200 };
 
@@ -101,6 +102,73 @@ bool index_row_exists(struct store_reader *reader, const struct index_row *row, 
     return step != STEP_FAILED;
 }
 
+/* ---- the rows by version ---- */
+
+static bool packed_row_equal(const struct index_row *a, const struct index_row *b)
+{
+    return a->kind == b->kind && a->parameter == b->parameter && a->key == b->key &&
+           str_equal(a->text, b->text) && a->from_ms == b->from_ms && a->to_ms == b->to_ms &&
+           run_number_order(a->low) == run_number_order(b->low) &&
+           run_number_order(a->high) == run_number_order(b->high);
+}
+
+/* Whether a row is among the packed ones. */
+static enum packed packed_row_find(struct str bytes, const struct index_row *wanted)
+{
+    struct packed_reader reader;
+    struct index_row row = { 0 };
+    enum packed packed = packed_rows_begin(&reader, bytes);
+    while (packed != PACKED_DAMAGED) {
+        packed = packed_rows_next(&reader, &row);
+        if (packed == PACKED_END || (packed == PACKED_ROW && packed_row_equal(&row, wanted))) {
+            break;
+        }
+    }
+    return packed;
+}
+
+static void packed_compare(struct str stored, struct str wanted, uint64_t seq,
+                           struct store_check_report *report)
+{
+    struct packed_reader reader;
+    struct index_row row = { 0 };
+    if (str_equal(stored, wanted)) {
+        return;
+    }
+    enum packed made = packed_rows_begin(&reader, wanted);
+    enum packed there = PACKED_ROW;
+    while (made != PACKED_DAMAGED && packed_rows_next(&reader, &row) == PACKED_ROW && there == PACKED_ROW) {
+        there = packed_row_find(stored, &row);
+    }
+    if (there == PACKED_DAMAGED) {
+        found(report, "version %" PRIu64 " has damaged rows of its own", seq);
+    } else if (there == PACKED_END) {
+        found(report, "version %" PRIu64 " lacks a row of its own of parameter %u", seq, row.parameter);
+    }
+}
+
+/* The version's own column of rows against those that its body has. */
+static bool packed_check(struct store_reader *reader, struct arena *arena, uint64_t seq,
+                         const struct index_rows *index, struct store_check_report *report,
+                         struct error *error)
+{
+    struct str wanted = STR_NONE;
+    if (!database_packs_rows(reader->connection->database)) {
+        return true;
+    }
+    struct statement *statement = connection_statement(reader->connection, SQL_ROWS_GET, error);
+    if (statement == NULL || !packed_rows_make(arena, index, &wanted, error)) {
+        return false;
+    }
+    bind_key(statement, 1, seq);
+    enum step step = statement_step(statement, error);
+    if (step == STEP_ROW) {
+        packed_compare(column_bytes(statement, 0), wanted, seq, report);
+    }
+    statement_reset(statement);
+    return step != STEP_FAILED;
+}
+
 static bool sample_check(struct store_reader *reader, struct arena *arena,
                          const struct store_version *version, struct store_check_report *report,
                          struct error *error)
@@ -126,7 +194,7 @@ static bool sample_check(struct store_reader *reader, struct arena *arena,
                   index.rows[i].parameter);
         }
     }
-    return true;
+    return packed_check(reader, arena, version->seq, &index, report, error);
 }
 
 /* ---- the whole index ----
@@ -222,9 +290,8 @@ static bool sum_of_index(struct store_reader *reader, enum index_kind kind, stru
 }
 
 /* The rows of all current versions, computed again. */
-static bool sums_compute(struct store_reader *reader, struct arena *arena,
-                         const struct store_check_report *report, struct index_sums *sums,
-                         struct error *error)
+static bool sums_compute(struct store_reader *reader, struct arena *arena, struct store_check_report *report,
+                         struct index_sums *sums, struct error *error)
 {
     const struct store_options *options = &reader->store->options;
     uint64_t after_seq = 0;
@@ -241,7 +308,8 @@ static bool sums_compute(struct store_reader *reader, struct arena *arena,
                 ok = store_body_text(arena, version, &text, error) &&
                      options->index_rows(options->index_rows_data, arena, version->type, text, &index,
                                          error) &&
-                     sums_of_version(sums, &index, version->seq, error);
+                     sums_of_version(sums, &index, version->seq, error) &&
+                     packed_check(reader, arena, version->seq, &index, report, error);
             }
         }
         after_seq = page.next_seq;

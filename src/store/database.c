@@ -37,6 +37,11 @@ bool database_packs_ids(const struct database *database)
     return database->engine->dialect == DIALECT_SQLITE;
 }
 
+bool database_packs_rows(const struct database *database)
+{
+    return database->engine->dialect == DIALECT_SQLITE;
+}
+
 struct run_view *database_runs(struct database *database)
 {
     return &database->runs;

@@ -32,6 +32,8 @@ enum dialect database_dialect(const struct database *database);
 bool database_has_runs(const struct database *database);
 /* Whether a column may hold bytes in one row and text in another, so that UUIDs are kept as 16 bytes. */
 bool database_packs_ids(const struct database *database);
+/* Whether the rows by version are a column of the version (store/packed_rows.h), which statements see as tables. */
+bool database_packs_rows(const struct database *database);
 
 /* Runs a constant text of one or more statements without parameters. */
 bool database_run(struct database *database, const char *sql, struct error *error) MUST_CHECK;

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "store/database_functions.h"
+#include "store/database_packed.h"
 #include "store/database_runs.h"
 #include "store/engine.h"
 #include "store/sql.h"
@@ -167,9 +168,11 @@ static bool runs_setup(struct sqlite *database, enum database_mode mode, struct 
     int code = SQLITE_OK;
     if (mode != DATABASE_VIEWS) {
         code = database_runs_register(database->engine, "run", &database->base.runs);
+        code = code == SQLITE_OK ? database_packed_register(database->engine) : code;
     }
     if (code == SQLITE_OK && mode == DATABASE_WRITE) {
         code = database_runs_register(database->engine, "slice", &database->base.slice);
+        code = code == SQLITE_OK ? database_packed_register_pack(database->engine) : code;
     }
     return code == SQLITE_OK || fail_engine(database, code, error);
 }

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "store/internal.h"
+#include "store/packed_rows.h"
 
 enum {
     GROUP_ROWS_MAX =
@@ -125,45 +126,6 @@ static bool insert_entry(struct connection *connection, const struct run_entry *
     return statement_run(statement, error);
 }
 
-/* The same row by version: checks and sorts few candidates, follows references (search_sql.c). Other keys are only
- * reached by their value. */
-static bool insert_by_version(struct connection *connection, const struct run_entry *entry,
-                              struct error *error)
-{
-    static const enum sql adding[] = { [INDEX_KEY] = SQL_REFERENCE_OF_ADD,
-                                       [INDEX_TEXT] = SQL_TEXT_OF_ADD,
-                                       [INDEX_DATE] = SQL_DATE_OF_ADD,
-                                       [INDEX_NUMBER] = SQL_NUMBER_OF_ADD };
-    const struct index_row *row = entry->row;
-    if (row->kind == INDEX_KEY && !row->reference) {
-        return true;
-    }
-    struct statement *statement = connection_statement(connection, adding[row->kind], error);
-    if (statement == NULL) {
-        return false;
-    }
-    bind_key(statement, 1, entry->seq);
-    bind_integer(statement, 2, row->parameter);
-    switch (row->kind) {
-    case INDEX_KEY:
-        bind_key(statement, 3, row->key);
-        break;
-    case INDEX_TEXT:
-        bind_text(statement, 3, index_text_cut(row->text));
-        break;
-    case INDEX_DATE:
-        bind_integer(statement, 3, row->from_ms);
-        bind_integer(statement, 4, row->to_ms);
-        break;
-    case INDEX_NUMBER:
-        bind_key(statement, 3, row->key);
-        bind_real(statement, 4, row->low);
-        bind_real(statement, 5, row->high);
-        break;
-    }
-    return statement_run(statement, error);
-}
-
 /* ---- runs of the group ---- */
 
 static bool no_memory(struct error *error)
@@ -256,12 +218,6 @@ bool index_flush(struct writer *writer, struct error *error)
         writer->entries_again = writer->entries_again && !ok;
         return ok;
     }
-    /* By version first: entries still come in the order of their versions, which is where those trees grow. */
-    for (size_t i = 0; i < writer->entries_count; i++) {
-        if (!insert_by_version(&writer->connection, &writer->entries[i], error)) {
-            return false;
-        }
-    }
     bool many = writer->entries_count > GROUP_ROWS_MAX;
     if (many ? !entries_to_index(writer, error) : !entries_to_run(writer, error)) {
         return false;
@@ -269,6 +225,23 @@ bool index_flush(struct writer *writer, struct error *error)
     writer->rows_count += many ? 0 : writer->entries_count;
     writer->entries_count = 0;
     return true;
+}
+
+/* By version a re-index leaves what it brings and nothing else. */
+static bool packed_rows_set(struct writer *writer, const struct index_rows *index, uint64_t seq,
+                            struct error *error)
+{
+    struct arena arena = { .bytes_max = LIMIT_REQUEST_ARENA_BYTES };
+    struct str packed = STR_NONE;
+    struct statement *statement = connection_statement(&writer->connection, SQL_ROWS_SET, error);
+    bool ok = statement != NULL && packed_rows_make(&arena, index, &packed, error);
+    if (ok) {
+        bind_key(statement, 1, seq);
+        bind_bytes(statement, 2, packed);
+        ok = statement_run(statement, error);
+    }
+    arena_deinit(&arena);
+    return ok;
 }
 
 /* A re-index brings rows that may be there already, in the main index or waiting: each must be there once. */
@@ -290,12 +263,11 @@ bool index_add_missing(struct writer *writer, const struct index_rows *index, ui
         if (!index_row_exists(inside, &index->rows[i], seq, &exists, error)) {
             return false;
         }
-        if (!exists && (!insert_entry(&writer->connection, &entry, error) ||
-                        !insert_by_version(&writer->connection, &entry, error))) {
+        if (!exists && !insert_entry(&writer->connection, &entry, error)) {
             return false;
         }
     }
-    return true;
+    return packed_rows_set(writer, index, seq, error);
 }
 
 /* ---- into the main index ---- */

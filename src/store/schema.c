@@ -186,8 +186,8 @@ static bool migrate(struct store *store, int version, struct error *error)
     bool ok = (store->is_remote || backup_make(store, version, error)) &&
               connection_do(connection, SQL_BEGIN_WRITE, error);
     for (int from = version; ok && from < STORE_SCHEMA_VERSION; from++) {
-        ok = database_run(connection->database, sql_schema_step(database_dialect(connection->database), from),
-                          error);
+        const char *step = sql_schema_step(database_dialect(connection->database), from);
+        ok = step == NULL || database_run(connection->database, step, error);
     }
     ok = ok && meta_set(connection, STR("schema_version"), STORE_SCHEMA_VERSION, error) &&
          connection_do(connection, SQL_COMMIT, error);

@@ -16,6 +16,23 @@
     "CREATE TABLE words(key INTEGER PRIMARY KEY, value TEXT NOT NULL);"                                      \
     "CREATE TABLE gram(gram INTEGER, words INTEGER, PRIMARY KEY(gram, words)) WITHOUT ROWID;"
 
+/* The rows by version, four tables until then, become a column of the version (packed_rows.h). The whole table is
+ * written anew: each of its rows changes, and the column stands before the body, so that a long one is not read over. */
+#define SCHEMA_PACKED                                                                                        \
+    "ALTER TABLE version RENAME TO version_before; DROP INDEX version_by_type;"                              \
+    "CREATE TABLE version(seq INTEGER PRIMARY KEY, resource INTEGER NOT NULL, version INTEGER NOT NULL,"     \
+    " type INTEGER NOT NULL, id NOT NULL, method INTEGER NOT NULL, updated_ms INTEGER NOT NULL,"             \
+    " custodian INTEGER NOT NULL, author INTEGER NOT NULL, ended_seq INTEGER, rows BLOB, body BLOB);"        \
+    "INSERT INTO version SELECT seq, resource, version, type, id, method, updated_ms, custodian, author,"    \
+    " ended_seq, (SELECT pack_rows(kind, parameter, a, b, c) FROM ("                                         \
+    "SELECT 1 AS kind, parameter, value AS a, NULL AS b, NULL AS c FROM reference_of WHERE seq = v.seq"      \
+    " UNION ALL SELECT 2, parameter, value, NULL, NULL FROM text_of WHERE seq = v.seq"                       \
+    " UNION ALL SELECT 3, parameter, from_ms, to_ms, NULL FROM date_of WHERE seq = v.seq"                    \
+    " UNION ALL SELECT 4, parameter, unit, low, high FROM number_of WHERE seq = v.seq)), body"               \
+    " FROM version_before v ORDER BY seq;"                                                                   \
+    "DROP TABLE version_before; DROP TABLE reference_of; DROP TABLE text_of; DROP TABLE date_of;"            \
+    "DROP TABLE number_of; CREATE INDEX version_by_type ON version(type, seq);"
+
 /* Every table that belongs to a resource has the resource's key in its primary key where it can be reached by it
  * alone; index rows reach it through their version (in a database that distributes by hash they get it as a
  * further column). WITHOUT ROWID: the primary key is the table, one tree and one page write a row. */
@@ -27,7 +44,7 @@ static const char schema[] =
     "CREATE TABLE resource(key INTEGER PRIMARY KEY, seq INTEGER NOT NULL);"
     "CREATE TABLE version(seq INTEGER PRIMARY KEY, resource INTEGER NOT NULL, version INTEGER NOT NULL,"
     " type INTEGER NOT NULL, id NOT NULL, method INTEGER NOT NULL, updated_ms INTEGER NOT NULL,"
-    " custodian INTEGER NOT NULL, author INTEGER NOT NULL, ended_seq INTEGER, body BLOB);"
+    " custodian INTEGER NOT NULL, author INTEGER NOT NULL, ended_seq INTEGER, rows BLOB, body BLOB);"
     "CREATE INDEX version_by_type ON version(type, seq);"
     /* Only versions that have been followed by another: a create costs nothing here. */
     "CREATE TABLE history(resource INTEGER, version INTEGER, seq INTEGER NOT NULL,"
@@ -40,16 +57,6 @@ static const char schema[] =
     " PRIMARY KEY(parameter, from_ms, to_ms, seq)) WITHOUT ROWID;"
     "CREATE TABLE index_number(parameter INTEGER, unit INTEGER, low REAL, high REAL, seq INTEGER,"
     " PRIMARY KEY(parameter, unit, low, high, seq)) WITHOUT ROWID;"
-    /* The same values by version, to check and to sort few candidates; they grow at the end only and so cost
-     * hardly a page. */
-    "CREATE TABLE reference_of(seq INTEGER, parameter INTEGER, value INTEGER,"
-    " PRIMARY KEY(seq, parameter, value)) WITHOUT ROWID;"
-    "CREATE TABLE text_of(seq INTEGER, parameter INTEGER, value TEXT,"
-    " PRIMARY KEY(seq, parameter, value)) WITHOUT ROWID;"
-    "CREATE TABLE date_of(seq INTEGER, parameter INTEGER, from_ms INTEGER, to_ms INTEGER,"
-    " PRIMARY KEY(seq, parameter, from_ms, to_ms)) WITHOUT ROWID;"
-    "CREATE TABLE number_of(seq INTEGER, parameter INTEGER, unit INTEGER, low REAL, high REAL,"
-    " PRIMARY KEY(seq, parameter, unit, low, high)) WITHOUT ROWID;"
     /* Index rows that wait in memory (store/runs.h), a row a commit, and how far the main index is. */
     SCHEMA_WAITING SCHEMA_WORDS SCHEMA_SWEPT
     "CREATE TABLE grants(resource INTEGER, post INTEGER, basis INTEGER, from_ms INTEGER NOT NULL,"
@@ -72,6 +79,7 @@ static const char *const schema_steps[STORE_SCHEMA_VERSION] = {
     [1] = SCHEMA_WAITING,
     [2] = SCHEMA_WORDS,
     [3] = SCHEMA_SWEPT,
+    [4] = SCHEMA_PACKED,
 };
 
 #define VERSION_COLUMNS                                                                                      \
@@ -106,7 +114,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_RESOURCE_SEQ] = "SELECT seq FROM resource WHERE key = ?1",
     [SQL_RESOURCE_ADD] = "INSERT INTO resource VALUES(?1, ?2)",
     [SQL_RESOURCE_MOVE] = "UPDATE resource SET seq = ?2 WHERE key = ?1",
-    [SQL_VERSION_ADD] = "INSERT INTO version VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, ?10)",
+    [SQL_VERSION_ADD] = "INSERT INTO version VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, ?11, ?10)",
     [SQL_VERSION_END] = "UPDATE version SET ended_seq = ?2 WHERE seq = ?1",
     [SQL_HISTORY_ADD] = "INSERT INTO history VALUES(?1, ?2, ?3)",
     [SQL_HISTORY_SEQ] = "SELECT seq FROM history WHERE resource = ?1 AND version = ?2",
@@ -156,7 +164,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_WORDS_HAS] = "SELECT 1 FROM words WHERE key = ?1",
     [SQL_WORDS_ADD] = "INSERT INTO words VALUES(?1, ?2)",
     [SQL_GRAM_ADD] = "INSERT OR IGNORE INTO gram VALUES(?1, ?2)",
-    [SQL_REFERENCE_OF_ADD] = "INSERT OR IGNORE INTO reference_of VALUES(?1, ?2, ?3)",
+    [SQL_ROWS_SET] = "UPDATE version SET rows = ?2 WHERE seq = ?1",
+    [SQL_ROWS_GET] = "SELECT rows FROM version WHERE seq = ?1",
     [SQL_SWEEP_NEXT] = "SELECT n.seq, h.seq FROM version n JOIN history h"
                        " ON h.resource = n.resource AND h.version = n.version - 1"
                        " WHERE n.seq > ?1 AND n.seq <= ?2 AND n.version > 1 ORDER BY n.seq LIMIT ?3",
@@ -166,10 +175,6 @@ static const char *const texts[SQL_COUNT] = {
         "DELETE FROM index_date WHERE parameter = ?1 AND from_ms = ?2 AND to_ms = ?3 AND seq = ?4",
     [SQL_SWEEP_NUMBER] = "DELETE FROM index_number WHERE parameter = ?1 AND unit = ?2 AND low = ?3"
                          " AND high = ?4 AND seq = ?5",
-    [SQL_SWEEP_REFERENCE_OF] = "DELETE FROM reference_of WHERE seq = ?1",
-    [SQL_SWEEP_TEXT_OF] = "DELETE FROM text_of WHERE seq = ?1",
-    [SQL_SWEEP_DATE_OF] = "DELETE FROM date_of WHERE seq = ?1",
-    [SQL_SWEEP_NUMBER_OF] = "DELETE FROM number_of WHERE seq = ?1",
     [SQL_SWEPT_SET] = "UPDATE index_mark SET swept = ?1",
     [SQL_PENDING_ADD] = "INSERT INTO index_pending VALUES(?1, ?2)",
     [SQL_PENDING_ALL] = "SELECT id, rows FROM index_pending WHERE id > ?1 ORDER BY id",
@@ -183,9 +188,6 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_SLICE_NUMBER] =
         "INSERT OR IGNORE INTO index_number SELECT parameter, unit, low, high, seq FROM slice_number",
     [SQL_REFERENCES_OF] = "SELECT parameter, value FROM reference_of WHERE seq = ?1",
-    [SQL_TEXT_OF_ADD] = "INSERT OR IGNORE INTO text_of VALUES(?1, ?2, ?3)",
-    [SQL_DATE_OF_ADD] = "INSERT OR IGNORE INTO date_of VALUES(?1, ?2, ?3, ?4)",
-    [SQL_NUMBER_OF_ADD] = "INSERT OR IGNORE INTO number_of VALUES(?1, ?2, ?3, ?4, ?5)",
     [SQL_GRANT_ADD] = "INSERT INTO grants VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(resource, post, basis)"
                       " DO UPDATE SET from_ms = excluded.from_ms, until_ms = excluded.until_ms",
     [SQL_GRANT_END] = "UPDATE grants SET until_ms = ?4"
@@ -283,14 +285,13 @@ const char *sql_schema(void)
     return schema;
 }
 
-/* PostgreSQL stores begin with version 4. */
+/* PostgreSQL stores begin with version 4, and what version 5 changes is not theirs. */
 const char *sql_schema_step(enum dialect dialect, int from)
 {
     assert(from > 0);
     assert(from < STORE_SCHEMA_VERSION);
-    assert(dialect == DIALECT_SQLITE);
-    (void)dialect;
-    return schema_steps[from];
+    assert(dialect == DIALECT_SQLITE || from >= 4);
+    return dialect == DIALECT_SQLITE ? schema_steps[from] : NULL;
 }
 
 const char *sql_kind(enum dialect dialect, enum store_value_kind kind)

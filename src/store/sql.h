@@ -6,7 +6,7 @@
 
 #include "store/database.h"
 
-enum { STORE_SCHEMA_VERSION = 4 };
+enum { STORE_SCHEMA_VERSION = 5 };
 
 enum sql {
     SQL_BEGIN_READ,
@@ -29,7 +29,7 @@ enum sql {
     SQL_RESOURCE_ADD,    /* key, seq */
     SQL_RESOURCES_ADD,   /* PostgreSQL: columns of them */
     SQL_RESOURCE_MOVE,   /* key, seq */
-    SQL_VERSION_ADD,     /* seq, resource, version, type, id, method, updated_ms, custodian, author, body */
+    SQL_VERSION_ADD,     /* the columns of version but ended_seq; SQLite: rows */
     SQL_VERSIONS_ADD,    /* PostgreSQL: columns: the same, id and body last */
     SQL_VERSION_END,     /* seq, ended_seq */
     SQL_HISTORY_ADD,     /* resource, version, seq */
@@ -70,17 +70,15 @@ enum sql {
     SQL_WORDS_HAS,          /* key */
     SQL_WORDS_ADD,          /* key, value */
     SQL_GRAM_ADD,           /* gram, words */
-    SQL_REFERENCE_OF_ADD,   /* seq, parameter, value */
-    SQL_TEXT_OF_ADD,        /* seq, parameter, value */
-    SQL_DATE_OF_ADD,        /* seq, parameter, from_ms, to_ms */
-    SQL_NUMBER_OF_ADD,      /* seq, parameter, unit, low, high */
+    SQL_ROWS_SET,           /* SQLite: seq, packed rows */
+    SQL_ROWS_GET,           /* SQLite: seq */
     SQL_REFERENCES_OF,      /* seq */
     SQL_SWEEP_NEXT,         /* after seq, up to seq, how many: of the follower, of the followed */
     SQL_SWEEP_KEY,          /* parameter, value, seq */
     SQL_SWEEP_TEXT,         /* parameter, value, seq */
     SQL_SWEEP_DATE,         /* parameter, from_ms, to_ms, seq */
     SQL_SWEEP_NUMBER,       /* parameter, unit, low, high, seq */
-    SQL_SWEEP_REFERENCE_OF, /* seq */
+    SQL_SWEEP_REFERENCE_OF, /* PostgreSQL: seq; where they are the version's column, SQL_ROWS_SET */
     SQL_SWEEP_TEXT_OF,      /* seq */
     SQL_SWEEP_DATE_OF,      /* seq */
     SQL_SWEEP_NUMBER_OF,    /* seq */
@@ -154,6 +152,7 @@ const char *sql_text(enum dialect dialect, enum sql which);
 
 /* The statements that make an empty store, and those that make a store of version `from` one of the next. */
 const char *sql_schema(void); /* of SQLite */
+/* NULL: nothing is to be done. */
 const char *sql_schema_step(enum dialect dialect, int from);
 
 #endif

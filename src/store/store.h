@@ -61,7 +61,8 @@ struct store_write {
         int64_t updated_ms;
         enum store_method method;
     } result;
-    struct str packed; /* the store's own: the compressed body (store_set_prepare) */
+    struct str packed;      /* the store's own: the compressed body (store_set_prepare) */
+    struct str packed_rows; /* and its rows by version */
 };
 
 /* A condition on a resource that the set does not write, or that the set's entries share. */

@@ -53,12 +53,17 @@ static bool version_sweep(struct connection *connection, const struct index_rows
             return false;
         }
     }
-    for (size_t i = 0; i < sizeof by_version / sizeof *by_version; i++) {
-        struct statement *statement = connection_statement(connection, by_version[i], error);
+    bool packed = database_packs_rows(connection->database);
+    for (size_t i = 0; i < (packed ? 1 : sizeof by_version / sizeof *by_version); i++) {
+        struct statement *statement =
+            connection_statement(connection, packed ? SQL_ROWS_SET : by_version[i], error);
         if (statement == NULL) {
             return false;
         }
         bind_key(statement, 1, seq);
+        if (packed) {
+            bind_null(statement, 2);
+        }
         if (!statement_run_later(statement, error)) {
             return false;
         }

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "store/internal.h"
+#include "store/packed_rows.h"
 
 enum {
     IDLE_MS = 200,          /* nobody wrote for so long: index rows that wait are merged */
@@ -71,7 +72,8 @@ static bool prepare_write(struct store *store, struct arena *arena, struct store
         return FAIL(error, ERROR_TOO_COSTLY, "the resource has more than %d values to search by",
                     LIMIT_STORE_INDEX_ROWS);
     }
-    return codec_pack(&store->codec, arena, write->type, write->body, &write->packed, error);
+    return (store->is_remote || packed_rows_make(arena, write->index, &write->packed_rows, error)) &&
+           codec_pack(&store->codec, arena, write->type, write->body, &write->packed, error);
 }
 
 bool store_set_prepare(struct store *store, struct store_set *set, struct error *error)

@@ -11,27 +11,39 @@
 #include "base/file.h"
 #include "store_released.h"
 
+enum { ROWS = 5 };
+
+/* Of each kind, so that every table of rows is brought forward. */
+static void rows_fill(struct index_row *rows, struct str family)
+{
+    rows[0] = (struct index_row){ .kind = INDEX_TEXT, .parameter = 7, .text = family };
+    rows[1] = (struct index_row){ .kind = INDEX_KEY, .parameter = 8, .key = 77, .reference = true };
+    rows[2] = (struct index_row){ .kind = INDEX_DATE, .parameter = 9, .from_ms = 5000, .to_ms = 6000 };
+    rows[3] = (struct index_row){ .kind = INDEX_NUMBER, .parameter = 10, .low = 1.5, .high = 2.5 };
+    rows[4] =
+        (struct index_row){ .kind = INDEX_NUMBER, .parameter = 10, .key = 3, .low = 36.6, .high = 36.6 };
+}
+
 static bool rows_of(void *data, struct arena *rows_arena, struct str type, struct str resource,
                     struct index_rows *out, struct error *error)
 {
     (void)data;
     (void)type;
     struct json *tree = NULL;
-    struct index_row *rows = ARENA_ARRAY(rows_arena, struct index_row, 1);
+    struct index_row *rows = ARENA_ARRAY(rows_arena, struct index_row, ROWS);
     if (rows == NULL || !json_read(rows_arena, resource, &tree, error)) {
         return false;
     }
-    rows[0] = (struct index_row){ .kind = INDEX_TEXT,
-                                  .parameter = 7,
-                                  .text = JSON_TEXT(rows_arena, tree, "family") };
-    *out = (struct index_rows){ rows, 1 };
+    rows_fill(rows, JSON_TEXT(rows_arena, tree, "family"));
+    *out = (struct index_rows){ rows, ROWS };
     return true;
 }
 
 static void put_family(struct store *store, const char *id, const char *family)
 {
-    struct index_row row = { .kind = INDEX_TEXT, .parameter = 7, .text = str_from_cstr(family) };
-    struct index_rows rows = { &row, 1 };
+    struct index_row row[ROWS];
+    struct index_rows rows = { row, ROWS };
+    rows_fill(row, str_from_cstr(family));
     struct store_write write =
         write_of(id, STORE_METHOD_UPDATED, arena_printf(&arena, "},\"family\":\"%s\"}", family).at);
     write.index = &rows;
@@ -69,12 +81,23 @@ static void run(sqlite3 *database, const char *sql)
 
 #define COPY(table) "INSERT INTO " #table " SELECT * FROM now." #table ";"
 
-/* The records of the present store into tables of version 1. */
-static const char copy_1[] =
-    COPY(meta) COPY(setting) COPY(resource_type) COPY(dictionary) COPY(resource) COPY(version) COPY(history)
-        COPY(index_key) COPY(index_text) COPY(index_date) COPY(index_number) COPY(reference_of) COPY(text_of)
-            COPY(date_of) COPY(number_of) COPY(grants) COPY(audit_outbox) COPY(job) COPY(feed_cursor)
-                COPY(own_table) COPY(view_registry) "UPDATE meta SET value = 1 WHERE name = 'schema_version'";
+/* The records of the present store into tables that versions 1 to 4 have; the keys of these tests are all references. */
+/* clang-format off */
+#define COPY_FIRST                                                                                           \
+    COPY(meta) COPY(setting) COPY(resource_type) COPY(dictionary) COPY(resource) COPY(history)               \
+    COPY(index_key) COPY(index_text) COPY(index_date) COPY(index_number) COPY(grants) COPY(audit_outbox)     \
+    COPY(job) COPY(feed_cursor) COPY(own_table) COPY(view_registry)                                          \
+    "INSERT INTO version SELECT seq, resource, version, type, id, method, updated_ms, custodian, author,"    \
+    " ended_seq, body FROM now.version;"                                                                     \
+    "INSERT INTO reference_of SELECT seq, parameter, value FROM index_key;"                                  \
+    "INSERT INTO text_of SELECT seq, parameter, value FROM index_text;"                                      \
+    "INSERT INTO date_of SELECT seq, parameter, from_ms, to_ms FROM index_date;"                             \
+    "INSERT INTO number_of SELECT seq, parameter, unit, low, high FROM index_number;"
+/* clang-format on */
+
+static const char copy_1[] = COPY_FIRST "UPDATE meta SET value = 1 WHERE name = 'schema_version'";
+static const char copy_4[] = COPY_FIRST COPY(words) COPY(gram) "DELETE FROM index_mark;" COPY(index_mark)
+    COPY(index_pending) "UPDATE meta SET value = 4 WHERE name = 'schema_version'";
 
 /* Puts a store of the released schema with the same records in the place of the present one. */
 static void make_released(const char *schema, const char *copy)
@@ -96,38 +119,49 @@ static bool is_there(const char *name)
     return access(path_of(name), F_OK) == 0;
 }
 
-static void a_released_folder_is_brought_forward(void **state)
+static void released_is_brought_forward(void **state, int version, const char *schema, const char *copy)
 {
     struct store *store = *state;
+    const char *kept = arena_printf(&arena, "store-version-%d.db", version).at;
     put_family(store, "a", "zhang");
     put_family(store, "b", "zhang");
     put_family(store, "a", "li");
     store_close(store);
-    make_released(released_1, copy_1);
+    make_released(schema, copy);
     struct store_options options = { .folder = folder, .index_rows = rows_of, .read_only = true };
     struct error error = { 0 };
     assert_false(store_open(&options, &store, &error)); /* checking alone changes nothing */
     assert_int_equal(error.kind, ERROR_CONFLICT);
-    assert_non_null(strstr(error.text, "older version (1)"));
-    assert_false(is_there("store-version-1.db"));
+    assert_non_null(strstr(error.text, arena_printf(&arena, "older version (%d)", version).at));
+    assert_false(is_there(kept));
     options.read_only = false;
     store = open_store(&options);
-    assert_true(is_there("store-version-1.db"));
+    assert_true(is_there(kept));
     expect_body(store, "a", "},\"family\":\"li\"}");
     assert_int_equal(count_family(store, "zhang"), 1);
     assert_int_equal(count_family(store, "li"), 1);
     put_family(store, "c", "zhang"); /* and it goes on from there */
     assert_int_equal(count_family(store, "zhang"), 2);
-    struct store_check_report report = { .sample_count = 100 };
+    struct store_check_report report = { .sample_count = 100, .whole_index = true };
     assert_true(store_check(store, &report, NULL));
     assert_int_equal(report.findings_count, 0);
     assert_int_equal(report.versions_count, 4);
     store_close(store);
     *state = open_store(&options); /* only once: no further backup */
-    assert_int_equal(unlink(path_of("store-version-1.db")), 0);
+    assert_int_equal(unlink(path_of(kept)), 0);
     store_close(*state);
     *state = open_store(&options);
-    assert_false(is_there("store-version-1.db"));
+    assert_false(is_there(kept));
+}
+
+static void a_released_folder_is_brought_forward(void **state)
+{
+    released_is_brought_forward(state, 1, released_1, copy_1);
+}
+
+static void a_folder_of_the_last_release_is_brought_forward(void **state)
+{
+    released_is_brought_forward(state, 4, released_4, copy_4);
 }
 
 /* A damaged store is not brought forward: it stays what it was, and says so. */
@@ -249,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_STORE(a_kill_while_it_is_brought_forward_loses_nothing),
         IN_STORE(a_released_folder_is_brought_forward),
+        IN_STORE(a_folder_of_the_last_release_is_brought_forward),
         IN_STORE(a_damaged_folder_stays_as_it_is),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
