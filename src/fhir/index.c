@@ -354,6 +354,24 @@ static void index_contained(struct row_builder *builder, const struct json *reso
     }
 }
 
+static bool index_parameters(struct row_builder *builder, const struct compiled_type *type,
+                             const struct json *resource, struct arena *scratch, struct error *error)
+{
+    struct fhirpath_context context = {
+        .arena = scratch,
+        .resource = resource,
+        .offset_minutes = builder->options->offset_minutes,
+        .has_offset = true,
+        .as_filters = true,
+    };
+    const struct fhirpath_item root = fhirpath_item_of_resource(resource);
+    bool ok = fhirpath_trunk_walk(type->trunk, &context, &root, error);
+    for (size_t i = 0; ok && i < type->count; i++) {
+        ok = index_parameter(builder, &type->parameters[i], &context, &root, error);
+    }
+    return ok;
+}
+
 bool fhir_index_rows(struct fhir_index *index, struct arena *arena, const struct json *resource,
                      struct index_rows *rows, struct error *error)
 {
@@ -363,24 +381,16 @@ bool fhir_index_rows(struct fhir_index *index, struct arena *arena, const struct
     if (type == NULL) {
         return false;
     }
+    /* What the paths make on their way is let go of at once: the next resource of a bundle finds the memory warm. Rows and
+     * their texts are made in the caller's arena. */
+    struct arena scratch = { .bytes_max = arena->bytes_max };
     struct row_builder builder = {
         .arena = arena, .options = &index->options, .pinyin = index->pinyin, .units = index->units
     };
-    struct fhirpath_context context = {
-        .arena = arena,
-        .resource = resource,
-        .offset_minutes = index->options.offset_minutes,
-        .has_offset = true,
-        .as_filters = true,
-    };
-    const struct fhirpath_item root = fhirpath_item_of_resource(resource);
-    if (!fhirpath_trunk_walk(type->trunk, &context, &root, error)) {
+    bool ok = index_parameters(&builder, type, resource, &scratch, error);
+    arena_deinit(&scratch);
+    if (!ok) {
         return false;
-    }
-    for (size_t i = 0; i < type->count; i++) {
-        if (!index_parameter(&builder, &type->parameters[i], &context, &root, error)) {
-            return false;
-        }
     }
     index_contained(&builder, resource);
     index_resource_words(&builder, resource);

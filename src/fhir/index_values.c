@@ -522,6 +522,12 @@ void index_value(struct row_builder *builder, const struct parameter_numbers *nu
                  const struct fhirpath_item *item)
 {
     struct str type = fhirpath_item_type_name(item);
+    struct fhirpath_item computed;
+    if (item->kind == FHIRPATH_STRING) { /* lies where the evaluation does, which ends before the row */
+        computed = fhirpath_item_of_string(arena_dup(builder->arena, item->string));
+        builder->failed = builder->failed || computed.string.at == NULL;
+        item = &computed;
+    }
     switch (numbers->kind) {
     case MODEL_SEARCH_TOKEN:
         index_token(builder, numbers, item, type);

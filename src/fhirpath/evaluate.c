@@ -107,11 +107,42 @@ static bool evaluate_membership(const struct operands *operands, struct error *e
                             error);
 }
 
+/* `system = 'http://loinc.org'` on an element whose type says what "system" is: no list is needed. False: not of that
+ * form, or not as plain as that. */
+static bool equal_at_once(const struct expression *expression, const struct scope *scope, enum truth *truth)
+{
+    const struct expression *path = expression->parts[0];
+    const struct expression *literal = expression->parts[1];
+    const struct fhirpath_item *self = scope->self;
+    if (expression->operation != OPERATION_EQUAL || path->kind != EXPRESSION_PATH || path->parts_count != 1 ||
+        path->branch != 0 || path->parts[0]->kind != EXPRESSION_MEMBER || path->parts[0]->type != NULL ||
+        literal->kind != EXPRESSION_LITERAL || literal->literal.kind != FHIRPATH_STRING || self == NULL ||
+        self->kind != FHIRPATH_NODE || self->type == NULL || self->node.value == NULL ||
+        self->node.value->kind != JSON_OBJECT) {
+        return false;
+    }
+    struct str name = path->parts[0]->name;
+    const struct model_element *element = model_element_find(self->type, name);
+    const struct json *value = json_member(self->node.value, name);
+    if (element == NULL || element->choice.len > 0 || element->type->kind != MODEL_PRIMITIVE ||
+        value == NULL || value->kind != JSON_STRING || value->escaped ||
+        type_system_kind(element->type) != FHIRPATH_STRING) {
+        return false;
+    }
+    *truth = str_equal(value->raw, literal->literal.string) ? TRUTH_TRUE : TRUTH_FALSE;
+    return true;
+}
+
 static bool evaluate_binary(struct run *run, const struct expression *expression, const struct scope *scope,
                             struct list *out, struct error *error)
 {
+    enum { PLAIN_STEPS = 4 }; /* two terms, two items */
+    enum truth plain = TRUTH_EMPTY;
     if (expression->operation >= OPERATION_AND) {
         return evaluate_logic(run, expression, scope, out, error);
+    }
+    if (equal_at_once(expression, scope, &plain)) {
+        return run_spend(run, PLAIN_STEPS, error) && add_truth(run, out, plain, error);
     }
     struct list left = { 0 };
     struct list right = { 0 };
@@ -423,6 +454,14 @@ bool fhirpath_evaluate(const struct fhirpath *path, struct fhirpath_context *con
     if (branches != NULL && path->hollow && !context->strict && grown_is_bare(branches, path->root)) {
         context->steps = 0;
         *result = (struct fhirpath_collection){ 0 };
+        return true;
+    }
+    const struct expression *root = path->root;
+    if (branches != NULL && root->branch != 0 && root->branch_parts == root->parts_count &&
+        !context->strict) {
+        const struct list *found = &branches[root->branch - 1];
+        context->steps = 0;
+        *result = (struct fhirpath_collection){ .items = found->items, .count = found->count };
         return true;
     }
     struct fhirpath_item *kept = NULL;
