@@ -119,7 +119,7 @@ async function play(server, folder) {
 
   const day = new Date(Date.now() + 8 * 3600e3).toISOString().slice(0, 10);
   const figures = await commander.must('GET', `/indicators?date=${day}`);
-  console.log(`\n今日（截至 ${figures.asOf}）`);
+  console.log(`\n今日（截至 ${figures.asOf.slice(0, 16).replace('T', ' ')}）`);
   for (const figure of figures.indicators) {
     const value = figure.value == null ? '—' : figure.unit?.zh === '分钟' ? figure.value.toFixed(1) : figure.value;
     console.log(`  ${figure.name.zh}：${value} ${figure.unit?.zh ?? ''}（依据 ${figure.counted} 条记录）`);
