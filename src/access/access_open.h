@@ -24,11 +24,19 @@ struct access_directory {
                    struct json **resources, struct error *error);
 };
 
+/* Fetches the text of an app's key set (jwks_uri); `fetch` may be NULL: then only registered keys count. */
+struct access_key_sets {
+    void *context;
+    bool (*fetch)(void *context, struct arena *arena, struct str url, size_t bytes_max, struct str *text,
+                  struct error *error);
+};
+
 struct access_options {
     const struct access_policy_file *policies;
     size_t policies_count;
     struct access_rows rows;
     struct access_directory directory;
+    struct access_key_sets key_sets;
     int64_t (*now_ms)(void *context); /* NULL takes the wall clock */
     void *now_context;
     unsigned long long password_operations; /* argon2id; 0 takes 2 */

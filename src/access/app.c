@@ -8,7 +8,14 @@
 #include "access/jose.h"
 #include "base/uuid.h"
 
-enum { NAME_BYTES_MAX = 100, REDIRECTS_MAX = 10, ROW_BYTES_MAX = 64 * 1024 };
+enum {
+    NAME_BYTES_MAX = 100,
+    REDIRECTS_MAX = 10,
+    ROW_BYTES_MAX = 64 * 1024,
+    KEY_SET_GOOD_MS = 10 * 60 * 1000,      /* then it is asked for again */
+    KEY_SET_KEPT_MS = 24 * 60 * 60 * 1000, /* as long as it cannot be had */
+    KEY_SET_AGAIN_MS = 5 * 1000
+};
 
 #define KEY_ROW "id-token"
 
@@ -112,6 +119,59 @@ static bool save(struct access *access, struct arena *arena, struct str id, cons
     return ok;
 }
 
+/* ---- a key set by URL ---- */
+
+/* What is kept, as long as it is good; *ask says that it is to be fetched. Nobody makes us ask more often than that. */
+static struct str key_set_kept(struct access *access, struct arena *arena, struct str id, bool again,
+                               bool *ask)
+{
+    int64_t now_ms = access_now_ms(access);
+    struct str kept = STR_NONE;
+    (void)pthread_mutex_lock(&access->lock);
+    struct app *app = find(access, id);
+    if (app != NULL) {
+        bool good = app->key_set.at != NULL && now_ms - app->key_set_ms < KEY_SET_GOOD_MS;
+        *ask = (again || !good) && now_ms - app->key_set_asked_ms >= KEY_SET_AGAIN_MS;
+        app->key_set_asked_ms = *ask ? now_ms : app->key_set_asked_ms;
+        kept = app->key_set.at != NULL && now_ms - app->key_set_ms < KEY_SET_KEPT_MS
+                   ? arena_dup(arena, app->key_set)
+                   : STR_NONE;
+    }
+    (void)pthread_mutex_unlock(&access->lock);
+    return kept;
+}
+
+bool app_key_set_of(struct access *access, struct arena *arena, struct str id, const struct json *row,
+                    bool again, struct json **set, struct error *error)
+{
+    const struct access_key_sets *source = &access->options.key_sets;
+    struct str fetched = STR_NONE;
+    struct error why = { 0 };
+    bool ask = false;
+    *set = json_member(row, STR("keys"));
+    if (*set != NULL || JSON_GET(row, "keysUrl") == NULL) {
+        return true;
+    }
+    struct str kept = key_set_kept(access, arena, id, again, &ask);
+    if (ask && source->fetch != NULL &&
+        source->fetch(source->context, arena, JSON_TEXT(arena, row, "keysUrl"), JOSE_KEY_SET_BYTES_MAX,
+                      &fetched, &why) &&
+        json_read(arena, fetched, set, &why) && jose_key_set_acceptable(arena, *set, &why)) {
+        (void)pthread_mutex_lock(&access->lock);
+        struct app *app = find(access, id);
+        if (app != NULL) {
+            text_drop(&app->key_set);
+            app->key_set = text_keep(fetched);
+            app->key_set_ms = access_now_ms(access);
+        }
+        (void)pthread_mutex_unlock(&access->lock);
+        return true;
+    }
+    *set = NULL;
+    return kept.at != NULL ? json_read(arena, kept, set, error)
+                           : FAIL(error, ERROR_BUSY, "the app's key set cannot be had just now");
+}
+
 /* ---- registering ---- */
 
 /* Over TLS, or to the person's own machine, or a scheme of the app's own (RFC 8252 section 7); without a fragment. */
@@ -152,6 +212,16 @@ static bool redirects_add(struct arena *arena, struct json *row, const struct ap
 static bool keys_add(struct arena *arena, struct json *row, const struct app_new *app, struct error *error)
 {
     struct json *set = NULL;
+    if (app->keys_url.at != NULL) {
+        bool plain = address_acceptable(app->keys_url) && (str_starts_with(app->keys_url, STR("https://")) ||
+                                                           str_starts_with(app->keys_url, STR("http://")));
+        if (!plain || app->key_set.at != NULL || app->secret) {
+            return FAIL(error, ERROR_INPUT,
+                        "a key set is https://… (http:// on this machine only), alone: no file, no secret");
+        }
+        (void)json_add_text(arena, row, STR("keysUrl"), app->keys_url);
+        return true;
+    }
     if (app->key_set.at == NULL) {
         return true;
     }
@@ -179,10 +249,11 @@ static bool secret_add(struct arena *arena, struct json *row, struct str *secret
 
 static const char *kind_of(const struct app_new *app)
 {
-    return app->post.len > 0         ? "backend"
-           : app->key_set.at != NULL ? "confidential-key"
-           : app->secret             ? "confidential-secret"
-                                     : "public";
+    bool keys = app->key_set.at != NULL || app->keys_url.at != NULL;
+    return app->post.len > 0 ? "backend"
+           : keys            ? "confidential-key"
+           : app->secret     ? "confidential-secret"
+                             : "public";
 }
 
 static bool new_acceptable(struct access *access, struct arena *arena, const struct app_new *app,
@@ -208,7 +279,8 @@ static bool new_acceptable(struct access *access, struct arena *arena, const str
         return app->redirect_count > 0 ||
                FAIL(error, ERROR_INPUT, "an app for people has a redirect address");
     }
-    if (app->key_set.at == NULL || app->redirect_count > 0) {
+    bool keys = app->key_set.at != NULL || app->keys_url.at != NULL;
+    if (!keys || app->redirect_count > 0) {
         return FAIL(error, ERROR_INPUT, "a backend service has a post, keys and no redirect address");
     }
     if (!directory->read(directory->context, arena, STR("PractitionerRole"), app->post, &post, error) ||
@@ -377,6 +449,7 @@ void apps_close(struct access *access)
     for (struct slot *item = slots_each(&access->apps, NULL); item != NULL;
          item = slots_each(&access->apps, item)) {
         text_drop(&((struct app *)item)->row);
+        text_drop(&((struct app *)item)->key_set);
     }
     for (struct slot *item = slots_each(&access->app_grants, NULL); item != NULL;
          item = slots_each(&access->app_grants, item)) {

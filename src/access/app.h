@@ -26,11 +26,12 @@ struct app_new {
     struct str name;            /* as people will read it, up to 100 bytes */
     const struct str *redirect; /* addresses, compared byte by byte; none for a backend service */
     size_t redirect_count;
-    struct str key_set; /* JWK set as JSON: private_key_jwt */
-    bool secret;        /* client_secret_basic; neither: a public app, by PKCE alone */
-    struct str scopes;  /* the most it may ask for; absent: no bound of its own */
-    struct str post;    /* a backend service's own PractitionerRole id */
-    struct str launch;  /* where it is opened from the screens (EHR launch); may be absent */
+    struct str key_set;  /* JWK set as JSON: private_key_jwt */
+    struct str keys_url; /* or where the app keeps it: https, fetched when it is needed */
+    bool secret;         /* client_secret_basic; neither: a public app, by PKCE alone */
+    struct str scopes;   /* the most it may ask for; absent: no bound of its own */
+    struct str post;     /* a backend service's own PractitionerRole id */
+    struct str launch;   /* where it is opened from the screens (EHR launch); may be absent */
 };
 
 /* (slow) *secret is given once and only when asked for; its hash is stored. */
@@ -74,6 +75,7 @@ unsigned app_scope_within(const struct access_session *session, const struct sco
 
 struct app_choice {
     struct str patient;   /* id, which the session may read; needed by launch/patient and patient/ scopes */
+    struct str encounter; /* id of one of that patient's; may be absent */
     const bool *declined; /* for each scope of `asked`; NULL: none */
 };
 
@@ -84,15 +86,25 @@ bool app_allow(struct access *access, struct arena *arena, const struct access_s
 
 /* ---- opened from the screens ---- */
 
+/* What a screen has open. */
+struct app_context {
+    struct str patient;
+    struct str encounter; /* one of the patient's; may be absent */
+};
+struct app_opened {
+    struct str launch;
+    struct str address; /* where the app is opened */
+};
+
 /* The address at which an app is opened with a patient in context: its launch address with iss and launch. The launch
  * is good for one authorisation of the same person and post, for 5 minutes. */
 bool app_launch(struct access *access, struct arena *arena, const struct access_session *session,
-                struct str app, struct str patient, struct str *launch, struct str *address,
+                struct str app, const struct app_context *context, struct app_opened *opened,
                 struct error *error) MUST_CHECK;
 
-/* The patient of a launch, without using it up; absent when there is none such of this session. */
-struct str app_launch_patient(struct access *access, struct arena *arena,
-                              const struct access_session *session, struct str launch);
+/* What a launch is about, without using it up; nothing when there is none such of this session. */
+struct app_context app_launch_context(struct access *access, struct arena *arena,
+                                      const struct access_session *session, struct str launch);
 
 /* ---- the token endpoint ---- */
 
@@ -120,10 +132,11 @@ bool app_authenticate(struct access *access, struct arena *arena, const struct a
 
 struct app_token {
     struct str access_token;
-    struct str refresh_token; /* absent without offline_access */
+    struct str refresh_token; /* absent without offline_access and online_access */
     uint32_t expires_s;
     struct str scopes;
-    struct str patient; /* in context */
+    struct str patient;   /* in context */
+    struct str encounter; /* in context */
     struct str nonce;
     bool openid;                   /* an id_token is to be made */
     struct access_session session; /* for the audit record */

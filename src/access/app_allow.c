@@ -39,6 +39,7 @@ bool app_scopes_bound(struct arena *arena, struct str bound, bool system, struct
     }
     list->count = kept;
     if (bound.len > 0) {
+        list->online = list->online && (most.online || most.offline);
         list->offline = list->offline && most.offline;
         list->openid = list->openid && most.openid;
         list->fhir_user = list->fhir_user && most.fhir_user;
@@ -122,6 +123,7 @@ static struct str granted_text(struct arena *arena, const struct access_session 
 {
     bool kept[SCOPES_MAX] = { false };
     struct scope_list list = asked->scopes;
+    list.launch_encounter = list.launch_encounter && choice->encounter.len > 0;
     for (size_t i = 0; i < list.count; i++) {
         bool declined = choice->declined != NULL && choice->declined[i];
         kept[i] = !declined && app_scope_within(session, &list.scopes[i]) != 0;
@@ -138,6 +140,7 @@ static bool grant_fill(struct app_grant *grant, const struct access_session *ses
            text_copy(session->person, grant->practitioner, sizeof grant->practitioner) &&
            text_copy(session->post, grant->post, sizeof grant->post) &&
            text_copy(choice->patient, grant->patient, sizeof grant->patient) &&
+           text_copy(choice->encounter, grant->encounter, sizeof grant->encounter) &&
            text_copy(ask->redirect, grant->redirect, sizeof grant->redirect) &&
            text_copy(ask->challenge, grant->challenge, sizeof grant->challenge) &&
            text_copy(ask->nonce, grant->nonce, sizeof grant->nonce);
@@ -172,6 +175,7 @@ bool app_allow(struct access *access, struct arena *arena, const struct access_s
     if (ok) {
         memcpy(grant->code_key, secret.key, sizeof grant->code_key);
         grant->created_ms = now_ms;
+        grant->session_number = session->number;
         grant->code_ends_ms = now_ms + (int64_t)APP_CODE_SECONDS * 1000;
         grant->ends_ms = grant->code_ends_ms;
     } else if (grant != NULL) {

@@ -127,6 +127,28 @@ static bool claims_fit(const struct access *access, struct arena *arena, const s
            (proof->client_id.len == 0 || str_equal(proof->client_id, client));
 }
 
+static bool has_keys(const struct json *row)
+{
+    return JSON_GET(row, "keys") != NULL || JSON_GET(row, "keysUrl") != NULL;
+}
+
+/* A key that a set by URL does not have may be new there. */
+static bool verify(struct access *access, struct arena *arena, const struct app_proof *proof,
+                   const struct json *row, struct str client, struct json **claims, struct error *error)
+{
+    struct error refused = { 0 };
+    for (int again = 0; again < 2; again++) {
+        struct json *set = NULL;
+        if (!app_key_set_of(access, arena, client, row, again == 1, &set, error)) {
+            return false;
+        }
+        if (set != NULL && jose_verify(arena, proof->assertion, set, claims, &refused)) {
+            return true;
+        }
+    }
+    return refuse(error);
+}
+
 static bool by_assertion(struct access *access, struct arena *arena, const struct app_proof *proof,
                          struct str *id, struct json **row, struct error *error)
 {
@@ -136,9 +158,13 @@ static bool by_assertion(struct access *access, struct arena *arena, const struc
     struct error unknown = { 0 };
     if (!str_equal(proof->assertion_type, STR(ASSERTION_TYPE)) ||
         !jose_claims_unverified(arena, proof->assertion, &said, error) ||
-        !app_row(access, arena, JSON_TEXT(arena, said, "iss"), row, &unknown) ||
-        !jose_verify(arena, proof->assertion, JSON_GET(*row, "keys"), &claims, error) ||
-        !claims_fit(access, arena, proof, claims, &ends_ms)) {
+        !app_row(access, arena, JSON_TEXT(arena, said, "iss"), row, &unknown)) {
+        return refuse(error);
+    }
+    if (!verify(access, arena, proof, *row, JSON_TEXT(arena, said, "iss"), &claims, error)) {
+        return false;
+    }
+    if (!claims_fit(access, arena, proof, claims, &ends_ms)) {
         return refuse(error);
     }
     *id = JSON_TEXT(arena, claims, "iss");
@@ -186,7 +212,7 @@ static bool by_name(struct access *access, struct arena *arena, const struct app
     struct error unknown = { 0 };
     *id = proof->client_id;
     return (app_row(access, arena, *id, row, &unknown) && JSON_GET(*row, "secret") == NULL &&
-            JSON_GET(*row, "keys") == NULL) ||
+            !has_keys(*row)) ||
            refuse(error);
 }
 
@@ -216,7 +242,7 @@ bool app_authenticate(struct access *access, struct arena *arena, const struct a
     *client = (struct app_client){
         .id = id,
         .name = JSON_TEXT(arena, row, "name"),
-        .is_public = JSON_GET(row, "secret") == NULL && JSON_GET(row, "keys") == NULL,
+        .is_public = JSON_GET(row, "secret") == NULL && !has_keys(row),
         .post = JSON_TEXT(arena, row, "post"),
         .scopes = JSON_TEXT(arena, row, "scopes"),
     };
@@ -226,7 +252,7 @@ bool app_authenticate(struct access *access, struct arena *arena, const struct a
 /* ---- opened from the screens ---- */
 
 bool app_launch(struct access *access, struct arena *arena, const struct access_session *session,
-                struct str app, struct str patient, struct str *launch, struct str *address,
+                struct str app, const struct app_context *context, struct app_opened *opened,
                 struct error *error)
 {
     struct json *row = NULL;
@@ -235,41 +261,43 @@ bool app_launch(struct access *access, struct arena *arena, const struct access_
     if (!app_row(access, arena, app, &row, error)) {
         return false;
     }
-    *address = JSON_TEXT(arena, row, "launch");
-    if (address->len == 0) {
+    opened->address = JSON_TEXT(arena, row, "launch");
+    if (opened->address.len == 0) {
         return FAIL(error, ERROR_RULE, "this app cannot be opened from here");
     }
     if (!random_bytes(random, sizeof random, error)) {
         return false;
     }
-    *launch = hex_text(arena, random, sizeof random);
-    if (launch->at == NULL || !hash_sha256(*launch, key, error)) {
+    opened->launch = hex_text(arena, random, sizeof random);
+    if (opened->launch.at == NULL || !hash_sha256(opened->launch, key, error)) {
         return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
     }
     (void)pthread_mutex_lock(&access->lock);
     struct app_once *once = app_once_add(&access->app_launches, key, access_now_ms(access) + LAUNCH_MS);
     bool ok = once != NULL && text_copy(session->person, once->person, sizeof once->person) &&
               text_copy(session->post, once->post, sizeof once->post) &&
-              text_copy(patient, once->patient, sizeof once->patient);
+              text_copy(context->patient, once->patient, sizeof once->patient) &&
+              text_copy(context->encounter, once->encounter, sizeof once->encounter);
     (void)pthread_mutex_unlock(&access->lock);
     return ok || FAIL(error, ERROR_BUSY, "too many apps are being opened at once");
 }
 
-struct str app_launch_patient(struct access *access, struct arena *arena,
-                              const struct access_session *session, struct str launch)
+struct app_context app_launch_context(struct access *access, struct arena *arena,
+                                      const struct access_session *session, struct str launch)
 {
     uint8_t key[SHA256_BYTES];
     struct error ignored = { 0 };
-    struct str patient = STR_NONE;
+    struct app_context context = { STR_NONE, STR_NONE };
     if (launch.len == 0 || !hash_sha256(launch, key, &ignored)) {
-        return STR_NONE;
+        return context;
     }
     (void)pthread_mutex_lock(&access->lock);
     const struct app_once *once = app_once_find(&access->app_launches, key);
     if (once != NULL && access_now_ms(access) < once->ends_ms &&
         str_equal_cstr(session->person, once->person) && str_equal_cstr(session->post, once->post)) {
-        patient = arena_dup(arena, str_from_cstr(once->patient));
+        context.patient = arena_dup(arena, str_from_cstr(once->patient));
+        context.encounter = arena_dup(arena, str_from_cstr(once->encounter));
     }
     (void)pthread_mutex_unlock(&access->lock);
-    return patient;
+    return context;
 }

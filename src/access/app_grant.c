@@ -223,7 +223,8 @@ bool app_grant_row(struct arena *arena, const struct app_grant *grant, struct ro
                   { STR("account"), grant->account },
                   { STR("practitioner"), grant->practitioner },
                   { STR("post"), grant->post },
-                  { STR("patient"), grant->patient } };
+                  { STR("patient"), grant->patient },
+                  { STR("encounter"), grant->encounter } };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         (void)json_add_text(arena, row, texts[i].name, arena_dup(arena, str_from_cstr(texts[i].text)));
     }
@@ -251,6 +252,7 @@ bool app_grant_load(void *access, struct str key, struct str value, struct error
              row_text(row, STR("practitioner"), grant->practitioner, sizeof grant->practitioner, error) &&
              row_text(row, STR("post"), grant->post, sizeof grant->post, error) &&
              row_text(row, STR("patient"), grant->patient, sizeof grant->patient, error) &&
+             text_copy(JSON_TEXT(&arena, row, "encounter"), grant->encounter, sizeof grant->encounter) &&
              hex_bytes(JSON_TEXT(&arena, row, "refresh"), grant->refresh_key, SHA256_BYTES) &&
              row_integer(row, STR("created"), &grant->created_ms, error) &&
              row_integer(row, STR("ends"), &grant->ends_ms, error);

@@ -41,6 +41,11 @@ bool app_grant_copy(struct access *access, struct arena *arena, struct str famil
 bool app_grant_end(struct access *access, struct arena *arena, struct str family,
                    struct error *error) MUST_CHECK;
 
+/* The keys that an app proves itself with: registered, or fetched from its URL; NULL for an app that has none. With
+ * `again` what was fetched is not good enough. ERROR_BUSY when it cannot be had. */
+bool app_key_set_of(struct access *access, struct arena *arena, struct str id, const struct json *row,
+                    bool again, struct json **set, struct error *error) MUST_CHECK;
+
 /* Takes out of the list what the registration (`bound`) does not let the app ask for, and what is not of its kind. */
 bool app_scopes_bound(struct arena *arena, struct str bound, bool system, struct scope_list *list,
                       struct error *error) MUST_CHECK;

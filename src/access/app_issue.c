@@ -59,6 +59,7 @@ static bool token_told(struct arena *arena, const struct app_grant *grant, const
         .expires_s = seconds,
         .scopes = arena_dup(arena, grant->scopes),
         .patient = arena_dup(arena, str_from_cstr(grant->patient)),
+        .encounter = arena_dup(arena, str_from_cstr(grant->encounter)),
         .nonce = arena_dup(arena, str_from_cstr(grant->nonce)),
         .session = { .means = ACCESS_BY_APP,
                      .person = arena_dup(arena, str_from_cstr(grant->practitioner)),
@@ -162,9 +163,14 @@ static bool issue(struct access *access, struct arena *arena, struct str family,
     (void)pthread_mutex_lock(&access->lock);
     struct app_grant *grant = app_grant_find(access, family);
     bool ok = grant != NULL && access_token_add(access, grant, secret.key, ends_ms);
+    bool online = false;
     if (ok) {
+        online = list.online && !list.offline && session_is_open(access, grant->session_number);
         grant->offline = list.offline;
-        grant->ends_ms = list.offline ? grant->created_ms + APP_REFRESH_DAYS * day_ms : ends_ms;
+        grant->online = online;
+        grant->ends_ms = list.offline ? grant->created_ms + APP_REFRESH_DAYS * day_ms
+                         : online     ? grant->created_ms + day_ms /* a session ends before */
+                                      : ends_ms;
         memcpy(grant->refresh_key, refresh.key, sizeof grant->refresh_key);
         ok = token_told(arena, grant, &secret, seconds, token) &&
              (!list.offline || app_grant_row(arena, grant, &change, error));
@@ -174,12 +180,11 @@ static bool issue(struct access *access, struct arena *arena, struct str family,
         return FAIL(error, ERROR_TOO_MANY, "too many tokens of this app are in force");
     }
     token->session.organization = organization;
-    if (list.offline) {
+    if (list.offline || online) {
         token->refresh_token =
             arena_printf(arena, APP_REFRESH_PREFIX "%.*s%.*s", STR_FMT(family), STR_FMT(refresh.text));
-        return access->options.rows.write(access->options.rows.context, &change, 1, error);
     }
-    return true;
+    return !list.offline || access->options.rows.write(access->options.rows.context, &change, 1, error);
 }
 
 bool app_exchange_code(struct access *access, struct arena *arena, const struct app_client *client,
@@ -211,7 +216,9 @@ bool app_refresh(struct access *access, struct arena *arena, const struct app_cl
     }
     (void)pthread_mutex_lock(&access->lock);
     struct app_grant *grant = app_grant_find(access, family);
-    if (grant != NULL && grant->offline && access_now_ms(access) < grant->ends_ms) {
+    bool refreshable = grant != NULL &&
+                       (grant->offline || (grant->online && session_is_open(access, grant->session_number)));
+    if (refreshable && access_now_ms(access) < grant->ends_ms) {
         known = true;
         current = app_key_same(grant->refresh_key, key);
         if (current) {

@@ -88,6 +88,10 @@ struct app {
     char id[ACCESS_ID_BYTES];
     bool disabled;
     struct str row; /* malloc */
+    /* Of a key set by URL, memory only: what was last fetched, and when it was last asked for. */
+    struct str key_set; /* malloc */
+    int64_t key_set_ms;
+    int64_t key_set_asked_ms;
 };
 
 /* What one authorisation gave: first behind a code, then behind tokens. With offline_access it is a row too. */
@@ -99,8 +103,11 @@ struct app_grant {
     char practitioner[ACCESS_ID_BYTES];
     char post[ACCESS_ID_BYTES];
     char patient[ACCESS_ID_BYTES];
+    char encounter[ACCESS_ID_BYTES];
     struct str scopes; /* malloc */
     bool offline;
+    bool online;             /* refreshed while the session lives under which it was allowed; memory only */
+    uint64_t session_number; /* that session; 0 for what was read from a row */
     int64_t created_ms;
     int64_t ends_ms;
     uint8_t refresh_key[SHA256_BYTES]; /* SHA-256 of the current refresh token's secret */
@@ -131,6 +138,7 @@ struct app_once {
     char person[ACCESS_ID_BYTES];
     char post[ACCESS_ID_BYTES];
     char patient[ACCESS_ID_BYTES];
+    char encounter[ACCESS_ID_BYTES];
 };
 
 struct machine {
@@ -192,6 +200,8 @@ bool session_row(struct arena *arena, const struct session *session, struct rows
                  struct error *error) MUST_CHECK;
 struct rows_change session_row_removed(struct arena *arena, const struct session *session);
 struct session *session_find(struct slots *slots, const uint8_t key[SHA256_BYTES]);
+/* Whether somebody is still signed in under a session's number; never true for 0. */
+bool session_is_open(struct access *access, uint64_t number);
 struct session *session_by_number(struct access *access, const struct access_session *session);
 void session_drop(struct access *access, struct session *session);
 bool session_has_ended(const struct access *access, const struct session *session, int64_t now_ms);

@@ -120,6 +120,7 @@ static bool word_read(struct str word, struct scope_list *list)
     } words[] = { { STR("openid"), &list->openid },
                   { STR("fhirUser"), &list->fhir_user },
                   { STR("offline_access"), &list->offline },
+                  { STR("online_access"), &list->online },
                   { STR("launch"), &list->launch },
                   { STR("launch/patient"), &list->launch_patient },
                   { STR("launch/encounter"), &list->launch_encounter } };
@@ -201,7 +202,8 @@ struct str scope_list_text(struct arena *arena, const struct scope_list *list, c
                   { "launch", list->launch },
                   { "launch/patient", list->launch_patient },
                   { "launch/encounter", list->launch_encounter },
-                  { "offline_access", list->offline } };
+                  { "offline_access", list->offline },
+                  { "online_access", list->online && !list->offline } };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (words[i].said) {
             buf_printf(&buf, "%s%s", buf.len == 0 ? "" : " ", words[i].word);

@@ -42,6 +42,7 @@ struct scope_list {
     bool openid;
     bool fhir_user;
     bool offline; /* offline_access */
+    bool online;  /* online_access: refreshed as long as the person is signed in */
     bool launch;
     bool launch_patient; /* also when a patient/ scope is there: it needs one */
     bool launch_encounter;

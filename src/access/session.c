@@ -48,6 +48,18 @@ bool session_has_ended(const struct access *access, const struct session *sessio
            now_ms - session->used_ms >= (int64_t)access->options.idle_seconds * 1000;
 }
 
+bool session_is_open(struct access *access, uint64_t number)
+{
+    for (struct slot *item = slots_each(&access->sessions, NULL); item != NULL && number != 0;
+         item = slots_each(&access->sessions, item)) {
+        const struct session *session = (const struct session *)item;
+        if (session->number == number) {
+            return !session_has_ended(access, session, access_now_ms(access));
+        }
+    }
+    return false;
+}
+
 static bool load(struct access *access, struct slots *slots, struct str key_text, struct str value,
                  struct error *error)
 {

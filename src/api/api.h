@@ -55,6 +55,7 @@ struct api {
     struct str version;                    /* of the program */
     int offset_minutes;                    /* site.timezone */
     bool tls;                              /* a trusted proxy in front speaks TLS */
+    bool cors;                             /* pages of other origins are listed */
 };
 
 /* bulk_options.text: what a read of the version would answer. */

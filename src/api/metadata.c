@@ -197,7 +197,7 @@ static void add_security(struct http_request *request, struct json *rest)
     struct arena *arena = &request->arena;
     struct json *security = add_object(arena, rest, STR("security"));
     add_smart(request, security);
-    (void)json_add(security, STR("cors"), json_new_bool(arena, false));
+    (void)json_add(security, STR("cors"), json_new_bool(arena, api_of(request)->cors));
     (void)json_add_text(
         arena, security, STR("description"),
         STR("A session cookie (POST /session) with X-CSRF-Token and a same-origin Origin for unsafe "

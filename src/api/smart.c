@@ -88,11 +88,13 @@ enum http_verdict smart_configuration(struct http_request *request)
                                                 "launch-ehr",
                                                 "context-standalone-patient",
                                                 "context-ehr-patient",
+                                                "context-ehr-encounter",
                                                 "client-public",
                                                 "client-confidential-symmetric",
                                                 "client-confidential-asymmetric",
                                                 "sso-openid-connect",
                                                 "permission-offline",
+                                                "permission-online",
                                                 "permission-patient",
                                                 "permission-user",
                                                 "permission-v1",
@@ -104,8 +106,9 @@ enum http_verdict smart_configuration(struct http_request *request)
     add_texts(arena, answer, STR("grant_types_supported"),
               (const char *const[]){ "authorization_code", "refresh_token", "client_credentials", NULL });
     add_texts(arena, answer, STR("scopes_supported"),
-              (const char *const[]){ "openid", "fhirUser", "launch", "launch/patient", "offline_access",
-                                     "patient/*.cruds", "user/*.cruds", "system/*.cruds", NULL });
+              (const char *const[]){ "openid", "fhirUser", "launch", "launch/patient", "launch/encounter",
+                                     "offline_access", "online_access", "patient/*.cruds", "user/*.cruds",
+                                     "system/*.cruds", NULL });
     add_texts(arena, answer, STR("capabilities"), capabilities);
     http_add_header(request, STR("Cache-Control"), STR("no-cache"));
     api_respond_json(request, 200, false, answer);
@@ -277,12 +280,12 @@ enum http_verdict smart_consent_get(struct http_request *request)
     for (size_t i = 0; i < asked.scopes.count; i++) {
         (void)json_append(list, scope_json(arena, session, &asked.scopes.scopes[i]));
     }
-    struct str patient = app_launch_patient(access, arena, session, ask.launch);
+    struct app_context context = app_launch_context(access, arena, session, ask.launch);
     (void)json_add(answer, STR("identity"), json_new_bool(arena, asked.scopes.openid));
     (void)json_add(answer, STR("offline"), json_new_bool(arena, asked.scopes.offline));
     (void)json_add(answer, STR("needsPatient"), json_new_bool(arena, asked.scopes.launch_patient));
-    if (patient.len > 0) {
-        (void)json_add_text(arena, answer, STR("patient"), patient);
+    if (context.patient.len > 0) {
+        (void)json_add_text(arena, answer, STR("patient"), context.patient);
     }
     api_respond_json(request, 200, false, answer);
     return HTTP_DONE;
@@ -314,6 +317,27 @@ static bool patient_check(struct http_request *request, struct str patient, stru
     return patient.len == 0 || operation_read(request, &wanted, &version, &resource, error);
 }
 
+/* Of the patient in context, and one that the person may read. */
+static bool encounter_check(struct http_request *request, const struct app_context *context,
+                            struct error *error)
+{
+    const struct fhir_wanted wanted = { .type = STR("Encounter"), .id = context->encounter };
+    struct store_version version;
+    struct json *resource = NULL;
+    if (context->encounter.len == 0) {
+        return true;
+    }
+    if (context->patient.len == 0) {
+        return FAIL(error, ERROR_INPUT, "an encounter is opened with its patient");
+    }
+    if (!operation_read(request, &wanted, &version, &resource, error)) {
+        return false;
+    }
+    struct str subject = JSON_TEXT(&request->arena, JSON_GET(resource, "subject"), "reference");
+    return str_equal(subject, arena_concat(&request->arena, STR("Patient/"), context->patient)) ||
+           FAIL(error, ERROR_INPUT, "the encounter is another patient's");
+}
+
 static enum http_verdict answer_address(struct http_request *request, struct str address)
 {
     struct json *answer = json_new(&request->arena, JSON_OBJECT);
@@ -329,13 +353,16 @@ static bool allow(struct http_request *request, const struct json *body, const s
     struct access *access = api_of(request)->access;
     const struct access_session *session = &call_of(request)->session;
     bool declined[SCOPES_MAX] = { false };
-    struct app_choice choice = { .patient = app_launch_patient(access, arena, session, ask->launch),
+    struct app_context context = app_launch_context(access, arena, session, ask->launch);
+    struct app_choice choice = { .patient = context.patient,
+                                 .encounter = context.encounter,
                                  .declined = declined };
     if (choice.patient.len == 0) {
         choice.patient = JSON_TEXT(arena, body, "patient");
     }
     if (!asked->scopes.launch_patient && !asked->scopes.launch) {
         choice.patient = STR_NONE; /* nobody asked for one */
+        choice.encounter = STR_NONE;
     }
     JSON_EACH(one, JSON_GET(body, "declined")) {
         for (size_t i = 0; i < asked->scopes.count; i++) {
@@ -403,27 +430,27 @@ enum http_verdict smart_launch(struct http_request *request)
 {
     struct error error = { 0 };
     struct json *body = NULL;
-    struct str launch = STR_NONE;
-    struct str address = STR_NONE;
+    struct app_opened opened = { STR_NONE, STR_NONE };
     if (!api_read_json(request, &body, &error)) {
         return api_fail(request, &error);
     }
-    struct str patient = JSON_TEXT(&request->arena, body, "patient");
+    const struct app_context context = { .patient = JSON_TEXT(&request->arena, body, "patient"),
+                                         .encounter = JSON_TEXT(&request->arena, body, "encounter") };
     struct str app = JSON_TEXT(&request->arena, body, "app");
     struct access_session record = call_of(request)->session;
     record.app = app;
-    if (!patient_check(request, patient, &error) ||
-        !app_launch(api_of(request)->access, &request->arena, &call_of(request)->session, app, patient,
-                    &launch, &address, &error) ||
+    if (!patient_check(request, context.patient, &error) || !encounter_check(request, &context, &error) ||
+        !app_launch(api_of(request)->access, &request->arena, &call_of(request)->session, app, &context,
+                    &opened, &error) ||
         !smart_audit(request, &record, "smart-launch", AUDIT_SUCCESS, &error)) {
         return api_fail(request, &error);
     }
     struct buf buf = { .bytes_max = LOCATION_BYTES_MAX };
-    buf_add(&buf, address);
-    buf_add(&buf, str_find_char(address, '?') < address.len ? STR("&iss=") : STR("?iss="));
+    buf_add(&buf, opened.address);
+    buf_add(&buf, str_find_char(opened.address, '?') < opened.address.len ? STR("&iss=") : STR("?iss="));
     percent_encode(&buf, smart_base(request));
     buf_add(&buf, STR("&launch="));
-    buf_add(&buf, launch);
+    buf_add(&buf, opened.launch);
     struct str whole = buf.failed ? STR_NONE : arena_dup(&request->arena, buf_str(&buf));
     buf_deinit(&buf);
     return answer_address(request, whole);

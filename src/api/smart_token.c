@@ -131,6 +131,9 @@ static enum http_verdict answer_token(struct http_request *request, const struct
     if (token->patient.len > 0) {
         (void)json_add_text(arena, answer, STR("patient"), token->patient);
     }
+    if (token->encounter.len > 0) {
+        (void)json_add_text(arena, answer, STR("encounter"), token->encounter);
+    }
     http_add_header(request, STR("Pragma"), STR("no-cache"));
     api_respond_json(request, 200, false, answer);
     return HTTP_DONE;

@@ -10,9 +10,10 @@
 enum { COMMAND_ARENA_BYTES = 64 * 1024 * 1024, REDIRECTS_MAX = 10, EXIT_REFUSED = 1, EXIT_USE = 2 };
 
 static const char app_help[] =
-    "shanhai app add NAME --redirect URL [--redirect URL …] [--secret | --keys JWKS.json]\n"
+    "shanhai app add NAME --redirect URL [--redirect URL …] [--secret | --keys JWKS.json | --keys-url URL]\n"
     "            [--scopes \"SCOPE …\"] [--launch URL]      an app that people allow\n"
-    "shanhai app add NAME --post ID --keys JWKS.json [--scopes \"system/… …\"]   a backend service\n"
+    "shanhai app add NAME --post ID (--keys JWKS.json | --keys-url URL) [--scopes \"system/… …\"]   a "
+    "backend service\n"
     "shanhai app list\n"
     "shanhai app disable CLIENT_ID\n"
     "shanhai app enable CLIENT_ID\n";
@@ -33,6 +34,7 @@ static bool words_read(struct app_command *command, int argc, char **argv)
         const char *name;
         struct str *value;
     } texts[] = { { "--keys", &command->keys },
+                  { "--keys-url", &command->app.keys_url },
                   { "--scopes", &command->app.scopes },
                   { "--post", &command->app.post },
                   { "--launch", &command->app.launch } };

@@ -40,6 +40,8 @@ struct serve_options {
     struct option_list dicom_peers;
     struct option_list endpoints;
     struct str endpoint_texts[OPTION_LIST_MAX];
+    struct option_list origins;
+    struct str origin_texts[OPTION_LIST_MAX];
     long port;
     long dicom_port;
     long clock_ahead_minutes;
@@ -89,6 +91,10 @@ static bool read_options(struct serve_options *options, int argc, char **argv, b
           "AE@ADDRESS=Organization/ID who may send, for whom (repeats)" },
         { "subscription-endpoint", OPTION_LIST, &options->endpoints, 0, 0,
           "URL that subscriptions may call, with what is below it (repeats; none: no rest-hook)" },
+        { "cors-origin", OPTION_LIST, &options->origins, 0, 0,
+          "ORIGIN (https://app.example) whose pages may ask /fhir with a token (repeats; none: no page)" },
+        { "key-sets-private", OPTION_FLAG, &options->server.key_sets_private, 0, 0,
+          "key sets of apps (app add --keys-url) may lie in a private network or on this machine" },
         { "check-references", OPTION_FLAG, &options->server.check_references, 0, 0,
           "a reference must lead to a resource, and what others refer to is not deleted" },
         { "validate-full", OPTION_FLAG, &options->server.validate_full, 0, 0,
@@ -122,6 +128,15 @@ static bool read_options(struct serve_options *options, int argc, char **argv, b
     }
     options->server.endpoints = options->endpoint_texts;
     options->server.endpoints_count = options->endpoints.count;
+    for (size_t i = 0; i < options->origins.count; i++) {
+        options->origin_texts[i] = str_from_cstr(options->origins.values[i]);
+        if (!http_cors_origin_acceptable(options->origin_texts[i])) {
+            (void)fprintf(stderr, "--cors-origin wants scheme, host and port, such as https://app.example\n");
+            return false;
+        }
+    }
+    options->server.origins = options->origin_texts;
+    options->server.origins_count = options->origins.count;
     return true;
 }
 
@@ -162,12 +177,21 @@ static bool start_dicom(struct server *server, const struct serve_options *optio
 static bool start_http(struct server *server, const struct serve_options *options, struct http_server **http,
                        struct error *error)
 {
+    /* Not the session, the administrator's rows or the events of the screens: those are for cookies. */
+    static const char *const paths[] = { "/fhir",       "/auth/token", "/auth/introspect",     "/auth/revoke",
+                                         "/auth/jwks",  "/bulk",       "/dicom-web",           "/photos",
+                                         "/indicators", "/reports",    "/subscription-topics", NULL };
+    static const char *const open_paths[] = { "/fhir/metadata", "/fhir/.well-known", "/auth/jwks", NULL };
     struct http_options http_options = {
         .bind_address = options->address,
         .port = (uint16_t)options->port,
         .access_log = !options->quiet,
         .on_error = api_on_error,
         .context = &server->api,
+        .cors = { .origins = options->server.origins,
+                  .origins_count = options->server.origins_count,
+                  .paths = paths,
+                  .open_paths = open_paths },
     };
     http_options.routes = api_routes(&http_options.routes_count);
     return http_server_start(&server->arena, &http_options, http, error);

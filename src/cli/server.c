@@ -16,6 +16,7 @@
 #include "fhir/index.h"
 #include "fhir/terminology.h"
 #include "fhir/validation.h"
+#include "http/outgoing.h"
 #include "imaging/imaging.h"
 #include "store/rows.h"
 #include "store/search.h"
@@ -90,6 +91,13 @@ static bool open_store(struct server *server, struct error *error)
            store_reindex_needed(server->store, fhir_index_digest(server->index), &needed, error);
 }
 
+static bool fetch_key_set(void *context, struct arena *arena, struct str url, size_t bytes_max,
+                          struct str *text, struct error *error)
+{
+    const struct server *server = context;
+    return outgoing_fetch(arena, url, bytes_max, server->options.key_sets_private, text, error);
+}
+
 static bool open_access(struct server *server, struct error *error)
 {
     struct definition_file *files = NULL;
@@ -109,7 +117,8 @@ static bool open_access(struct server *server, struct error *error)
     const struct access_options options = { .policies = policies,
                                             .policies_count = count,
                                             .rows = access_rows_of_store(server->store),
-                                            .directory = access_directory_of_store(server->store) };
+                                            .directory = access_directory_of_store(server->store),
+                                            .key_sets = { server, fetch_key_set } };
     const struct signing_options signing = { .folder = path_in(server, "keys") };
     if (!access_open(&options, &server->access, error) || !signing_open(&signing, &server->keys, error)) {
         return false;
@@ -424,6 +433,7 @@ static void fill_api(struct server *server)
         .version = STR(SHANHAI_VERSION),
         .offset_minutes = server->options.offset_minutes,
         .tls = server->options.tls,
+        .cors = server->options.origins_count > 0,
     };
 }
 

@@ -34,6 +34,9 @@ struct server_options {
     bool accept_lost;               /* store_options.accept_lost */
     const struct str *endpoints;    /* what subscriptions may call */
     size_t endpoints_count;
+    const struct str *origins; /* pages of other origins that may ask with a token (CORS) */
+    size_t origins_count;
+    bool key_sets_private;                      /* key sets of apps may lie in a private network */
     void (*lost)(void *data, const char *text); /* store_options.lost */
     void *lost_data;
 };

@@ -224,7 +224,9 @@ static enum MHD_Result on_headers(struct http_exchange *exchange, const char *me
     struct http_server *server = exchange->request.server;
     struct error error = { 0 };
     exchange->step = STEP_BODY;
-    if (!exchange_read_head(exchange, method, &error)) {
+    bool read = exchange_read_head(exchange, method, &error);
+    cors_add_headers(exchange); /* a refusal must be readable too */
+    if (!read) {
         refuse(exchange, &error);
     } else if (atomic_load(&server->stopping)) {
         (void)FAIL(&error, ERROR_BUSY, "the server is stopping");

@@ -183,6 +183,17 @@ bool http_request_inside(struct http_request *around, struct http_inside *inside
 
 /* ---- the server ---- */
 
+/* Which pages of other origins may ask by script, cors.c. Paths are lists that end with NULL, each with what is below it. */
+struct http_cors {
+    const struct str *origins; /* "https://app.example", compared byte by byte; none: nobody */
+    size_t origins_count;
+    const char *const *paths;      /* for these origins */
+    const char *const *open_paths; /* for any, once there is a list at all: what is public anyway */
+};
+
+/* Scheme, host in small letters, and port where it is not the scheme's own; no "*", no path. */
+bool http_cors_origin_acceptable(struct str origin);
+
 struct http_options {
     const char *bind_address; /* "127.0.0.1", "::1", "0.0.0.0" */
     uint16_t port;            /* 0: the system chooses; http_server_port tells */
@@ -202,6 +213,7 @@ struct http_options {
      * http_respond_error. NULL: plain text. Runs on network and pool threads. */
     void (*on_error)(struct http_request *request, const struct error *error);
     void *context; /* request->context */
+    struct http_cors cors;
 };
 
 /* Listens when it returns true. */

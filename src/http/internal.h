@@ -218,6 +218,11 @@ bool exchange_read_parameters(struct http_exchange *exchange, const struct route
 /* The form body's pairs behind those of the query. */
 bool exchange_read_form(struct http_exchange *exchange, struct error *error) MUST_CHECK;
 
+/* ---- cors.c ---- */
+
+/* What a page of another origin is told, on every answer; nothing where http_options.cors lists nobody. */
+void cors_add_headers(struct http_exchange *exchange);
+
 /* ---- response.c ---- */
 
 /* Builds and queues libmicrohttpd's response. */

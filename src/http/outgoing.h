@@ -53,4 +53,13 @@ bool outgoing_allowed(struct arena *arena, struct str url, const struct str *all
  * request itself is framed. ERROR_RULE, never with the value. */
 bool outgoing_header_allowed(struct str line, struct error *error) MUST_CHECK;
 
+/* One GET of a small text, here and now (pool threads: OUTGOING_FETCH_MS at most): https, a trusted certificate, no
+ * redirect, status 200, nothing that leads to an address of a private network, of this machine or of no machine at all; with
+ * `private_too` these as well, and http. ERROR_RULE for such an address, ERROR_BUSY when it does not answer. */
+enum { OUTGOING_FETCH_MS = 5000 };
+struct sockaddr;
+bool outgoing_address_is_private(const struct sockaddr *address);
+bool outgoing_fetch(struct arena *arena, struct str url, size_t bytes_max, bool private_too, struct str *text,
+                    struct error *error) MUST_CHECK;
+
 #endif

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +14,7 @@ import { program, startWorld } from './support.mjs';
 const modules = new URL('../../web/node_modules/', import.meta.url);
 const skip = !existsSync(fileURLToPath(new URL('openid-client', modules))) && 'left out: openid-client is not installed (npm ci in web/)';
 const PLAIN = 'http://127.0.0.1:9/plain';
+const ORIGIN = 'https://app.example';
 const REDIRECT = 'http://127.0.0.1:9/callback?kept=1';
 
 let w;
@@ -20,6 +22,7 @@ let oidc;
 let jose;
 let apps; // {publicApp, secretApp: {id, secret}, service: {id, keys}, …}
 let patients; // the doctor's own two
+let keySet; // an app's own server with its key set: {url, keys, asked, answer}
 
 const challengeOf = (verifier) => createHash('sha256').update(verifier).digest('base64url');
 const run = (...words) => execFileSync(program, ['app', ...words, '--data', w.data], { encoding: 'utf8' });
@@ -39,8 +42,21 @@ function registerApps(keys) {
     secretApp: added(run('add', 'Risk calculator', '--redirect', PLAIN, '--secret')),
     keyApp: added(run('add', 'Keyed app', '--redirect', REDIRECT, '--keys', file)),
     narrowApp: added(run('add', 'Narrow', '--redirect', REDIRECT, '--scopes', 'openid user/Patient.rs')),
+    byUrl: added(run('add', '定时上报', '--post', service, '--keys-url', keySet.url)),
     service: { ...added(run('add', '数据上报', '--post', service, '--keys', file)), keys },
   };
+}
+
+async function startKeySet(keys) {
+  const set = { keys, asked: 0, answer: undefined };
+  set.server = createServer((request, response) => {
+    set.asked++;
+    if (set.answer) return set.answer(response);
+    return response.setHeader('Content-Type', 'application/json').end(JSON.stringify({ keys: set.keys.map((k) => k.jwk) }));
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => { set.server.once('listening', resolve); });
+  set.url = `http://127.0.0.1:${set.server.address().port}/jwks.json`;
+  return set;
 }
 
 // A world, with the server stopped in between: `shanhai app` works on the folder.
@@ -48,7 +64,7 @@ before(async () => {
   if (skip) return;
   jose = await import(new URL('jose/dist/webapi/index.js', modules));
   oidc = await import(new URL('openid-client/build/index.js', modules));
-  w = await startWorld();
+  w = await startWorld({ flags: ['--cors-origin', ORIGIN, '--key-sets-private'] });
   const { addSignedIn } = await import('../../scenarios/world.mjs');
   w.steward = await addSignedIn(w.admins.county, { reference: w.doctor.organization, name: '彭水县示例医院' },
     { account: 'steward', name: '数管', role: 'data-steward', title: 'attending', specialty: '信息科', phone: '15400000051' });
@@ -60,10 +76,11 @@ before(async () => {
     await w.doctor.create({ resourceType: 'Observation', status: 'final', subject: { reference: `Patient/${patient.id}` }, code: { text: `体温${i}` }, valueString: '37' });
   }
   await w.server.stop();
+  keySet = await startKeySet([await keyPair('ES384', 'url-1')]);
   apps = registerApps([await keyPair('RS384', 'rsa-1'), await keyPair('ES384', 'ec-1')]);
   await restart();
 });
-after(async () => { await w?.stop(); });
+after(async () => { keySet?.server.close(); await w?.stop(); });
 
 async function restart() {
   w.server = await startServer(program, w.data, w.options);
@@ -237,6 +254,76 @@ describe('SMART App Launch', { skip }, () => {
     assert.equal(other.json.patient, undefined, "another person's launch");
     assert.equal((await w.lead.request('POST', '/auth/launch', { app: apps.publicApp.id, patient: patients[1].id })).status, 404, 'a patient that is not to be seen');
   });
+
+  test('an encounter goes along with its patient, with no other', async () => {
+    const encounter = await w.doctor.create({ resourceType: 'Encounter', status: 'in-progress', class: { code: 'IMP' }, subject: { reference: `Patient/${patients[0].id}` } });
+    const open = (patient) => w.doctor.request('POST', '/auth/launch', { app: apps.publicApp.id, patient, encounter: encounter.id });
+    assert.equal((await open(patients[1].id)).status, 400);
+    assert.equal((await open(undefined)).status, 400);
+    assert.equal((await w.doctor.request('POST', '/auth/launch', { app: apps.publicApp.id, patient: patients[0].id, encounter: 'nobody' })).status, 404);
+    const launch = new URL((await open(patients[0].id)).json.redirect).searchParams.get('launch');
+    const through = async (scope, more) => {
+      const verifier = randomBytes(32).toString('base64url');
+      const code = (await allow(w.doctor, queryOf({ scope, code_challenge: challengeOf(verifier), ...more }))).searchParams.get('code');
+      return (await form('/auth/token', { grant_type: 'authorization_code', client_id: apps.publicApp.id, redirect_uri: REDIRECT, code, code_verifier: verifier })).json;
+    };
+    const token = await through('launch launch/encounter patient/Encounter.rs', { launch });
+    assert.deepEqual([token.patient, token.encounter], [patients[0].id, encounter.id]);
+    assert.match(token.scope, /launch\/encounter/);
+    const without = await through('launch/encounter user/Patient.rs', {});
+    assert.equal(without.encounter, undefined);
+    assert.ok(!/launch\/encounter/.test(without.scope), 'what was not given is not granted');
+  });
+
+  test('online_access: refreshed while the person is signed in, and no longer', async () => {
+    const refresh = (token) => form('/auth/token', { grant_type: 'refresh_token', refresh_token: token, client_id: apps.publicApp.id });
+    const first = await tokenOf(w.doctor, 'online_access user/Patient.rs');
+    assert.match(first.scope, /online_access/);
+    const second = await refresh(first.refresh_token);
+    assert.equal(second.status, 200);
+    assert.equal((await bearer(second.json.access_token, '/fhir/Patient')).status, 200);
+    assert.equal((await w.doctor.request('DELETE', '/session')).status, 204);
+    assert.equal((await refresh(second.json.refresh_token)).json.error, 'invalid_grant', 'signed out');
+    await w.doctor.signIn(w.doctor.password);
+    assert.equal((await refresh(second.json.refresh_token)).json.error, 'invalid_grant', 'a later session is another');
+    const both = await tokenOf(w.doctor, 'online_access offline_access user/Patient.rs');
+    assert.ok(!/online_access/.test(both.scope));
+  });
+});
+
+describe('pages of other origins', { skip }, () => {
+  const from = (path, { origin = ORIGIN, method = 'GET', ...headers } = {}) => fetch(`${w.base}${path}`, { method, headers: { Origin: origin, ...headers } });
+  const allowed = (answer) => answer.headers.get('access-control-allow-origin');
+
+  test('those on the list may ask with a token, and read refusals; others may not', async () => {
+    const { access_token: token } = await tokenOf(w.doctor, 'user/Patient.rs');
+    const read = await from('/fhir/Patient', { Authorization: `Bearer ${token}` });
+    assert.deepEqual([read.status, allowed(read), read.headers.get('access-control-allow-credentials')], [200, ORIGIN, null]);
+    assert.match(read.headers.get('vary'), /Origin/);
+    assert.match(read.headers.get('access-control-expose-headers'), /ETag.*Location/);
+    const refused = await from('/fhir/Patient');
+    assert.deepEqual([refused.status, allowed(refused)], [401, ORIGIN]);
+    assert.equal(allowed(await from('/fhir/nothing/is/here', {})), ORIGIN);
+    for (const origin of ['https://app.example.evil.net', 'http://app.example', 'https://app.example:444', 'null', 'https://APP.example']) assert.equal(allowed(await from('/fhir/Patient', { origin })), null, origin);
+    for (const path of ['/session', '/admin/accounts', '/auth/consent', '/events', '/']) assert.equal(allowed(await from(path)), null, path);
+  });
+
+  test('a preflight says what may be sent', async () => {
+    const ask = (path, origin) => from(path, { method: 'OPTIONS', origin, 'Access-Control-Request-Method': 'PUT', 'Access-Control-Request-Headers': 'authorization,if-match' });
+    const answer = await ask('/fhir/Patient/1', ORIGIN);
+    assert.deepEqual([answer.status, allowed(answer)], [204, ORIGIN]);
+    assert.match(answer.headers.get('access-control-allow-methods'), /PUT/);
+    assert.match(answer.headers.get('access-control-allow-headers'), /Authorization.*If-Match/);
+    const other = await ask('/fhir/Patient/1', 'https://other.example');
+    assert.deepEqual([allowed(other), other.headers.get('access-control-allow-methods')], [null, null]);
+  });
+
+  test('what is public anyway is open to any page', async () => {
+    for (const path of ['/fhir/metadata', '/fhir/.well-known/smart-configuration', '/auth/jwks']) assert.equal(allowed(await from(path, { origin: 'https://anybody.example' })), '*', path);
+    assert.equal((await (await from('/fhir/metadata')).json()).rest[0].security.cors, true);
+    const token = await from('/auth/token', { method: 'POST' });
+    assert.deepEqual([token.status, allowed(token)], [400, ORIGIN]);
+  });
 });
 
 describe('scopes', { skip }, () => {
@@ -388,6 +475,37 @@ describe('backend services', { skip }, () => {
     }
     const keyApp = await tokenOf(w.doctor, 'user/Patient.rs', { app: apps.keyApp, headers: {} }).catch((error) => error);
     assert.ok(keyApp instanceof Error, 'an app with keys is not let in by name');
+  });
+
+  test('a key set by URL is fetched, kept, and fetched again for a key it does not have', async () => {
+    const own = { iss: apps.byUrl.id, sub: apps.byUrl.id };
+    const as = async (key, kid = key.kid) => ask(await assertion(own, { key, kid }));
+    const [first] = keySet.keys;
+    assert.equal((await as(first)).status, 200);
+    assert.equal((await as(first)).status, 200);
+    assert.equal(keySet.asked, 1, 'kept');
+    const next = await keyPair('RS384', 'url-2');
+    keySet.keys = [next];
+    assert.equal((await as(next)).json.error, 'invalid_client', 'not asked for again at once');
+    assert.equal(keySet.asked, 1);
+    await new Promise((resolve) => { setTimeout(resolve, 5200); });
+    assert.equal((await as(next)).status, 200);
+    assert.equal((await as(first)).json.error, 'invalid_client', 'withdrawn');
+    assert.equal((await form('/auth/token', { grant_type: 'client_credentials', scope: 'system/Patient.rs', client_id: apps.byUrl.id })).json.error, 'invalid_client', 'not by name alone');
+    for (const answer of [(r) => r.writeHead(302, { Location: `${keySet.url}?x` }).end(), (r) => r.end('x'.repeat(20000)), (r) => r.end('{"keys":[]}')]) {
+      keySet.answer = answer;
+      await w.server.stop();
+      await restart();
+      const refused = await as(next);
+      assert.deepEqual([refused.status, refused.json.error], [503, 'temporarily_unavailable']);
+    }
+    keySet.answer = undefined;
+    const { asked } = keySet;
+    await w.server.stop();
+    w.options = w.options.filter((o) => o !== '--key-sets-private');
+    await restart();
+    assert.equal((await as(next)).status, 503, 'a private address');
+    assert.equal(keySet.asked, asked);
   });
 
   test('what is wrong with an assertion', async () => {

@@ -4,6 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <cmocka.h>
 
 #include "http/outgoing.h"
@@ -130,12 +133,68 @@ static void what_cannot_be_reached_is_told_once(void **state)
     assert_int_equal(answer.calls, 1);
 }
 
+static bool is_private(const char *text)
+{
+    struct sockaddr_in v4 = { .sin_family = AF_INET };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
+        return outgoing_address_is_private((const struct sockaddr *)&v4);
+    }
+    assert_int_equal(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
+    return outgoing_address_is_private((const struct sockaddr *)&v6);
+}
+
+static void private_addresses_are_not_fetched_from(void **state)
+{
+    (void)state;
+    static const char *const private[] = {
+        "127.0.0.1",
+        "0.0.0.0",
+        "10.1.2.3",
+        "100.64.0.1",
+        "169.254.169.254",
+        "172.31.255.255",
+        "192.168.0.1",
+        "198.19.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "fe80::1",
+        "fd00::1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "ff02::1",
+    };
+    static const char *const public[] = { "8.8.8.8",    "100.128.0.1",  "172.32.0.1",          "192.169.0.1",
+                                          "198.20.0.1", "2001:4860::1", "::ffff:93.184.216.34" };
+    for (size_t i = 0; i < sizeof private / sizeof *private; i++) {
+        assert_true(is_private(private[i]));
+    }
+    for (size_t i = 0; i < sizeof public / sizeof *public; i++) {
+        assert_false(is_private(public[i]));
+    }
+    struct arena arena = { .bytes_max = 1 << 20 };
+    struct str text = STR_NONE;
+    struct error error = { 0 };
+    assert_false(outgoing_fetch(&arena, STR("https://127.0.0.1:1/x"), 100, false, &text, &error));
+    assert_int_equal(error.kind, ERROR_RULE);
+    assert_false(outgoing_fetch(&arena, STR("https://localhost:1/x"), 100, false, &text, &error));
+    assert_int_equal(error.kind, ERROR_RULE);
+    assert_false(outgoing_fetch(&arena, STR("file:///etc/hostname"), 100, true, &text, &error));
+    assert_int_equal(error.kind, ERROR_BUSY);
+    assert_null(text.at);
+    arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_is_listed_is_called),
         cmocka_unit_test(headers_are_one_line_and_not_the_requests_own),
         cmocka_unit_test(what_cannot_be_reached_is_told_once),
+        cmocka_unit_test(private_addresses_are_not_fetched_from),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
