@@ -57,7 +57,8 @@ export async function mend(doctor, name, gaps, summary) {
   await page.locator('.request-returned').waitFor();
   await eventually(async () => assert.deepEqual(await page.locator('.request-returned li').allInnerTexts(), gaps));
   await doctor.keep('24-returned');
-  await page.locator('textarea[data-field=summary]').pressSequentially(summary);
+  const written = page.locator('textarea[data-field=summary]');
+  await written.fill((await written.inputValue()) + summary);
   await page.locator('button[data-action=submit]:not([disabled])').click();
   await page.waitForURL(/open=/);
   await doctor.hasState('待审核');
@@ -151,7 +152,7 @@ export async function matchHeld(doctor, folder, onImage, patient) {
 export async function switchPost(person, role) {
   const { page } = person;
   await page.locator('.person').click();
-  await page.locator('.ant-dropdown:visible').getByText(role).click();
+  await page.locator('.menu:visible').getByText(role).click();
   await page.locator('.person').filter({ hasText: role }).waitFor();
 }
 
@@ -160,7 +161,7 @@ export async function speaksEnglish(person, address) {
   await person.page.waitForSelector('html[lang=en]', { state: 'attached' });
   await person.settles();
   const chinese = () => person.page.evaluate(() => {
-    const own = '.nav-link,h1,.page-note,.tab-label,[role=tab],th,.ant-btn,.badge,.figure-name,.figure-parts,.hint,.empty,.station-name,label,dt,.keys-note';
+    const own = '.nav-link,h1,.page-note,.tab-label,[role=tab],th,.ant-btn,.lb,.segment,option,.badge,.figure-name,.figure-parts,.hint,.empty,.station-name,label,dt,.keys-note';
     return [...document.querySelectorAll(own)]
       .filter((element) => element.checkVisibility() && !element.closest('.person, .banner'))
       .map((element) => element.textContent.replace(/[\u4e00-\u9fff]+示例医院/g, '').trim())
@@ -195,12 +196,12 @@ export async function workList(coordinator, name) {
   const [file] = await Promise.all([page.waitForEvent('download'), coordinator.press('CSV', '.worklist-filters')]);
   assert.match(file.suggestedFilename(), /^会诊工作台-今日-[-\d]+\.csv$/);
   await page.locator('[data-action=views]').click();
-  await page.locator('.ant-dropdown:visible').getByText('保存当前视图').click();
+  await page.locator('.menu:visible').getByText('保存当前视图').click();
   await page.fill('[data-field=view-name]', '今天的');
   await coordinator.confirm();
   await coordinator.open('/consults?tab=archived');
   await page.locator('[data-action=views]').filter({ hasText: '1' }).click();
-  await page.locator('.ant-dropdown:visible').getByText('今天的', { exact: true }).first().click();
+  await page.locator('.menu:visible').getByText('今天的', { exact: true }).first().click();
   await page.waitForURL(/tab=today/);
 }
 

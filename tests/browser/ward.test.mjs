@@ -150,10 +150,10 @@ describe('the ward through the screens', { skip: why, timeout: 900_000 }, () => 
     await person.sees('已开启特急提醒');
     const second = await draftConsult(w.doctor, stat);
     await w.doctor.take(second.task, 'submit');
-    await page.locator('.ant-notification-notice').filter({ hasText: '特急会诊' }).waitFor();
+    await page.locator('.announcement').filter({ hasText: '特急会诊' }).waitFor();
     await person.keep('44-stat-notice');
     await eventually(async () => assert.deepEqual(await page.evaluate(() => globalThis.told), [`特急会诊 ${hospitals.county.name}，待审核`]));
-    await page.locator('.ant-notification-notice').getByRole('button', { name: '查看' }).click();
+    await page.locator('.announcement').getByRole('button', { name: '查看' }).click();
     await page.waitForURL((url) => url.searchParams.get('open') === second.task);
     await person.leave();
     for (const one of [first, second]) await w.doctor.take(one.task, 'cancel', { reason: { valueString: '演练' } });

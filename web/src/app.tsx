@@ -1,38 +1,34 @@
-// Theme, language of the kit, and the routes. What only some people open comes when they open it.
-import { App as AntApp, ConfigProvider } from 'antd';
-import enUS from 'antd/locale/en_US';
-import zhCN from 'antd/locale/zh_CN';
-import dayjs from 'dayjs';
-import 'dayjs/locale/zh-cn';
-import { lazy, Suspense, useEffect } from 'react';
+// The routes. The list and what stands around it come first, without the component kit; every other page brings it when it is opened.
+import { lazy, Suspense } from 'react';
 import { createBrowserRouter, Navigate, RouterProvider, type RouteObject } from 'react-router';
 import { useDocumentLanguage, useLanguage } from './i18n';
 import { Loading } from './parts/loading';
+import { Toasts } from './parts/toast';
 import { PageFault } from './shell/page-fault';
 import { SignedIn } from './shell/signed-in';
 import { useSession, type Role } from './session';
-import { theme } from './theme';
+import { withKit } from './with-kit';
 
 const WorklistPage = lazy(() => import('./worklist/worklist-page'));
-const RequestPage = lazy(() => import('./request/request-page'));
-const RoomPage = lazy(() => import('./room/room-page'));
-const HandoverPage = lazy(() => import('./worklist/handover-page'));
-const PrintPage = lazy(() => import('./print/print-page'));
-const ImagesPage = lazy(() => import('./images/images-page'));
-const StudyPage = lazy(() => import('./images/study-page'));
-const BreakGlassPage = lazy(() => import('./break-glass/break-glass-page'));
-const ChartPage = lazy(() => import('./break-glass/chart-page'));
-const HoldsPage = lazy(() => import('./holds/holds-page'));
-const CheckPage = lazy(() => import('./print/check-page'));
-const CriticalPage = lazy(() => import('./critical/critical-page'));
-const RoundPage = lazy(() => import('./round/round-page'));
-const TodayPage = lazy(() => import('./today/today-page'));
-const DailyPage = lazy(() => import('./daily/daily-page'));
-const ChangesPage = lazy(() => import('./changes/changes-page'));
-const DutyPage = lazy(() => import('./duty/duty-page'));
-const AllowPage = lazy(() => import('./allow/allow-page'));
-const PeoplePage = lazy(() => import('./people/people-page'));
-const JobsPage = lazy(() => import('./people/jobs-page'));
+const RequestPage = withKit(() => import('./request/request-page'));
+const RoomPage = withKit(() => import('./room/room-page'));
+const HandoverPage = withKit(() => import('./worklist/handover-page'));
+const PrintPage = withKit(() => import('./print/print-page'));
+const ImagesPage = withKit(() => import('./images/images-page'));
+const StudyPage = withKit(() => import('./images/study-page'));
+const BreakGlassPage = withKit(() => import('./break-glass/break-glass-page'));
+const ChartPage = withKit(() => import('./break-glass/chart-page'));
+const HoldsPage = withKit(() => import('./holds/holds-page'));
+const CheckPage = withKit(() => import('./print/check-page'));
+const CriticalPage = withKit(() => import('./critical/critical-page'));
+const RoundPage = withKit(() => import('./round/round-page'));
+const TodayPage = withKit(() => import('./today/today-page'));
+const DailyPage = withKit(() => import('./daily/daily-page'));
+const ChangesPage = withKit(() => import('./changes/changes-page'));
+const DutyPage = withKit(() => import('./duty/duty-page'));
+const AllowPage = withKit(() => import('./allow/allow-page'));
+const PeoplePage = withKit(() => import('./people/people-page'));
+const JobsPage = withKit(() => import('./people/jobs-page'));
 
 /** Who takes no part in consults has no worklist: the first page is the own work. */
 const FIRST_PAGES: Partial<Record<Role, string>> = { administrator: '/people', 'medical-affairs': '/break-glass' };
@@ -82,18 +78,13 @@ const router = createBrowserRouter([
 ]);
 
 export function App() {
-  const language = useLanguage();
-  useDocumentLanguage(language);
-  useEffect(() => {
-    dayjs.locale(language === 'zh' ? 'zh-cn' : 'en');
-  }, [language]);
+  useDocumentLanguage(useLanguage());
   return (
-    <ConfigProvider theme={theme} locale={language === 'zh' ? zhCN : enUS} button={{ autoInsertSpace: false }}>
-      <AntApp>
-        <Suspense fallback={<Loading />}>
-          <RouterProvider router={router} />
-        </Suspense>
-      </AntApp>
-    </ConfigProvider>
+    <>
+      <Suspense fallback={<Loading />}>
+        <RouterProvider router={router} />
+      </Suspense>
+      <Toasts />
+    </>
   );
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 
-const ENTRY_BYTES_MAX = 450 * 1024;
+const ENTRY_BYTES_MAX = 220 * 1024;
 const dist = join(__dirname, '..', 'dist');
 const html = existsSync(join(dist, 'index.html')) ? readFileSync(join(dist, 'index.html'), 'utf8') : undefined;
 

@@ -1,6 +1,6 @@
 // 自上次以来的变化: what moved since this person was last here, case by case, with the steps; the mark is kept on the server.
 import { CheckOutlined, CopyOutlined } from '@ant-design/icons';
-import { App, Button, Select } from 'antd';
+import { Button, Select } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
@@ -12,13 +12,16 @@ import { useLanguage } from '../i18n';
 import { Empty } from '../parts/empty';
 import { copyText } from '../parts/file';
 import { Loading } from '../parts/loading';
+import { LightButton } from '../parts/light';
 import { Page } from '../parts/page';
 import { Problem, problemText } from '../parts/problem';
 import { StateBadge, UrgencyBadge } from '../parts/badges';
+import { toast } from '../parts/toast';
 import { usePersonal } from '../personal';
 import { priorityOf } from '../worklist/list';
 import { CASES_MAX, useChanges, type ChangedCase, type Changes } from './data';
 
+const UNDO_MS = 8_000;
 const DAY = 86_400_000;
 const midnight = (date: string) => `${date}T00:00:00+08:00`;
 const STARTS = {
@@ -31,7 +34,6 @@ type Start = 'last' | keyof typeof STARTS;
 export default function ChangesPage() {
   const { t } = useTranslation();
   const language = useLanguage();
-  const { message } = App.useApp();
   const { personal, isPending, keep } = usePersonal();
   const [start, setStart] = useState<Start>('last');
   // The mark as it was when the page was opened: setting it must not empty the page under the reader's eyes.
@@ -43,10 +45,8 @@ export default function ChangesPage() {
 
   const setSeen = (seen: string | undefined, said: string, undo?: () => void) =>
     keep.mutate((now) => ({ ...now, seen }), {
-      onSuccess: () => void message.success(undo
-        ? { content: <>{said} <Button size="small" type="link" onClick={undo}>{t('changes.undo')}</Button></>, duration: 8 }
-        : said),
-      onError: (failure) => void message.error(problemText(failure, t).title),
+      onSuccess: () => toast.success(undo ? <>{said} <LightButton size="small" kind="text" onClick={undo}>{t('changes.undo')}</LightButton></> : said, undo ? UNDO_MS : undefined),
+      onError: (failure) => toast.error(problemText(failure, t).title),
     });
   const mark = () => {
     const before = personal.seen;
@@ -55,7 +55,7 @@ export default function ChangesPage() {
   };
   const copy = async () => {
     if (!data || !since) return;
-    void ((await copyText(textOf(data, since))) ? message.success(t('daily.copied')) : message.warning(t('daily.copyFailed')));
+    void ((await copyText(textOf(data, since))) ? toast.success(t('daily.copied')) : toast.warning(t('daily.copyFailed')));
   };
 
   return (

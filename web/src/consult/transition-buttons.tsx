@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { useLanguage } from '../i18n';
 import { Problem, problemText } from '../parts/problem';
+import { toast } from '../parts/toast';
 import type { Consult } from './data';
 import { TransitionDialog } from './transition-dialog';
 import { useTakeTransition, useTransitions, type Transition } from './transitions';
@@ -35,7 +36,7 @@ export function TransitionButtons({ consult, onTab, size = 'middle' }: ButtonsPr
   const { t } = useTranslation();
   const language = useLanguage();
   const navigate = useNavigate();
-  const { message, modal } = App.useApp();
+  const { modal } = App.useApp();
   const { data: transitions = [], error, refetch } = useTransitions(consult.task, language);
   const take = useTakeTransition(consult.task);
   const [open, setOpen] = useState<Transition>();
@@ -47,7 +48,7 @@ export function TransitionButtons({ consult, onTab, size = 'middle' }: ButtonsPr
     if (tab) return void navigate(`/consults/${consult.task.id ?? ''}?tab=${tab}`);
     if (transition.inputs.length > 0 || CONFIRMED_STEPS.has(transition.name)) return setOpen(transition);
     take.mutate({ transition, values: {} }, {
-      onSuccess: () => void message.success(t('transition.done', { what: transition.title })),
+      onSuccess: () => toast.success(t('transition.done', { what: transition.title })),
       onError: (failure) => {
         const { title, lines } = problemText(failure, t);
         modal.error({ title, content: <ul className="plain-list">{lines.map((line) => <li key={line}>{line}</li>)}</ul> });

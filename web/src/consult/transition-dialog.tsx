@@ -1,9 +1,10 @@
 // One dialog for every step. An act that cannot be taken back repeats whose record it is about.
 import { useState } from 'react';
-import { App, Form, Modal } from 'antd';
+import { Form, Modal } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { Problem } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { useSession } from '../session';
 import type { Consult } from './data';
 import { PatientLine } from './patient-line';
@@ -23,7 +24,6 @@ interface DialogProps {
 
 export function TransitionDialog({ transition, consult, preset, onClose, onDone }: DialogProps) {
   const { t } = useTranslation();
-  const { message } = App.useApp();
   const navigate = useNavigate();
   const { post } = useSession();
   const [form] = Form.useForm<Record<string, unknown>>();
@@ -38,7 +38,7 @@ export function TransitionDialog({ transition, consult, preset, onClose, onDone 
       { transition: current, values: { ...knownValues(current, consult, post.id), ...formToValues(current, fields), ...preset } },
       {
         onSuccess: () => {
-          void message.success(t('transition.done', { what: current.title }));
+          toast.success(t('transition.done', { what: current.title }));
           onClose();
           onDone?.();
           if (LEAVING_STEPS.has(current.name)) void navigate('/consults');

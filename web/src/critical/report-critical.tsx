@@ -1,7 +1,7 @@
 // A radiologist reports what he has just seen on a study of the own hospital, without waiting for a consult.
 import { AlertOutlined } from '@ant-design/icons';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { App, Button, DatePicker, Form, Input, Modal } from 'antd';
+import { Button, DatePicker, Form, Input, Modal } from 'antd';
 import type { Dayjs } from 'dayjs';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -10,6 +10,7 @@ import { PatientLine } from '../consult/patient-line';
 import type { ImagingStudy, Patient } from '../fhir-types';
 import { siteInstant, siteWallClock } from '../format';
 import { Problem } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { useSession } from '../session';
 import { reportCritical } from './data';
 
@@ -18,14 +19,13 @@ export function ReportCritical({ study, patient }: { study: ImagingStudy; patien
   const session = useSession();
   const client = useQueryClient();
   const navigate = useNavigate();
-  const { message } = App.useApp();
   const [open, setOpen] = useState(false);
   const [form] = Form.useForm<{ finding: string; found: Dayjs }>();
   const report = useMutation({
     mutationFn: ({ finding, found }: { finding: string; found: Dayjs }) => reportCritical(session, study, finding.trim(), siteInstant(found)),
     onSuccess: () => {
       void client.invalidateQueries({ queryKey: ['list', 'Task'] });
-      void message.success(t('critical.reported'));
+      toast.success(t('critical.reported'));
       void navigate('/critical');
     },
   });

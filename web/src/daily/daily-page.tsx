@@ -1,7 +1,7 @@
 // 工作日报: the same figures as 今日, laid out to print, to send as a table and to paste into a message.
 import { CopyOutlined, DownloadOutlined, PrinterOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { App, Button, DatePicker } from 'antd';
+import { Button, DatePicker } from 'antd';
 import dayjs from 'dayjs';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
@@ -13,6 +13,7 @@ import { copyText, download as saveFile } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem, problemText } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { changeText, isWholeDay, valueText, type Indicator } from '../today/indicators';
 import { unitText } from '../today/today-page';
 import { reportText } from './report-text';
@@ -33,7 +34,6 @@ export const organizationText = (organization: DailyReport['organization']): str
 export default function DailyPage() {
   const { t } = useTranslation();
   const language = useLanguage();
-  const { message } = App.useApp();
   const [query, setQuery] = useSearchParams();
   const date = query.get('date') ?? siteToday();
   const { data: report, error, isPending, refetch } = useQuery({
@@ -46,13 +46,13 @@ export default function DailyPage() {
       const response = await call(`/reports/daily?date=${date}&format=csv`, { headers: { Accept: 'text/csv' } });
       saveFile(`${t('daily.title')}-${date}.csv`, await response.blob());
     } catch (failure) {
-      void message.error(problemText(failure, t).title);
+      toast.error(problemText(failure, t).title);
     }
   };
   const copy = async () => {
     if (!report) return;
     const done = await copyText(reportText(report, t, language));
-    void (done ? message.success(t('daily.copied')) : message.warning(t('daily.copyFailed')));
+    void (done ? toast.success(t('daily.copied')) : toast.warning(t('daily.copyFailed')));
   };
 
   return (

@@ -1,7 +1,7 @@
 // 会诊值班表: who is called now and who is next, the week with its shifts, and the hours that nobody covers.
 import { CopyOutlined, LeftOutlined, PhoneOutlined, PlusOutlined, PrinterOutlined, RightOutlined, WarningFilled } from '@ant-design/icons';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { App, Button } from 'antd';
+import { Button } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
@@ -13,6 +13,7 @@ import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem, problemText } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { roleIs, useSession } from '../session';
 import { saveShifts, useShifts } from './data';
 import { ShiftDialog } from './shift-dialog';
@@ -141,12 +142,11 @@ function ShiftCard({ shift, edits, onOpen }: { shift: Shift; edits: boolean; onO
 function CopyWeek({ last, shifts }: { last: Shift[]; shifts: Shift[] }) {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const { message } = App.useApp();
   const copies = copiesOf(last, shifts);
   const copy = useMutation({
     mutationFn: () => saveShifts(copies),
-    onSuccess: () => void message.success(t('duty.copied', { n: copies.length })),
-    onError: (failure) => void message.error(problemText(failure, t).title),
+    onSuccess: () => toast.success(t('duty.copied', { n: copies.length })),
+    onError: (failure) => toast.error(problemText(failure, t).title),
     onSettled: () => void client.invalidateQueries({ queryKey: ['list', 'Schedule'] }),
   });
   return (

@@ -1,7 +1,7 @@
 // One shift: its day, its hours, and who is called in which order.
 import { ArrowDownOutlined, ArrowUpOutlined, DeleteOutlined } from '@ant-design/icons';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { App, Button, Modal, Popconfirm, Select, TimePicker } from 'antd';
+import { Button, Modal, Popconfirm, Select, TimePicker } from 'antd';
 import dayjs from 'dayjs';
 import customParseFormat from 'dayjs/plugin/customParseFormat';
 import { useState } from 'react';
@@ -10,6 +10,7 @@ import { useDirectory, type DirectoryPost } from '../directory';
 import { formatClock, formatDate } from '../format';
 import { useLanguage } from '../i18n';
 import { Problem } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { removeShift, saveShift } from './data';
 import { dayOf, periodOf, type Shift } from './week';
 
@@ -23,13 +24,12 @@ export function ShiftDialog({ date, shift, mayBeCalled, onClose }: DialogProps) 
   const { t } = useTranslation();
   const language = useLanguage();
   const client = useQueryClient();
-  const { message } = App.useApp();
   const [from, setFrom] = useState<string>(shift ? formatClock(shift.start) : HOURS.whole[0]);
   const [to, setTo] = useState<string>(shift ? formatClock(shift.end) : HOURS.whole[1]);
   const [posts, setPosts] = useState(shift?.posts ?? []);
   const done = (said: string) => () => {
     void client.invalidateQueries({ queryKey: ['list', 'Schedule'] });
-    void message.success(said);
+    toast.success(said);
     onClose();
   };
   const save = useMutation({ mutationFn: () => saveShift(shift?.id, { ...periodOf(shift ? dayOf(shift) : date, from, to), posts }), onSuccess: done(t('duty.saved')) });

@@ -1,7 +1,7 @@
 // 病历封存: medical affairs seals the record of a patient and lifts the seal, each with a reason.
 import { LockFilled, UnlockOutlined } from '@ant-design/icons';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { App, Button, Form, Input } from 'antd';
+import { Button, Form, Input } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { bareConsult } from '../consult/data';
@@ -16,6 +16,7 @@ import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { useSession } from '../session';
 import { holdNumber, placeHold, useHolds, type Hold } from './data';
 
@@ -43,7 +44,6 @@ function PlaceForm() {
   const { t } = useTranslation();
   const session = useSession();
   const client = useQueryClient();
-  const { message } = App.useApp();
   const [placed, setPlaced] = useState(0);
   const [form] = Form.useForm<{ patient: string; reason: string }>();
   const place = useMutation({
@@ -51,7 +51,7 @@ function PlaceForm() {
     onSuccess: (task) => {
       form.resetFields();
       setPlaced(placed + 1);
-      void message.success(t('hold.placed', { number: holdNumber(task) }));
+      toast.success(t('hold.placed', { number: holdNumber(task) }));
       void client.invalidateQueries({ queryKey: ['list', 'Task'] });
     },
   });

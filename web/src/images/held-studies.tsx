@@ -13,6 +13,7 @@ import { useLanguage } from '../i18n';
 import { idOf } from '../names';
 import { Empty } from '../parts/empty';
 import { Problem, problemText } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { PatientPicker } from './patient-picker';
 
 export interface HeldStudy {
@@ -89,11 +90,11 @@ export function HeldStudies({ patientId, onMatched, compact = false }: HeldProps
 function Reject({ study }: { study: HeldStudy }) {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const { message, modal } = App.useApp();
+  const { modal } = App.useApp();
   const reject = useMutation({
     mutationFn: () => sendJson(`/studies/held/${study.study}/reject`, 'POST', study.part ? { part: study.part } : {}),
-    onSuccess: () => void message.success(t('held.rejected')),
-    onError: (failure) => void message.error(problemText(failure, t).title),
+    onSuccess: () => toast.success(t('held.rejected')),
+    onError: (failure) => toast.error(problemText(failure, t).title),
     onSettled: () => void client.invalidateQueries({ queryKey: ['held'] }),
   });
   const begin = () => void modal.confirm({
@@ -109,14 +110,13 @@ function MatchDialog({ study, patientId, onClose, onMatched }: MatchProps) {
   const { t } = useTranslation();
   const language = useLanguage();
   const client = useQueryClient();
-  const { message } = App.useApp();
   const [picked, setPicked] = useState(study.part ? idOf(study.candidates?.[0]?.patient) : (patientId ?? idOf(study.candidates?.[0]?.patient)));
   const [confirmed, setConfirmed] = useState(false);
   const { data: patient } = usePatient(picked ? `Patient/${picked}` : undefined);
   const match = useMutation({
     mutationFn: () => sendJson(`/studies/held/${study.study}/match`, 'POST', { patient: `Patient/${picked ?? ''}`, confirmed, ...(study.part ? { part: study.part } : {}) }),
     onSuccess: () => {
-      void message.success(t(study.part ? 'held.released' : 'held.matched'));
+      toast.success(t(study.part ? 'held.released' : 'held.matched'));
       void client.invalidateQueries({ queryKey: ['held'] });
       void client.invalidateQueries({ queryKey: ['list', 'ImagingStudy'] });
       onMatched?.(study.study);

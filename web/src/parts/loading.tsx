@@ -1,11 +1,10 @@
-import { Spin } from 'antd';
 import { useTranslation } from 'react-i18next';
 
 export function Loading({ what }: { what?: string }) {
   const { t } = useTranslation();
   return (
     <div className="loading" role="status">
-      <Spin />
+      <span className="spinner" aria-hidden />
       <span>{what ?? t('common.loading')}</span>
     </div>
   );

@@ -1,8 +1,8 @@
 // An error on the screen says what happened and what to do about it.
-import { Alert, Button } from 'antd';
 import type { TFunction } from 'i18next';
 import { useTranslation } from 'react-i18next';
 import { ApiError, issueText, LineError } from '../fhir';
+import { LightButton, Notice } from './light';
 
 export interface ProblemText { title: string; lines: string[] }
 
@@ -24,19 +24,8 @@ export function Problem({ error, retry }: { error: unknown; retry?: () => void }
   const { t } = useTranslation();
   const { title, lines } = problemText(error, t);
   return (
-    <Alert
-      type="error"
-      showIcon
-      role="alert"
-      title={title}
-      description={
-        lines.length > 1 ? (
-          <ul className="plain-list">{lines.map((line) => <li key={line}>{line}</li>)}</ul>
-        ) : (
-          lines[0]
-        )
-      }
-      action={retry ? <Button size="small" onClick={retry}>{t('common.retry')}</Button> : undefined}
-    />
+    <Notice tone="error" title={title} action={retry ? <LightButton size="small" onClick={retry}>{t('common.retry')}</LightButton> : undefined}>
+      {lines.length > 1 ? <ul className="plain-list">{lines.map((line) => <li key={line}>{line}</li>)}</ul> : lines[0]}
+    </Notice>
   );
 }

@@ -10,6 +10,7 @@ import { useLanguage } from '../i18n';
 import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { Problem, problemText } from '../parts/problem';
+import { toast } from '../parts/toast';
 
 export interface Account {
   name: string;
@@ -29,7 +30,7 @@ export function Accounts() {
   const language = useLanguage();
   const directory = useDirectory();
   const client = useQueryClient();
-  const { message, modal } = App.useApp();
+  const { modal } = App.useApp();
   const [adding, setAdding] = useState(false);
   const [made, setMade] = useState<MadePassword>();
   const { data, error, refetch } = useQuery({
@@ -42,7 +43,7 @@ export function Accounts() {
   const turn = useMutation({
     mutationFn: (account: Account) => sendJson(`/admin/accounts/${encodeURIComponent(account.name)}/${account.disabled ? 'enable' : 'disable'}`, 'POST', {}),
     onSuccess: () => void client.invalidateQueries({ queryKey: ['accounts'] }),
-    onError: (failure) => void message.error(problemText(failure, t).title),
+    onError: (failure) => toast.error(problemText(failure, t).title),
   });
   const nameOf = (account: Account): string => {
     const person = directory.practitioners.find((one) => one.id === account.practitioner);
@@ -51,7 +52,7 @@ export function Accounts() {
   const reset = useMutation({
     mutationFn: (account: Account) => sendJson<{ password: string }>(`/admin/accounts/${encodeURIComponent(account.name)}/password`, 'POST', {}),
     onSuccess: (answer, account) => setMade({ name: account.name, password: answer.password }),
-    onError: (failure) => void message.error(problemText(failure, t).title),
+    onError: (failure) => toast.error(problemText(failure, t).title),
   });
   const confirmReset = (account: Account) =>
     void modal.confirm({

@@ -11,6 +11,7 @@ import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem, problemText } from '../parts/problem';
+import { toast } from '../parts/toast';
 
 const STATES = ['queued', 'running', 'done', 'failed'] as const;
 const BADGES = { queued: 'wait', running: 'run', done: 'done', failed: 'stop' } as const;
@@ -120,14 +121,14 @@ function JobRow({ job }: { job: Job }) {
 function JobAction({ job, action }: { job: Job; action: 'cancel' | 'retry' }) {
   const { t } = useTranslation();
   const client = useQueryClient();
-  const { message, modal } = App.useApp();
+  const { modal } = App.useApp();
   const act = useMutation({
     mutationFn: () => sendJson(`/admin/jobs/${job.id}/${action}`, 'POST', {}),
     onSuccess: () => {
-      void message.success(t(action === 'cancel' ? 'jobs.cancelled' : 'jobs.retried'));
+      toast.success(t(action === 'cancel' ? 'jobs.cancelled' : 'jobs.retried'));
       void client.invalidateQueries({ queryKey: ['jobs'] });
     },
-    onError: (failure) => void message.error(problemText(failure, t).title),
+    onError: (failure) => toast.error(problemText(failure, t).title),
   });
   const begin = () =>
     action === 'retry' ? act.mutate() : void modal.confirm({

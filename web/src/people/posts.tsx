@@ -1,7 +1,7 @@
 // Posts: who works where as what. A post that ends is closed, never deleted: what was signed under it must stay readable.
 import { PlusOutlined } from '@ant-design/icons';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { App, Button, Form, Input, Modal, Select } from 'antd';
+import { Button, Form, Input, Modal, Select } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { humanName, useDirectory, type DirectoryPost } from '../directory';
@@ -10,6 +10,7 @@ import type { Practitioner, PractitionerRole } from '../fhir-types';
 import { concept, extensionUrl } from '../names';
 import { Empty } from '../parts/empty';
 import { Problem, problemText } from '../parts/problem';
+import { toast } from '../parts/toast';
 
 const ROLES = ['county-doctor', 'consult-coordinator', 'expert', 'radiologist', 'duty-head', 'medical-affairs', 'commander', 'data-steward', 'administrator'];
 const POST_TITLES = ['resident', 'attending', 'associate-chief', 'chief'];
@@ -20,7 +21,6 @@ export function Posts() {
   const { t } = useTranslation();
   const directory = useDirectory();
   const client = useQueryClient();
-  const { message } = App.useApp();
   const [adding, setAdding] = useState(false);
   const turn = useMutation({
     mutationFn: async (post: DirectoryPost) => {
@@ -28,7 +28,7 @@ export function Posts() {
       return update<PractitionerRole>({ ...role, active: !post.active });
     },
     onSuccess: () => void client.invalidateQueries({ queryKey: ['list'] }),
-    onError: (failure) => void message.error(problemText(failure, t).title),
+    onError: (failure) => toast.error(problemText(failure, t).title),
   });
   return (
     <>

@@ -1,7 +1,7 @@
 // 新建会诊: paste the record, confirm what was found, say what is asked, add images and consent, submit. One page, with
 // what is still missing always in view.
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { Alert, App, Button } from 'antd';
+import { Alert, Button } from 'antd';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
@@ -13,6 +13,7 @@ import { LeaveGuard } from '../parts/leave-guard';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { useSession } from '../session';
 import { AskSection } from './ask-section';
 import { Checklist } from './checklist';
@@ -58,7 +59,6 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
   const navigate = useNavigate();
   const [query] = useSearchParams();
   const client = useQueryClient();
-  const { message } = App.useApp();
   const { post } = useSession();
   const [draft, setDraft] = useState<RequestDraft>(() => (consult ? draftOf(consult) : emptyDraft(wantedTimeFor('routine'))));
   const change = useCallback((part: Partial<RequestDraft>) => setDraft((before) => ({ ...before, ...part })), []);
@@ -93,7 +93,7 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
   const keep = useMutation({
     mutationFn: save,
     onSuccess: (taskId) => {
-      void message.success(t('request.saved'));
+      toast.success(t('request.saved'));
       void navigate(`/consults/${taskId}/edit`, { replace: true });
     },
   });
@@ -117,7 +117,7 @@ function RequestForm({ consult }: { consult: Consult | undefined }) {
     },
     onSuccess: (taskId) => {
       void client.invalidateQueries({ queryKey: ['list'] });
-      void message.success(t('request.submitted'));
+      toast.success(t('request.submitted'));
       void navigate(`/consults?tab=waiting&open=${taskId}`);
     },
   });

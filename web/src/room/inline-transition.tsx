@@ -1,5 +1,5 @@
 // A step whose text is long enough to be written in a tab instead of a dialog.
-import { App, Button, Form } from 'antd';
+import { Button, Form } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
@@ -8,13 +8,13 @@ import { formToValues, knownValues, TransitionFields } from '../consult/transiti
 import { useTakeTransition, useTransitions } from '../consult/transitions';
 import { useLanguage } from '../i18n';
 import { Problem } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { useSession } from '../session';
 
 export function InlineTransition({ name, consult }: { name: string; consult: Consult }) {
   const { t } = useTranslation();
   const language = useLanguage();
   const { post } = useSession();
-  const { message } = App.useApp();
   const [touched, setTouched] = useState(false);
   const [form] = Form.useForm<Record<string, unknown>>();
   const { data: transitions = [] } = useTransitions(consult.task, language);
@@ -28,7 +28,7 @@ export function InlineTransition({ name, consult }: { name: string; consult: Con
       { transition, values: { ...knownValues(transition, consult, post.id), ...formToValues(transition, fields) } },
       { onSuccess: () => {
         setTouched(false);
-        void message.success(t('transition.done', { what: transition.title }));
+        toast.success(t('transition.done', { what: transition.title }));
       } },
     );
   return (

@@ -1,7 +1,7 @@
 // 定量测量: the program's figures for a study, to be agreed with, edited or rejected by a doctor before others see them.
 import { ExperimentOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { App, Button, Form, Modal, Progress, Switch } from 'antd';
+import { Button, Form, Modal, Progress, Switch } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { formToValues, TransitionFields } from '../consult/transition-form';
@@ -16,6 +16,7 @@ import { codeOf, codes, idOf, studyUid } from '../names';
 import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { Problem } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { MeasurementTable } from './measurement-table';
 
 interface MeasurementProps {
@@ -120,7 +121,6 @@ function MeasurementReport({ report, study, onSlice }: ReportProps) {
 function MeasurementSteps({ task, report }: { task: Task; report: DiagnosticReport }) {
   const { t } = useTranslation();
   const language = useLanguage();
-  const { message } = App.useApp();
   const [form] = Form.useForm<Record<string, unknown>>();
   const { data: transitions = [] } = useTransitions(task, language);
   const take = useTakeTransition(task);
@@ -130,7 +130,7 @@ function MeasurementSteps({ task, report }: { task: Task; report: DiagnosticRepo
     take.mutate({ transition, values: formToValues(transition, fields) }, {
       onSuccess: () => {
         setOpen(undefined);
-        void message.success(t('transition.done', { what: transition.title }));
+        toast.success(t('transition.done', { what: transition.title }));
       },
     });
   if (allowed.length === 0) return null;

@@ -1,18 +1,18 @@
-import { Button } from 'antd';
 import { switchLanguage, useLanguage } from '../i18n';
+import { LightButton } from '../parts/light';
 
 export function LanguageSwitch({ dark = false }: { dark?: boolean }) {
   const language = useLanguage();
   const other = language === 'zh' ? 'en' : 'zh';
   return (
-    <Button
-      type="text"
+    <LightButton
+      kind="text"
       size="small"
       className={dark ? 'on-dark' : undefined}
       lang={other === 'zh' ? 'zh-CN' : 'en'}
       onClick={() => switchLanguage(other)}
     >
       {other === 'zh' ? '中文' : 'English'}
-    </Button>
+    </LightButton>
   );
 }

@@ -1,21 +1,24 @@
 // The head of every page: where one can go, who one is, and whether the line is up.
-import { CloudSyncOutlined, DisconnectOutlined, DownOutlined, MenuOutlined } from '@ant-design/icons';
-import { App, Button, Drawer, Dropdown, type MenuProps } from 'antd';
-import { lazy, Suspense, useState, type ReactNode } from 'react';
+import { CloseOutlined, CloudSyncOutlined, DisconnectOutlined, DownOutlined, MenuOutlined } from '@ant-design/icons';
+import { Suspense, useEffect, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { NavLink, useNavigate } from 'react-router';
 import { GlassNotice } from '../break-glass/glass-notice';
 import { CriticalNotice } from '../critical/critical-notice';
 import { useEvents } from '../events';
+import { LightButton } from '../parts/light';
 import { Loading } from '../parts/loading';
+import { Menu, type MenuGroup } from '../parts/menu';
 import { problemText } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { useSession, useSessionActions, type Role, type Session } from '../session';
+import { withKit } from '../with-kit';
 import { useArrival } from './arrival';
 import { LanguageSwitch } from './language-switch';
 import { Logo } from './logo';
 import { StatNotice } from './stat-notice';
 
-const PasswordDialog = lazy(async () => ({ default: (await import('./password-dialog')).PasswordDialog }));
+const PasswordDialog = withKit(async () => ({ default: (await import('./password-dialog')).PasswordDialog }));
 
 const CLINICAL: Role[] = ['county-doctor', 'consult-coordinator', 'expert', 'radiologist', 'duty-head'];
 
@@ -55,7 +58,7 @@ export function Layout({ children }: { children: ReactNode }) {
     <div className="shell">
       <a className="skip-link" href="#content">{t('nav.skip')}</a>
       <header className="shell-head">
-        <Button type="text" className="on-dark nav-toggle" icon={<MenuOutlined />} aria-label={t('nav.menu')} onClick={() => setMenuOpen(true)} />
+        <LightButton kind="text" className="on-dark nav-toggle" icon={<MenuOutlined />} aria-label={t('nav.menu')} aria-expanded={menuOpen} onClick={() => setMenuOpen(true)} />
         <NavLink to="/" className="brand" aria-label={t('app.name')}>
           <Logo /> <span>{t('app.name')}</span>
         </NavLink>
@@ -66,9 +69,7 @@ export function Layout({ children }: { children: ReactNode }) {
           <PersonMenu session={session} />
         </div>
       </header>
-      <Drawer open={menuOpen} onClose={() => setMenuOpen(false)} placement="left" size={240} title={t('app.name')}>
-        <nav className="nav-drawer" aria-label={t('nav.menu')}>{links}</nav>
-      </Drawer>
+      <NavDrawer open={menuOpen} onClose={() => setMenuOpen(false)}>{links}</NavDrawer>
       <CriticalNotice />
       <GlassNotice />
       {session.post.role === 'administrator' || session.post.role === 'medical-affairs' ? null : <StatNotice />}
@@ -76,6 +77,24 @@ export function Layout({ children }: { children: ReactNode }) {
         <Suspense fallback={<Loading />}>{children}</Suspense>
       </main>
     </div>
+  );
+}
+
+/** The places on a phone. A dialog of the browser's own keeps the focus inside and closes on Escape. */
+function NavDrawer({ open, onClose, children }: { open: boolean; onClose: () => void; children: ReactNode }) {
+  const { t } = useTranslation();
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    if (open) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [open]);
+  return (
+    <dialog ref={dialog} className="nav-dialog" aria-label={t('nav.menu')} onClose={onClose} onClick={(event) => { if (event.target === dialog.current) onClose(); }}>
+      <div className="nav-drawer">
+        <div className="nav-drawer-head"><strong>{t('app.name')}</strong><LightButton kind="text" icon={<CloseOutlined />} aria-label={t('common.close')} onClick={onClose} /></div>
+        <nav aria-label={t('nav.menu')}>{open ? children : null}</nav>
+      </div>
+    </dialog>
   );
 }
 
@@ -90,7 +109,6 @@ function LineState({ up }: { up: boolean }) {
 
 function PersonMenu({ session }: { session: Session }) {
   const { t } = useTranslation();
-  const { message } = App.useApp();
   const { signOut, switchPost } = useSessionActions();
   const [passwordOpen, setPasswordOpen] = useState(false);
   const navigate = useNavigate();
@@ -100,37 +118,33 @@ function PersonMenu({ session }: { session: Session }) {
       await switchPost(post);
       void navigate('/consults');
     } catch (error) {
-      void message.error(problemText(error, t).title);
+      toast.error(problemText(error, t).title);
     }
   };
-  const others = session.posts.filter((post) => post.id !== session.post.id);
-  const items: MenuProps['items'] = [
-    ...(others.length > 0
-      ? [{
-          type: 'group' as const,
-          label: t('nav.switchPost'),
-          children: others.map((post) => ({
-            key: `post:${post.id}`,
-            label: `${t(`role.${post.role}`)} · ${post.organization.name}`,
-            onClick: () => void change(post.id),
-          })),
-        }, { type: 'divider' as const }]
-      : []),
-    { key: 'password', label: t('nav.password'), onClick: () => setPasswordOpen(true) },
-    { key: 'out', label: t('nav.signOut'), onClick: () => void signOut() },
+  const groups: MenuGroup[] = [
+    {
+      title: t('nav.switchPost'),
+      items: session.posts.filter((post) => post.id !== session.post.id).map((post) => ({
+        key: post.id, label: `${t(`role.${post.role}`)} · ${post.organization.name}`, onClick: () => void change(post.id),
+      })),
+    },
+    {
+      items: [
+        { key: 'password', label: t('nav.password'), onClick: () => setPasswordOpen(true) },
+        { key: 'out', label: t('nav.signOut'), onClick: () => void signOut() },
+      ],
+    },
   ];
 
   return (
     <>
-      <Dropdown menu={{ items }} trigger={['click']} placement="bottomRight">
-        <Button type="text" className="on-dark person">
-          <span className="person-text">
-            <strong>{session.person.name}</strong>
-            <span>{t(`role.${session.post.role}`)} · {session.post.organization.name}</span>
-          </span>
-          <DownOutlined aria-hidden />
-        </Button>
-      </Dropdown>
+      <Menu groups={groups} className="lb lb-text lb-middle on-dark person" end>
+        <span className="person-text">
+          <strong>{session.person.name}</strong>
+          <span>{t(`role.${session.post.role}`)} · {session.post.organization.name}</span>
+        </span>
+        <DownOutlined aria-hidden />
+      </Menu>
       {passwordOpen ? <Suspense><PasswordDialog open onClose={() => setPasswordOpen(false)} /></Suspense> : null}
     </>
   );

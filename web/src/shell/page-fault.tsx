@@ -1,8 +1,8 @@
 // A fault of the screen itself; after an update of the program the usual cause is a part that the server no longer has.
 import { WarningOutlined } from '@ant-design/icons';
-import { Button } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { useRouteError } from 'react-router';
+import { LightButton } from '../parts/light';
 
 /** A part of the screens that did not come: the line is broken, or the program was renewed meanwhile. */
 const didNotCome = (error: unknown) => error instanceof Error && /dynamically imported module|importing a module/i.test(error.message);
@@ -15,7 +15,7 @@ export function PageFault() {
       <WarningOutlined aria-hidden className="empty-icon" />
       <h1 className="empty-title">{t(missing ? 'problem.line' : 'problem.screen')}</h1>
       <p className="empty-help">{t(missing ? 'problem.partHelp' : 'problem.screenHelp')}</p>
-      <Button type="primary" onClick={() => window.location.reload()}>{t('common.reload')}</Button>
+      <LightButton kind="primary" onClick={() => window.location.reload()}>{t('common.reload')}</LightButton>
     </main>
   );
 }

@@ -1,8 +1,9 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { App, Button, Form, Input, Modal } from 'antd';
+import { Button, Form, Input, Modal } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { usePageTitle } from '../parts/page';
 import { Problem } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { useSessionActions } from '../session';
 
 interface PasswordFields { old: string; next: string; again: string }
@@ -10,12 +11,11 @@ export const PASSWORD_LENGTH_MIN = 10;
 
 function usePasswordChange(onDone: () => void) {
   const { t } = useTranslation();
-  const { message } = App.useApp();
   const { changePassword } = useSessionActions();
   return useMutation({
     mutationFn: (fields: PasswordFields) => changePassword(fields.old, fields.next),
     onSuccess: () => {
-      void message.success(t('password.done'));
+      toast.success(t('password.done'));
       onDone();
     },
   });

@@ -1,8 +1,9 @@
-import { LockOutlined, UserOutlined } from '@ant-design/icons';
+import { EyeInvisibleOutlined, EyeOutlined, LockOutlined, UserOutlined } from '@ant-design/icons';
 import { useMutation } from '@tanstack/react-query';
-import { Alert, Button, Form, Input } from 'antd';
+import { useState, type FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ApiError } from '../fhir';
+import { LightButton, Notice } from '../parts/light';
 import { usePageTitle } from '../parts/page';
 import { problemText } from '../parts/problem';
 import { useSessionActions } from '../session';
@@ -15,7 +16,19 @@ export function SignInPage() {
   const { t } = useTranslation();
   const { signIn } = useSessionActions();
   usePageTitle(t('signIn.title'));
-  const attempt = useMutation({ mutationFn: ({ name, password }: SignInFields) => signIn(name.trim(), password) });
+  const attempt = useMutation({ mutationFn: ({ name, password }: SignInFields) => signIn(name, password) });
+
+  const [missing, setMissing] = useState<keyof SignInFields>();
+  const [shown, setShown] = useState(false);
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const fields = { name: String(form.get('name') ?? '').trim(), password: String(form.get('password') ?? '') };
+    const empty = fields.name === '' ? 'name' : fields.password === '' ? 'password' : undefined;
+    setMissing(empty);
+    if (empty) event.currentTarget.querySelector<HTMLInputElement>(`#${empty}`)?.focus();
+    else attempt.mutate(fields);
+  };
 
   const refusal = (error: unknown) => {
     if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
@@ -36,18 +49,25 @@ export function SignInPage() {
         <div className="sign-in-box">
           <div className="sign-in-brand"><span className="logo-tile"><Logo size={34} /></span>{t('app.name')}</div>
           <h1>{t('signIn.title')}</h1>
-          <Form<SignInFields> layout="vertical" requiredMark={false} onFinish={(fields) => attempt.mutate(fields)}>
-            <Form.Item name="name" label={t('signIn.name')} rules={[{ required: true, message: t('signIn.nameMissing') }]}>
-              <Input prefix={<UserOutlined aria-hidden />} size="large" autoFocus autoComplete="username" autoCapitalize="none" />
-            </Form.Item>
-            <Form.Item name="password" label={t('signIn.password')} rules={[{ required: true, message: t('signIn.passwordMissing') }]}>
-              <Input.Password prefix={<LockOutlined aria-hidden />} size="large" autoComplete="current-password" />
-            </Form.Item>
-            {problem ? <Alert type="error" showIcon role="alert" title={problem.title} description={problem.lines.join(' ')} /> : null}
-            <Button type="primary" htmlType="submit" size="large" block loading={attempt.isPending}>
-              {t('signIn.submit')}
-            </Button>
-          </Form>
+          <form className="sign-in-form" noValidate onSubmit={submit}>
+            <label className="field" htmlFor="name">
+              <span>{t('signIn.name')}</span>
+              <span className="input-box"><UserOutlined aria-hidden />
+                <input id="name" name="name" autoFocus autoComplete="username" autoCapitalize="none" spellCheck={false} aria-invalid={missing === 'name'} aria-describedby="name-missing" />
+              </span>
+              <span className="field-missing" id="name-missing">{missing === 'name' ? t('signIn.nameMissing') : null}</span>
+            </label>
+            <label className="field" htmlFor="password">
+              <span>{t('signIn.password')}</span>
+              <span className="input-box"><LockOutlined aria-hidden />
+                <input id="password" name="password" type={shown ? 'text' : 'password'} autoComplete="current-password" aria-invalid={missing === 'password'} aria-describedby="password-missing" />
+                <button type="button" className="input-eye" aria-label={t('signIn.show')} aria-pressed={shown} onClick={() => setShown(!shown)}>{shown ? <EyeOutlined /> : <EyeInvisibleOutlined />}</button>
+              </span>
+              <span className="field-missing" id="password-missing">{missing === 'password' ? t('signIn.passwordMissing') : null}</span>
+            </label>
+            {problem ? <Notice tone="error" title={problem.title}>{problem.lines.join(' ')}</Notice> : null}
+            <LightButton kind="primary" type="submit" size="large" busy={attempt.isPending}>{t('signIn.submit')}</LightButton>
+          </form>
           <p className="sign-in-note">{t('signIn.note')}</p>
         </div>
       </section>

@@ -8,9 +8,10 @@ import { Loading } from '../parts/loading';
 import { Problem } from '../parts/problem';
 import { SessionProvider, useSession, useSessionActions, useSessionQuery } from '../session';
 import { useArrival } from './arrival';
+import { withKit } from '../with-kit';
 import { Layout } from './layout';
 
-const PasswordPage = lazy(async () => ({ default: (await import('./password-dialog')).PasswordPage }));
+const PasswordPage = withKit(async () => ({ default: (await import('./password-dialog')).PasswordPage }));
 const SignInPage = lazy(async () => ({ default: (await import('./sign-in-page')).SignInPage }));
 
 export function SignedIn({ bare = false }: { bare?: boolean }) {

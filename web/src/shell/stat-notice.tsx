@@ -2,7 +2,6 @@
 // What is told outside the page holds no patient.
 import { AlertFilled } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { App, Button } from 'antd';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useLocation, useNavigate } from 'react-router';
@@ -10,6 +9,8 @@ import { stateOf } from '../consult/data';
 import { useDirectory } from '../directory';
 import { resourcesOf, search } from '../fhir';
 import type { Task } from '../fhir-types';
+import { LightButton } from '../parts/light';
+import { announce, toast, withdraw } from '../parts/toast';
 import { useSession } from '../session';
 import { awaitedStates } from '../states';
 import { statesParameter, WORKFLOW } from '../worklist/list';
@@ -54,7 +55,6 @@ function useStatTasks(): Task[] | undefined {
 
 export function StatNotice() {
   const { t } = useTranslation();
-  const { notification } = App.useApp();
   const navigate = useNavigate();
   const { pathname, search: query } = useLocation();
   const address = pathname + query;
@@ -70,16 +70,14 @@ export function StatNotice() {
     const fresh = tasks.filter((task, index) => known.current && !known.current.has(keys[index] ?? '') && !address.includes(task.id ?? ''));
     // What no longer waits, or has gone on, is told no longer.
     for (const gone of known.current ?? []) {
-      if (!keys.includes(gone)) notification.destroy(`stat-${gone.split('/')[0] ?? ''}`);
+      if (!keys.includes(gone)) withdraw(`stat-${gone.split('/')[0] ?? ''}`);
     }
     known.current = new Set(keys);
     for (const task of fresh) {
       const body = t('notice.body', { from: directory.post(task.requester)?.organizationName ?? '', state: t(`state.${stateOf(task)}`) });
       const open = () => void navigate(`/consults?open=${task.id ?? ''}`);
-      notification.warning({
-        key: `stat-${task.id ?? ''}`, title: t('notice.title'), description: body, duration: 0, role: 'alert', placement: 'bottomRight', icon: <AlertFilled className="text-red" aria-hidden />,
-        actions: <Button type="primary" size="small" onClick={() => { notification.destroy(`stat-${task.id ?? ''}`); open(); }}>{t('notice.open')}</Button>,
-      });
+      const key = `stat-${task.id ?? ''}`;
+      announce({ key, title: t('notice.title'), text: body, action: { label: t('notice.open'), onClick: () => { withdraw(key); open(); } } });
       if (choice === 'on') {
         ring();
         if ('Notification' in window && Notification.permission === 'granted') {
@@ -92,11 +90,11 @@ export function StatNotice() {
         }
       }
     }
-  }, [tasks, choice, directory, navigate, notification, address, t]);
+  }, [tasks, choice, directory, navigate, address, t]);
   const here = tasks?.find((task) => address.includes(task.id ?? ''))?.id;
   useEffect(() => {
-    if (here) notification.destroy(`stat-${here}`);
-  }, [here, notification]);
+    if (here) withdraw(`stat-${here}`);
+  }, [here]);
 
   const decide = async (next: 'on' | 'off') => {
     localStorage.setItem(CHOICE_KEY, next);
@@ -104,15 +102,16 @@ export function StatNotice() {
     if (next === 'off') return;
     ring();
     const allowed = 'Notification' in window ? await Notification.requestPermission() : 'denied';
-    notification.info({ placement: 'bottomRight', title: t(allowed === 'granted' ? 'notice.on' : 'notice.denied'), duration: 4 });
+    if (allowed === 'granted') toast.success(t('notice.on'));
+    else toast.warning(t('notice.denied'));
   };
   // Asked once, at the list, and only when there is something that it would have told.
   if (choice !== undefined || pathname !== '/consults' || !tasks || tasks.length === 0) return null;
   return (
     <div className="stat-ask" role="region" aria-label={t('notice.title')}>
       <AlertFilled aria-hidden /> <span>{t('notice.ask')}</span>
-      <Button size="small" type="primary" onClick={() => void decide('on')}>{t('notice.yes')}</Button>
-      <Button size="small" onClick={() => void decide('off')}>{t('notice.no')}</Button>
+      <LightButton size="small" kind="primary" onClick={() => void decide('on')}>{t('notice.yes')}</LightButton>
+      <LightButton size="small" onClick={() => void decide('off')}>{t('notice.no')}</LightButton>
     </div>
   );
 }

@@ -56,7 +56,7 @@ export default function TodayPage() {
         {data?.indicators.map((indicator) => <FigureCard key={indicator.code} indicator={indicator} figures={data} onOpen={() => setOpen(indicator)} />)}
       </ul>
       <p className="hint">{t('today.dayEnds')}</p>
-      <Drawer open={open !== undefined} onClose={() => setOpen(undefined)} size={520} title={pick(open?.name, language)} destroyOnHidden>
+      <Drawer open={open !== undefined} onClose={() => setOpen(undefined)} size="min(520px, 100vw)" title={pick(open?.name, language)} destroyOnHidden>
         {open ? <DrillList indicator={open} /> : null}
       </Drawer>
     </Page>
@@ -94,8 +94,8 @@ function FigureCard({ indicator, figures, onOpen }: { indicator: Indicator; figu
         {whole ? ' · ' : ''}{t('today.before', { value: indicator.previous === null || indicator.previous === undefined ? t('today.unknown') : valueText(indicator, indicator.previous) })}
       </p>
       <p className="figure-asof">{t('today.asOf', { time: whole ? t('today.dayEnd', { date: formatDate(figures.date, language) }) : formatShort(figures.asOf, language) })}</p>
-      {indicator.drill ? (
-        <Button type="link" size="small" disabled={indicator.counted === 0} onClick={onOpen}>{t('today.counted', { n: indicator.counted ?? '' })}</Button>
+      {indicator.drill && indicator.counted !== 0 ? (
+        <Button type="link" size="small" onClick={onOpen}>{t('today.counted', { n: indicator.counted ?? '' })}</Button>
       ) : null}
     </li>
   );

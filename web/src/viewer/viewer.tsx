@@ -3,7 +3,7 @@
 import {
   ColumnHeightOutlined, DragOutlined, ExpandOutlined, FormatPainterOutlined, LinkOutlined, LoadingOutlined, MinusOutlined, PlusOutlined,
 } from '@ant-design/icons';
-import { App, Button, Select, Slider, Switch, Tooltip } from 'antd';
+import { Button, Select, Slider, Switch, Tooltip } from 'antd';
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { ImagingStudy, Patient } from '../fhir-types';
@@ -14,6 +14,7 @@ import { studyUid } from '../names';
 import { copyText } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Problem } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { useGestures, type Tool } from './gestures';
 import { usePicture, type QualityChoice } from './picture';
 import { PRESETS, presetOf } from './presets';
@@ -61,7 +62,6 @@ const SETTLE_MS = 90;
 export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target, onPlace, onWindow, linkOf, follow, extra }: ViewerProps) {
   const { t } = useTranslation();
   const language = useLanguage();
-  const { message } = App.useApp();
   const uid = studyUid(study) ?? '';
   const seriesList = (study.series ?? []).filter((series) => (series.numberOfInstances ?? 1) > 0);
   const largest = seriesList.reduce((best, series) => ((series.numberOfInstances ?? 0) > (best?.numberOfInstances ?? -1) ? series : best), seriesList[0]);
@@ -121,7 +121,7 @@ export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target,
   ];
   const preset = presetOf(windowNow);
   const copyLink = async (address: string) =>
-    void ((await copyText(address)) ? message.success(t('viewer.linkCopied')) : message.warning(t('daily.copyFailed')));
+    void ((await copyText(address)) ? toast.success(t('viewer.linkCopied')) : toast.warning(t('daily.copyFailed')));
 
   return (
     <section className="viewer" aria-label={t('viewer.title')}>

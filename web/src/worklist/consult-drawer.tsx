@@ -1,6 +1,6 @@
 // A row opened: enough to decide the next step without leaving the list.
 import { ArrowRightOutlined } from '@ant-design/icons';
-import { Button } from 'antd';
+import { Button, Drawer } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { useConsult } from '../consult/data';
@@ -13,7 +13,16 @@ import { Loading } from '../parts/loading';
 import { Problem } from '../parts/problem';
 import { roleIs, useSession } from '../session';
 
-export function ConsultDrawer({ taskId }: { taskId: string }) {
+export function ConsultDrawer({ taskId, onClose }: { taskId: string | undefined; onClose: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <Drawer open={taskId !== undefined} onClose={onClose} size="min(640px, 100vw)" title={t('worklist.drawer')} destroyOnHidden>
+      {taskId ? <Opened key={taskId} taskId={taskId} /> : null}
+    </Drawer>
+  );
+}
+
+function Opened({ taskId }: { taskId: string }) {
   const { t } = useTranslation();
   const navigate = useNavigate();
   const session = useSession();

@@ -1,6 +1,5 @@
 // The rows: a table on the desk, a card each on a phone (the same markup, laid out by the style sheet).
 import { PhoneOutlined, PictureOutlined } from '@ant-design/icons';
-import { Button } from 'antd';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { machineOf } from '../consult/data';
@@ -10,6 +9,7 @@ import { formatAge, formatDuration, formatShort, formatTime } from '../format';
 import { useLanguage } from '../i18n';
 import { identifierOf, timerOf } from '../names';
 import { StateBadge, UrgencyBadge } from '../parts/badges';
+import { LightButton } from '../parts/light';
 import { useSession } from '../session';
 import { isWaiting, primaryActionOf, stationIndex } from '../states';
 import { isLate, priorityOf, useLastSteps, waitsSince, type ConsultRow, type LastStep } from './list';
@@ -71,6 +71,7 @@ function Row({ row, step, now, active, onOpen, onAct }: RowProps) {
   const action = primaryActionOf(session.post.role, state, priority);
   const images = (request?.supportingInfo ?? []).filter((reference) => reference.reference?.includes('ImagingStudy/')).length;
   const number = identifierOf(request, 'consult');
+  const hidden = request === undefined; // this post reads no request: what is not known is not told as absent
   const byPhone = isWaiting(state); // who is waited for is called, not only written to
   const next = timerOf(task);
 
@@ -86,7 +87,7 @@ function Row({ row, step, now, active, onOpen, onAct }: RowProps) {
       </td>
       <td data-label={t('column.purpose')} className="cell-purpose">
         <span className="one-line">{request?.orderDetail?.[0]?.text ?? '—'}</span>
-        <span className="cell-sub">{number ?? t('consult.noNumber')}</span>
+        <span className="cell-sub">{number ?? (hidden ? '' : t('consult.noNumber'))}</span>
       </td>
       <td data-label={t('column.from')}>
         {from?.organizationName || directory.organizationName(request?.requester) || '—'}
@@ -94,7 +95,7 @@ function Row({ row, step, now, active, onOpen, onAct }: RowProps) {
         {byPhone ? <PhoneLink name={from?.name} phone={from?.phone} /> : null}
       </td>
       <td data-label={t('column.images')} className="cell-number">
-        {images > 0 ? <><PictureOutlined aria-hidden /> {t('worklist.images', { n: images })}</> : <span className="cell-sub">{t('worklist.noImages')}</span>}
+        {images > 0 ? <><PictureOutlined aria-hidden /> {t('worklist.images', { n: images })}</> : <span className="cell-sub">{hidden ? '—' : t('worklist.noImages')}</span>}
       </td>
       <td data-label={t('column.wanted')}>{formatTime(request?.occurrenceDateTime, language) || '—'}</td>
       <td data-label={t('column.waited')} className={overdue ? 'text-red' : undefined}>
@@ -112,9 +113,9 @@ function Row({ row, step, now, active, onOpen, onAct }: RowProps) {
         {next?.step === 'offer-next' ? <span className="cell-sub text-red">{t('worklist.nextAt', { time: formatTime(next.due, language) })}</span> : null}
       </td>
       <td className="cell-action">
-        <Button size="small" type={action ? 'primary' : 'default'} onClick={(event) => { event.stopPropagation(); onAct(row); }}>
+        <LightButton size="small" kind={action ? 'primary' : 'default'} onClick={(event) => { event.stopPropagation(); onAct(row); }}>
           {t(action ? `action.${action}` : 'action.look')}
-        </Button>
+        </LightButton>
       </td>
     </tr>
   );

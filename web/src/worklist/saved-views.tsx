@@ -1,55 +1,42 @@
 // Views of the list kept by name: a tab and an urgency, never what was searched for.
 import { PushpinOutlined } from '@ant-design/icons';
-import { App, Button, Dropdown, Input, Modal, type MenuProps } from 'antd';
-import { useState } from 'react';
+import { Suspense, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Menu } from '../parts/menu';
 import { problemText } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { usePersonal, type SavedView } from '../personal';
+import { withKit } from '../with-kit';
+
+const ViewName = withKit(async () => ({ default: (await import('./view-name')).ViewName }));
 
 interface SavedViewsProps { query: string; suggested: string; onOpen: (query: string) => void }
 
 export function SavedViews({ query, suggested, onOpen }: SavedViewsProps) {
   const { t } = useTranslation();
-  const { message } = App.useApp();
   const { personal, keep } = usePersonal();
   const [naming, setNaming] = useState(false);
-  const [name, setName] = useState('');
   const { views } = personal;
   const change = (next: (views: SavedView[]) => SavedView[], said: string, done?: () => void) =>
     keep.mutate((now) => ({ ...now, views: next(now.views) }), {
       onSuccess: () => {
-        void message.success(said);
+        toast.success(said);
         done?.();
       },
-      onError: (error) => void message.error(problemText(error, t).title),
+      onError: (error) => toast.error(problemText(error, t).title),
     });
-  const save = () => {
-    if (!name.trim()) return;
-    change((now) => [...now.filter((view) => view.name !== name.trim()), { name: name.trim(), query }], t('views.saved'), () => setNaming(false));
-  };
-  const items: MenuProps['items'] = [
-    ...views.map((view) => ({ key: `open:${view.name}`, label: view.name, onClick: () => onOpen(view.query) })),
-    ...(views.length > 0 ? [{ type: 'divider' as const }] : []),
-    { key: 'save', label: t('views.save'), onClick: () => { setName(suggested); setNaming(true); } },
-    ...(views.length > 0
-      ? [{
-          key: 'remove', label: t('views.remove'),
-          children: views.map((view) => ({ key: `remove:${view.name}`, label: view.name, onClick: () => change((now) => now.filter((one) => one.name !== view.name), t('views.removed')) })),
-        }]
-      : []),
-  ];
+  const save = (name: string) => change((now) => [...now.filter((view) => view.name !== name), { name, query }], t('views.saved'), () => setNaming(false));
+  const remove = (name: string) => change((now) => now.filter((one) => one.name !== name), t('views.removed'));
   return (
     <>
-      <Dropdown menu={{ items }} trigger={['click']}>
-        <Button icon={<PushpinOutlined />} data-action="views">{t('views.title')}{views.length > 0 ? ` ${views.length}` : ''}</Button>
-      </Dropdown>
-      <Modal open={naming} title={t('views.save')} okText={t('views.saveDo')} okButtonProps={{ disabled: !name.trim() }} confirmLoading={keep.isPending} onOk={save} onCancel={() => setNaming(false)} destroyOnHidden>
-        <label className="field">
-          <span className="field-label">{t('views.name')}</span>
-          <Input value={name} maxLength={20} data-field="view-name" onChange={(event) => setName(event.target.value)} onPressEnter={save} />
-        </label>
-        <p className="hint">{t('views.help')}</p>
-      </Modal>
+      <Menu className="lb lb-default lb-middle" action="views" groups={[
+        { items: views.map((view) => ({ key: `open:${view.name}`, label: view.name, onClick: () => onOpen(view.query) })) },
+        { items: [{ key: 'save', label: t('views.save'), onClick: () => setNaming(true) }] },
+        { title: t('views.remove'), items: views.map((view) => ({ key: `remove:${view.name}`, label: view.name, onClick: () => remove(view.name) })) },
+      ]}>
+        <PushpinOutlined aria-hidden /> <span>{t('views.title')}{views.length > 0 ? ` ${views.length}` : ''}</span>
+      </Menu>
+      {naming ? <Suspense><ViewName suggested={suggested} saving={keep.isPending} onSave={save} onClose={() => setNaming(false)} /></Suspense> : null}
     </>
   );
 }

@@ -1,17 +1,19 @@
 // 会诊工作台: tabs by role with counts, the filter in the address, waiting time, one primary action a row.
 import { DownloadOutlined, PlusOutlined, PrinterOutlined, QuestionCircleOutlined, SearchOutlined } from '@ant-design/icons';
-import { App, Button, Drawer, Input, Segmented, Select, type InputRef } from 'antd';
-import { lazy, Suspense, useEffect, useRef, useState } from 'react';
+import { Suspense, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useSearchParams } from 'react-router';
 import { useDirectory } from '../directory';
 import { useLanguage } from '../i18n';
 import { Empty } from '../parts/empty';
+import { LightButton, Segments } from '../parts/light';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem, problemText } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { roleIs, useSession } from '../session';
 import { firstTabOf, primaryActionOf, tabsOf } from '../states';
+import { withKit } from '../with-kit';
 import { exportRows } from './export';
 import { allRows, PAGE_SIZE, priorityOf, useConsultList, useTabCounts, type ConsultRow } from './list';
 import { useRowKeys } from './row-keys';
@@ -19,8 +21,8 @@ import { RowTable } from './row-table';
 import { SavedViews } from './saved-views';
 
 // What a click opens comes with the click: the first page must stay small on a weak line.
-const ConsultDrawer = lazy(async () => ({ default: (await import('./consult-drawer')).ConsultDrawer }));
-const KeysHelp = lazy(async () => ({ default: (await import('../parts/keys-help')).KeysHelp }));
+const ConsultDrawer = withKit(async () => ({ default: (await import('./consult-drawer')).ConsultDrawer }));
+const KeysHelp = withKit(async () => ({ default: (await import('../parts/keys-help')).KeysHelp }));
 
 /** Typing asks the server when the hand rests. */
 const TYPING_MS = 300;
@@ -58,14 +60,17 @@ export default function WorklistPage() {
     openRow(row);
   };
   const [helpOpen, setHelpOpen] = useState(false);
-  const searchField = useRef<InputRef>(null);
+  // Once opened it stays, closed: it gives the focus back to the row.
+  const [drawerUsed, setDrawerUsed] = useState(false);
+  if (openId !== undefined && !drawerUsed) setDrawerUsed(true);
+  const searchField = useRef<HTMLInputElement>(null);
   const active = useRowKeys({ rows, listening: openId === undefined && !helpOpen, open: openRow, help: () => setHelpOpen(true), search: () => searchField.current?.focus() });
   const [typed, setTyped] = useTyped(filter.text ?? '', (text) => change({ text: text.trim() || undefined, page: undefined }));
   const take = useExport();
 
   const mayAsk = roleIs(session, 'county-doctor');
   const newButton = mayAsk ? (
-    <Button type="primary" icon={<PlusOutlined />} onClick={() => void navigate('/consults/new')}>{t('worklist.new')}</Button>
+    <LightButton kind="primary" icon={<PlusOutlined />} onClick={() => void navigate('/consults/new')}>{t('worklist.new')}</LightButton>
   ) : undefined;
 
   const view = new URLSearchParams({ ...(tab ? { tab: tab.key } : {}), ...(filter.urgency ? { urgency: filter.urgency } : {}) }).toString();
@@ -74,10 +79,10 @@ export default function WorklistPage() {
   return (
     <Page title={t('worklist.title')} actions={newButton}>
       <div className="worklist-bar">
-        <Segmented
+        <Segments
           className="tabs-segmented"
           value={tab?.key}
-          aria-label={t('worklist.tabs')}
+          label={t('worklist.tabs')}
           onChange={(key) => change({ tab: key, page: undefined, open: undefined })}
           options={tabs.map((one) => ({
             value: one.key,
@@ -85,30 +90,19 @@ export default function WorklistPage() {
           }))}
         />
         <div className="worklist-filters">
-          <Select
-            allowClear
-            placeholder={t('worklist.anyUrgency')}
-            aria-label={t('consult.urgency')}
-            value={filter.urgency}
-            onChange={(urgency: string | undefined) => change({ urgency, page: undefined })}
-            options={['stat', 'urgent', 'routine'].map((value) => ({ value, label: t(`urgency.${value}`) }))}
-          />
-          <Input
-            ref={searchField}
-            allowClear
-            type="search"
-            prefix={<SearchOutlined aria-hidden />}
-            placeholder={t('worklist.search')}
-            aria-label={t('worklist.search')}
-            value={typed}
-            onChange={(event) => setTyped(event.target.value)}
-          />
+          <select className="field-box" aria-label={t('consult.urgency')} value={filter.urgency ?? ''} onChange={(event) => change({ urgency: event.target.value || undefined, page: undefined })}>
+            <option value="">{t('worklist.anyUrgency')}</option>
+            {['stat', 'urgent', 'routine'].map((value) => <option key={value} value={value}>{t(`urgency.${value}`)}</option>)}
+          </select>
+          <span className="input-box worklist-search"><SearchOutlined aria-hidden />
+            <input ref={searchField} type="search" placeholder={t('worklist.search')} aria-label={t('worklist.search')} value={typed} onChange={(event) => setTyped(event.target.value)} />
+          </span>
           <SavedViews query={view} suggested={viewName} onOpen={(saved) => setQuery(new URLSearchParams(saved), { replace: true })} />
-          <Button icon={<DownloadOutlined />} title={t('worklist.export')} disabled={!tab || rows.length === 0}
-            onClick={() => { if (tab) void take(() => allRows(tab, filter), t(`tab.${tab.key}`)); }}>CSV</Button>
-          <Button icon={<PrinterOutlined />} aria-label={t('handover.do')} title={t('handover.do')} disabled={!tab || rows.length === 0} data-action="handover"
+          <LightButton icon={<DownloadOutlined />} title={t('worklist.export')} disabled={!tab || rows.length === 0}
+            onClick={() => { if (tab) void take(() => allRows(tab, filter), t(`tab.${tab.key}`)); }}>CSV</LightButton>
+          <LightButton icon={<PrinterOutlined />} aria-label={t('handover.do')} title={t('handover.do')} disabled={!tab || rows.length === 0} data-action="handover"
             onClick={() => void navigate(`/consults/handover?${new URLSearchParams({ ...Object.fromEntries(query), tab: tab?.key ?? '' }).toString()}`)} />
-          <Button className="keys-button" icon={<QuestionCircleOutlined />} aria-label={t('keys.title')} title={t('keys.title')} onClick={() => setHelpOpen(true)} />
+          <LightButton className="keys-button" icon={<QuestionCircleOutlined />} aria-label={t('keys.title')} title={t('keys.title')} onClick={() => setHelpOpen(true)} />
         </div>
       </div>
       <section className="panel" aria-label={tab ? t(`tab.${tab.key}`) : undefined} aria-busy={list.isFetching}>
@@ -121,13 +115,11 @@ export default function WorklistPage() {
         ) : null}
         {rows.length > 0 ? <RowTable rows={rows} activeId={active} onOpen={openRow} onAct={act} /> : null}
         {list.data && list.data.total > rows.length && rows.length >= PAGE_SIZE ? (
-          <div className="more"><Button onClick={() => change({ page: String(page + 1) })}>{t('worklist.more', { n: list.data.total - rows.length })}</Button></div>
+          <div className="more"><LightButton onClick={() => change({ page: String(page + 1) })}>{t('worklist.more', { n: list.data.total - rows.length })}</LightButton></div>
         ) : null}
       </section>
       {helpOpen ? <Suspense><KeysHelp open onClose={() => setHelpOpen(false)} /></Suspense> : null}
-      <Drawer open={openId !== undefined} onClose={() => change({ open: undefined })} size={640} title={t('worklist.drawer')} destroyOnHidden>
-        {openId ? <Suspense fallback={<Loading />}><ConsultDrawer taskId={openId} /></Suspense> : null}
-      </Drawer>
+      {drawerUsed ? <Suspense fallback={<Loading />}><ConsultDrawer taskId={openId} onClose={() => change({ open: undefined })} /></Suspense> : null}
     </Page>
   );
 }
@@ -166,12 +158,11 @@ function useExport() {
   const { t } = useTranslation();
   const language = useLanguage();
   const directory = useDirectory();
-  const { message } = App.useApp();
   return async (load: () => Promise<ConsultRow[]>, name: string) => {
     try {
       exportRows(await load(), { t, language, directory, name });
     } catch (error) {
-      void message.error(problemText(error, t).title);
+      toast.error(problemText(error, t).title);
     }
   };
 }
