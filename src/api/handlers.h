@@ -98,6 +98,7 @@ enum http_verdict studies_held(struct http_request *request);
 enum http_verdict studies_match(struct http_request *request);
 enum http_verdict studies_reject(struct http_request *request);
 enum http_verdict studies_measurement(struct http_request *request);
+enum http_verdict studies_measure(struct http_request *request);
 
 /* photos.c (pool) */
 enum http_verdict photos_add(struct http_request *request);

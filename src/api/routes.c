@@ -300,6 +300,8 @@ static const struct http_route routes[] = {
     /* how far a study's measurement is; the handler asks whether the session may see the study */
     { HTTP_GET, "/studies/{study}/measurement", studies_measurement, RIGHT("dicom-read"),
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/studies/{study}/measurement", studies_measure, RIGHT("measure"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
     /* photos of film: marked, never for diagnosis; the handlers ask for the rights on Media and Patient */
     { HTTP_POST, "/photos", photos_add, SESSION_APPS(.metadata = NULL), .body_bytes_max = LIMIT_PHOTO_BYTES,

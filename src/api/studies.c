@@ -99,3 +99,18 @@ enum http_verdict studies_measurement(struct http_request *request)
     api_respond_json(request, 200, false, answer);
     return HTTP_DONE;
 }
+
+enum http_verdict studies_measure(struct http_request *request)
+{
+    struct error error = { 0 };
+    struct dicomweb_path path = { 0 };
+    if (!need_images(request, &error) || !dicomweb_open(request, &path, &error) ||
+        !imaging_measure_again(api_of(request)->imaging, &call_of(request)->session, &request->arena,
+                               path.study, &error)) {
+        return api_fail(request, &error);
+    }
+    struct json *answer = json_new(&request->arena, JSON_OBJECT);
+    (void)json_add_text(&request->arena, answer, STR("state"), STR("queued"));
+    api_respond_json(request, 202, false, answer);
+    return HTTP_DONE;
+}

@@ -409,6 +409,77 @@ bool imaging_write_study(struct imaging *imaging, struct arena *arena, struct st
     return change_apply(imaging->options.change, &set, error);
 }
 
+/* ---- measuring again ---- */
+
+/* A study is measured again by hand when nothing came of what was begun: it was stopped, failed, or the images were not
+ * fit (and more may have come since). */
+static bool may_measure_again(struct imaging *imaging, struct arena *arena, struct str study_uid,
+                              struct error *error)
+{
+    static const char *const ends[] = { "stopped", "failed", "unfit", "superseded" };
+    struct store_job *jobs = NULL;
+    size_t count = 0;
+    if (!imaging_measurements(imaging, arena, study_uid, &jobs, &count, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct json *input = NULL;
+        struct str state = STR_NONE;
+        bool is_over = false;
+        if (!json_read(arena, jobs[i].input, &input, error) ||
+            !imaging_task_state(imaging, arena, JSON_TEXT(arena, input, "task"), &state, error)) {
+            return false;
+        }
+        for (size_t k = 0; k < sizeof ends / sizeof *ends; k++) {
+            is_over = is_over || str_equal_cstr(state, ends[k]);
+        }
+        if (!is_over) {
+            return FAIL(error, ERROR_RULE, "the study is being measured, or was measured already");
+        }
+    }
+    return true;
+}
+
+bool imaging_measure_again(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                           struct str study_uid, struct error *error)
+{
+    struct json *known = NULL;
+    size_t count = 0;
+    struct archive_study study = { 0 };
+    struct str tenant = STR_NONE;
+    struct change_entry entries[2] = { { 0 } };
+    struct measurement_ids ids = { 0 };
+    struct change_set set = { .arena = arena,
+                              .session = session,
+                              .route = STR("/studies/{study}/measurement"),
+                              .entries = entries,
+                              .by_workflow = true };
+    const struct imaging_search search = { .type = STR("ImagingStudy"),
+                                           .query = imaging_study_query(arena, study_uid) };
+    if (!access_need_right(session, "measure", error) ||
+        !imaging_find_one(imaging, arena, &search, &known, &count, error) ||
+        !archive_imaging_study(imaging->archive, arena, study_uid, &study, error) ||
+        !access_tenant_of(imaging->options.access, arena, study.organization, &tenant, error)) {
+        return false;
+    }
+    if (known == NULL) {
+        return FAIL(error, ERROR_NOT_FOUND, "there is no such study");
+    }
+    if (!str_equal(tenant, session->tenant)) {
+        return FAIL(error, ERROR_FORBIDDEN,
+                    "only a doctor of the hospital that owns the images measures them");
+    }
+    if (study.chest_ct_series.len == 0) {
+        return FAIL(error, ERROR_RULE, "the study has no chest CT that could be measured");
+    }
+    ids.study = arena_printf(arena, "ImagingStudy/%.*s", STR_FMT(JSON_TEXT(arena, known, "id")));
+    ids.organization = arena_printf(arena, "Organization/%.*s", STR_FMT(study.organization));
+    ids.patient = JSON_TEXT(arena, JSON_GET(known, "subject"), "reference");
+    return may_measure_again(imaging, arena, study_uid, error) &&
+           add_measurement(imaging, &set, study_uid, &study, &ids, error) &&
+           change_apply(imaging->options.change, &set, error);
+}
+
 static bool attach_or_hold(struct imaging *imaging, struct arena *arena, struct str study_uid,
                            const struct archive_study *study, const struct imaging_parts *parts,
                            struct error *error)

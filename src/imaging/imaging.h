@@ -55,6 +55,11 @@ struct imaging_progress {
 bool imaging_progress(struct imaging *imaging, struct arena *arena, struct str study_uid,
                       struct imaging_progress *progress, struct error *error) MUST_CHECK;
 
+/* Queues a measurement of a study whose earlier ones were stopped, failed or found the images unfit: ERROR_RULE when one runs
+ * or is done. Right "measure", and of the hospital that the images are of. */
+bool imaging_measure_again(struct imaging *imaging, const struct access_session *session, struct arena *arena,
+                           struct str study_uid, struct error *error) MUST_CHECK;
+
 /* Array of {study, reason, receivedAt, modality, instances, patient: {id, name, birthDate, gender}, candidates: [{patient,
  * differs: ["birthDate", "gender", "name"]}]} of the session's tenant: both sides, for a person to compare. What somebody
  * else sent into a study that has its patient is an entry of its own, with `part` (its id) and `sender`. Right

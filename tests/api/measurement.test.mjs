@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { stateOf } from '../../scenarios/client.mjs';
 import { draftConsult } from '../../scenarios/world.mjs';
-import { holdMeasuring, makePhantom, measuringProcess, startWorld, stow, waitFor } from './support.mjs';
+import { holdMeasuring, makePhantom, measuringProcess, startWorld, stow, waitFor, issuesOf } from './support.mjs';
 
 const SLICES = 60;
 let w;
@@ -150,5 +150,16 @@ describe('a measurement that runs', () => {
     assert.equal(measuringProcess(w.server.child.pid), undefined, 'it is gone, not left standing');
     assert.equal(stateOf(await w.doctor.read(`Task/${task.id}`)), 'stopped');
     assert.equal((await w.doctor.takeAnswer(task.id, 'agree')).status, 422);
+    // Again by hand: by who may see the study and measure, once, and the stopped one stays what it is.
+    assert.equal((await w.coordinator.request('POST', path, {})).status, 403);
+    assert.equal((await w.doctor.request('POST', '/studies/1.2.3/measurement', {})).status, 404);
+    assert.equal((await w.doctor.request('POST', path, {})).status, 202);
+    const twice = await w.doctor.request('POST', path, {});
+    assert.equal(twice.status, 422);
+    assert.match(issuesOf(twice).join(), /正在测量或已有测量结果/);
+    const again = await waitFor('the new measurement', async () => (await tasks()).find((one) => !before.has(one.id) && one.id !== task.id && ['done', 'unfit'].includes(stateOf(one))), 60);
+    assert.equal((await reportOf(again)).imagingStudy[0].reference, report.imagingStudy[0].reference);
+    assert.equal(stateOf(await w.doctor.read(`Task/${task.id}`)), 'stopped');
+    assert.equal((await w.doctor.request('POST', path, {})).status, stateOf(again) === 'unfit' ? 202 : 422);
   });
 });

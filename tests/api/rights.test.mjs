@@ -41,6 +41,7 @@ const table = () => [
   ['POST /studies/held/1.2.3/reject', '43433331'],
   ['/dicom-web/studies', '23222331'],
   ['/studies/1.2.3/measurement', '43444331'],
+  ['POST /studies/1.2.3/measurement', '43433331'],
   ['/fhir/metadata', '22222222'],
   // Writes that change nothing, and operations.
   [`PATCH /fhir/Patient/${w.patient.id}`, '23333331'],

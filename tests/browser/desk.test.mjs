@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createPatient, PASSWORD, patientFacts } from '../../scenarios/world.mjs';
 import { toAllocated } from '../api/play.mjs';
-import { holdMeasuring } from '../api/support.mjs';
+import { holdMeasuring, waitFor } from '../api/support.mjs';
 import { House, named, stepsOf, why } from './house.mjs';
 import { eventually } from './people.mjs';
 
@@ -149,6 +149,11 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     await at.radiologist.take('stop');
     await page.locator('.measurement .badge').filter({ hasText: '已停止测量' }).waitFor();
     await at.radiologist.counts('.measurement-progress', 0);
+    await at.radiologist.keep('88-measuring-stopped');
+    await page.locator('[data-action=measure-again]').click();
+    await at.radiologist.sees('已开始重新测量');
+    await page.locator('.measurement .badge').filter({ hasText: /测量中|待审核|未采用|不适合测量/ }).first().waitFor();
+    await waitFor('a second measurement', async () => (await w.doctor.search('DiagnosticReport', { subject: study.subject.reference })).length === 2, 60);
   });
 
   step('the first page stays under 230 kB on the line, sign-in and list together', async () => {

@@ -1,6 +1,6 @@
 // 定量测量: the program's figures for a study, to be agreed with, edited or rejected by a doctor before others see them.
-import { ExperimentOutlined } from '@ant-design/icons';
-import { useQuery } from '@tanstack/react-query';
+import { ExperimentOutlined, ReloadOutlined } from '@ant-design/icons';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Button, Form, Modal, Progress, Switch } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -8,7 +8,7 @@ import { formToValues, TransitionFields } from '../consult/transition-form';
 import { useTakeTransition, useTransitions, type Transition } from '../consult/transitions';
 import type { Consult } from '../consult/data';
 import { useDirectory } from '../directory';
-import { callJson, resourcesOf, search } from '../fhir';
+import { callJson, resourcesOf, search, sendJson } from '../fhir';
 import type { DiagnosticReport, ImagingStudy, Observation, Task } from '../fhir-types';
 import { formatTime } from '../format';
 import { useLanguage } from '../i18n';
@@ -17,6 +17,7 @@ import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { Problem } from '../parts/problem';
 import { toast } from '../parts/toast';
+import { roleIs, useSession } from '../session';
 import { MeasurementTable } from './measurement-table';
 
 interface MeasurementProps {
@@ -31,6 +32,7 @@ interface MeasurementProps {
 
 export function MeasurementTab({ study, reports, hasOverlay, overlay, onOverlay, onSlice }: MeasurementProps) {
   const { t } = useTranslation();
+  const mayMeasure = roleIs(useSession(), 'county-doctor', 'radiologist');
   const mine = reports
     .filter((report) => report.imagingStudy?.some((one) => idOf(one.reference) === study?.id))
     .sort((a, b) => (b.meta?.lastUpdated ?? '').localeCompare(a.meta?.lastUpdated ?? ''));
@@ -42,7 +44,7 @@ export function MeasurementTab({ study, reports, hasOverlay, overlay, onOverlay,
       {hasOverlay ? (
         <label className="overlay-switch"><Switch size="small" checked={overlay} onChange={onOverlay} /> {t('viewer.overlay')}</label>
       ) : null}
-      <MeasurementReport report={newest} study={study} onSlice={onSlice} />
+      <MeasurementReport report={newest} study={study} again={mayMeasure} onSlice={onSlice} />
       {older.length > 0 ? (
         <details className="older">
           <summary>{t('measurement.older', { n: older.length })}</summary>
@@ -88,9 +90,29 @@ function MeasurementProgress({ study }: { study: ImagingStudy }) {
   );
 }
 
-interface ReportProps { report: DiagnosticReport; study: ImagingStudy; onSlice: (sliceUid: string) => void }
+/** For who may measure and is of the hospital that the images are of. */
+function MeasureAgain({ study }: { study: ImagingStudy }) {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const begin = useMutation({
+    mutationFn: () => sendJson(`/studies/${studyUid(study) ?? ''}/measurement`, 'POST', {}),
+    onSuccess: () => {
+      toast.success(t('measurement.begun'));
+      void client.invalidateQueries({ queryKey: ['measurement'] });
+      void client.invalidateQueries({ queryKey: ['list', 'DiagnosticReport'] });
+    },
+  });
+  return (
+    <div className="steps">
+      <Button size="small" icon={<ReloadOutlined />} data-action="measure-again" loading={begin.isPending} onClick={() => begin.mutate()}>{t('measurement.again')}</Button>
+      {begin.error ? <Problem error={begin.error} /> : null}
+    </div>
+  );
+}
 
-function MeasurementReport({ report, study, onSlice }: ReportProps) {
+interface ReportProps { report: DiagnosticReport; study: ImagingStudy; again?: boolean; onSlice: (sliceUid: string) => void }
+
+function MeasurementReport({ report, study, again = false, onSlice }: ReportProps) {
   const { t } = useTranslation();
   const language = useLanguage();
   const directory = useDirectory();
@@ -101,7 +123,7 @@ function MeasurementReport({ report, study, onSlice }: ReportProps) {
       <header>
         <h2><ExperimentOutlined aria-hidden /> {t('measurement.title')}</h2>
         <span className={`badge badge-${report.status === 'final' || report.status === 'amended' ? 'done' : report.status === 'cancelled' ? 'off' : 'act'}`}>
-          {state === 'superseded' || state === 'stopped' ? t(`measurement.state.${state}`) : t(`measurement.status.${report.status}`, { defaultValue: state })}
+          {['superseded', 'stopped', 'failed', 'unfit'].includes(state) ? t(`measurement.state.${state}`) : t(`measurement.status.${report.status}`, { defaultValue: state })}
         </span>
       </header>
       <p className="hint">{t('measurement.notDiagnosis')}</p>
@@ -114,6 +136,7 @@ function MeasurementReport({ report, study, onSlice }: ReportProps) {
         {[formatTime(report.issued, language), report.resultsInterpreter?.[0] ? t('measurement.by', { who: directory.postName(report.resultsInterpreter[0]) }) : ''].filter(Boolean).join(' · ')}
       </p>
       {data?.task ? <MeasurementSteps task={data.task} report={report} /> : null}
+      {again && ['stopped', 'failed', 'unfit'].includes(state) ? <MeasureAgain study={study} /> : null}
     </article>
   );
 }
