@@ -155,6 +155,7 @@ struct writer {
     uint64_t audit_dropped;                    /* rows up to here were removed */
     struct view_table *views;                  /* all registered; dropped ones stay in the list */
     bool full;                                 /* the last commit found the disk full */
+    bool rested;                               /* what the last burst took was given back */
     bool told_lost;                            /* store_options.lost was called */
     bool audit_behind; /* the sink refused a group: hand it over again from the outbox */
     struct outcome_of_set group[STORE_GROUP_SETS_MAX];

@@ -10,6 +10,7 @@
 #include "store/packed_rows.h"
 
 enum {
+    REST_MS = 2000,         /* nobody wrote for so long and nothing waits: memory is given back */
     IDLE_MS = 200,          /* nobody wrote for so long: index rows that wait are merged */
     IDLE_MERGE_ROWS = 8000, /* in one transaction: about 10 ms */
     CLOSING_MERGE_US = 1000000,
@@ -397,7 +398,8 @@ static void write_group(struct store *store, size_t count)
 
 /* ---- the thread ---- */
 
-/* The waiting sets; none when the store closes, or when index rows wait and nothing came for `idle_ms`. */
+/* The waiting sets; none when the store closes, or when nothing came for `idle_ms` while index rows wait, or for REST_MS while
+ * the pages of a burst are still kept. */
 static size_t take_group(struct store *store, long idle_ms, bool *closing)
 {
     struct writer *writer = &store->writer;
@@ -406,13 +408,14 @@ static size_t take_group(struct store *store, long idle_ms, bool *closing)
     (void)pthread_mutex_lock(&store->queue_lock);
     int waited = 0;
     struct timespec until = { 0 };
-    bool merge = index_waits(store);
+    bool merges = index_waits(store);
+    bool wakes = merges || !writer->rested;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += idle_ms * 1000000;
+    until.tv_nsec += (merges ? idle_ms : REST_MS) * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     while (store->queue_first == NULL && !store->closing && waited == 0) {
-        waited = merge ? pthread_cond_timedwait(&store->queue_filled, &store->queue_lock, &until)
+        waited = wakes ? pthread_cond_timedwait(&store->queue_filled, &store->queue_lock, &until)
                        : pthread_cond_wait(&store->queue_filled, &store->queue_lock);
     }
     *closing = store->closing;
@@ -455,11 +458,13 @@ static bool merge_some(struct store *store)
     return false;
 }
 
-/* After a burst the pages and rows of it would stay with the program for good. */
+/* After a burst the pages and rows of it would stay with the program for good; also after one that left no rows to merge (a
+ * re-index, a sweep, a job). */
 static void rest(struct store *store)
 {
     database_release(store->writer.connection.database);
     memory_give_back();
+    store->writer.rested = true;
 }
 
 static void *writer_run(void *data)
@@ -471,11 +476,12 @@ static void *writer_run(void *data)
         size_t count = take_group(store, idle ? 0 : IDLE_MS, &closing);
         if (count > 0) {
             idle = false;
+            store->writer.rested = false;
             write_group(store, count);
         } else if (closing) {
             break; /* and the queue is empty */
         } else {
-            idle = merge_some(store);
+            idle = index_waits(store) && merge_some(store);
             if (!index_waits(store)) {
                 rest(store);
             }
