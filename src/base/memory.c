@@ -3,7 +3,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-enum { LARGE_BYTES = 256 * 1024, HEAPS_MAX = 4 };
+enum { LARGE_BYTES = 256 * 1024, HEAPS_MAX = 4, TOP_KEPT_BYTES = 1024 * 1024 };
 
 void *memory_new(size_t size)
 {
@@ -32,6 +32,9 @@ void memory_setup(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     (void)mallopt(M_ARENA_MAX, HEAPS_MAX);
+    /* With the threshold fixed above, the end of a heap would go back to the system from 128 KB on: with nearly each bundle, to
+     * be asked for and cleared again with the next. memory_give_back hands it over when the program rests. */
+    (void)mallopt(M_TRIM_THRESHOLD, TOP_KEPT_BYTES);
 }
 
 void memory_give_back(void)

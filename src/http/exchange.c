@@ -17,6 +17,8 @@
 
 enum {
     DROP_BYTES_A_SECOND = 1024 * 1024,
+    RESERVED_BYTES_MAX =
+        240 * 1024, /* for a body before more of it has come; larger blocks are the system's */
     DROP_BODY_BYTES_MAX = 64 * 1024, /* of a refused body that is read so that the connection lives on */
     HEADERS_GRACE_S = 15,            /* on top of the idle time: then the headers are late */
     BODY_BYTES_A_SECOND = 16 * 1024, /* the slowest line we wait for */
@@ -349,6 +351,12 @@ static size_t take_body(struct http_exchange *exchange, struct str data)
             refuse(exchange, &error);
         }
         return data.len;
+    }
+    if (exchange->body.at == NULL) { /* as much as was told, so that a body does not grow a dozen times */
+        uint64_t told = declared_length(exchange) == UINT64_MAX ? 0 : declared_length(exchange);
+        uint64_t most =
+            exchange->body.bytes_max < RESERVED_BYTES_MAX ? exchange->body.bytes_max : RESERVED_BYTES_MAX;
+        (void)buf_reserve(&exchange->body, (size_t)(told < most ? told : most));
     }
     buf_add(&exchange->body, data);
     if (exchange->body.failed) {

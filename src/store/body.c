@@ -6,6 +6,8 @@
 #include "base/limits.h"
 #include "store/read.h"
 
+enum { TYPICAL_BYTES = 4096, HEAD_BYTES = 256 /* type, id and the server's part of meta */ };
+
 /* What of meta is not the server's. Its own members become columns; an extension on them (_versionId) stays. */
 static bool is_owned(struct str name)
 {
@@ -27,6 +29,7 @@ bool store_body_from_json(struct arena *arena, const struct json *resource, stru
         return FAIL(error, ERROR_STRUCTURE, "a resource must be a JSON object");
     }
     struct buf buf = { .bytes_max = LIMIT_BUNDLE_BYTES };
+    (void)buf_reserve(&buf, TYPICAL_BYTES); /* else it grows five times; a failure is seen at the end */
     JSON_EACH(member, JSON_GET(resource, "meta")) {
         if (!is_owned(member->name)) {
             add_member(&buf, member);
@@ -68,6 +71,7 @@ bool store_body_text(struct arena *arena, const struct store_version *version, s
                      struct error *error)
 {
     struct buf buf = { .bytes_max = LIMIT_BUNDLE_BYTES };
+    (void)buf_reserve(&buf, version->body.len + HEAD_BYTES);
     store_body_write(&buf, version);
     struct str copy = buf.failed ? STR_NONE : arena_dup(arena, buf_str(&buf));
     buf_deinit(&buf);
