@@ -24,12 +24,11 @@ static bool head_read(struct store *store, struct str type, struct str id, uint6
         return is_same(store, head, type, id) ||
                FAIL(error, ERROR_CONFLICT, "this id cannot be used: choose another");
     }
-    struct statement *statement = connection_statement(&store->writer.connection, SQL_VERSION_BY_KEY, error);
+    struct statement *statement = statement_by_key(&store->writer.transaction.reader, key, error);
     if (statement == NULL || !versions_flush(&store->writer, error)) {
         return false;
     }
     *head = (struct head){ 0 };
-    bind_key(statement, 1, key);
     enum step step = statement_step(statement, error);
     bool same = true;
     if (step == STEP_ROW) {
@@ -148,7 +147,9 @@ static bool set_check(struct store *store, struct store_set *set, struct head *h
 static bool own_apply(struct store *store, struct store_set *set, struct error *error)
 {
     struct connection *connection = &store->writer.connection;
-    if (!versions_flush(&store->writer, error) || !connection_do(connection, SQL_SAVEPOINT, error)) {
+    bool waits = database_has_runs(connection->database); /* it may look for what the group has written */
+    if (!versions_flush(&store->writer, error) || (waits && !index_flush(&store->writer, error)) ||
+        !connection_do(connection, SQL_SAVEPOINT, error)) {
         return false;
     }
     bool ok = set->apply(set->data, &store->writer.transaction, error);
@@ -246,6 +247,9 @@ static bool place_set(struct writer *writer, uint64_t key, uint64_t seq_before, 
                       struct error *error)
 {
     bool first = seq_before == 0;
+    if (database_has_runs(writer->connection.database)) {
+        return index_remember_head(writer, key, seq, error);
+    }
     if (first && database_dialect(writer->connection.database) == DIALECT_POSTGRESQL) {
         return true;
     }

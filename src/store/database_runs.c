@@ -19,6 +19,7 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
+    [RUN_HEAD] = { "head", "CREATE TABLE x(key INTEGER, seq INTEGER)", 2, { FIELD_A, FIELD_SEQ } },
     [INDEX_KEY] = { "key",
                     "CREATE TABLE x(parameter INTEGER, value INTEGER, seq INTEGER)",
                     3,
@@ -442,7 +443,7 @@ static const sqlite3_module module = {
 int database_runs_register(sqlite3 *engine, const char *prefix, const struct run_view *view)
 {
     int code = SQLITE_OK;
-    for (enum index_kind kind = INDEX_KEY; code == SQLITE_OK && kind <= INDEX_NUMBER; kind++) {
+    for (enum index_kind kind = RUN_HEAD; code == SQLITE_OK && kind <= INDEX_NUMBER; kind++) {
         char name[32];
         struct place *place = MEMORY_NEW(struct place);
         if (place == NULL) {

@@ -17,15 +17,11 @@ enum {
     PENDING_BYTES_MAX = 1 << 30,
 };
 
-bool index_remember(struct writer *writer, const struct index_rows *index, uint64_t seq, uint64_t resource,
-                    struct error *error)
+static bool entries_grow(struct writer *writer, size_t more, struct error *error)
 {
-    if (index == NULL || index->count == 0) {
-        return true;
-    }
-    if (writer->entries_count + index->count > writer->entries_capacity) {
+    if (writer->entries_count + more > writer->entries_capacity) {
         size_t capacity = writer->entries_capacity == 0 ? 4096 : writer->entries_capacity;
-        while (capacity < writer->entries_count + index->count) {
+        while (capacity < writer->entries_count + more) {
             capacity *= 2;
         }
         struct run_entry *grown = memory_resize(writer->entries, capacity * sizeof *grown);
@@ -35,11 +31,61 @@ bool index_remember(struct writer *writer, const struct index_rows *index, uint6
         writer->entries = grown;
         writer->entries_capacity = capacity;
     }
+    return true;
+}
+
+/* Where a head of the group is, or can be put: a group has far fewer than there are places. */
+static struct fresh_head *fresh_head_place(struct writer *writer, uint64_t resource)
+{
+    static_assert(STORE_FRESH_HEADS >= 2 * LIMIT_STORE_GROUP_WRITES, "there is always a free place");
+    static_assert(STORE_FRESH_HEADS >= 2 * LIMIT_BUNDLE_ENTRIES, "also for a single set");
+    size_t at = (size_t)resource & (STORE_FRESH_HEADS - 1);
+    while (writer->fresh[at].group == writer->fresh_group && writer->fresh[at].key != resource) {
+        at = (at + 1) & (STORE_FRESH_HEADS - 1);
+    }
+    return &writer->fresh[at];
+}
+
+bool index_remember(struct writer *writer, const struct index_rows *index, uint64_t seq, uint64_t resource,
+                    struct error *error)
+{
+    if (index == NULL || index->count == 0) {
+        return true;
+    }
+    if (!entries_grow(writer, index->count, error)) {
+        return false;
+    }
     for (size_t i = 0; i < index->count; i++) {
         writer->entries[writer->entries_count] = (struct run_entry){ &index->rows[i], seq, resource };
         writer->entries_count++;
     }
     return true;
+}
+
+static const struct index_row head_row = { .kind = RUN_HEAD };
+
+bool index_remember_head(struct writer *writer, uint64_t resource, uint64_t seq, struct error *error)
+{
+    if (!entries_grow(writer, 1, error)) {
+        return false;
+    }
+    writer->entries[writer->entries_count] = (struct run_entry){ &head_row, seq, resource };
+    writer->entries_count++;
+    struct fresh_head *fresh = fresh_head_place(writer, resource);
+    *fresh = (struct fresh_head){ resource, seq, writer->fresh_group };
+    return true;
+}
+
+uint64_t index_head(const struct store_reader *reader, uint64_t resource)
+{
+    if (reader->inside_writer) { /* of the group, and not in a run yet */
+        struct writer *writer = &reader->store->writer;
+        const struct fresh_head *fresh = fresh_head_place(writer, resource);
+        if (fresh->group == writer->fresh_group) {
+            return fresh->seq;
+        }
+    }
+    return run_view_head(database_runs(reader->connection->database), resource);
 }
 
 /* ---- straight into the main index ---- */
@@ -57,6 +103,9 @@ int index_entries_compare(const void *left, const void *right)
     const struct index_row *b = y->row;
     ORDER(a->kind, b->kind)
     ORDER(a->parameter, b->parameter)
+    if (a->kind == RUN_HEAD) {
+        ORDER((int64_t)x->resource, (int64_t)y->resource)
+    }
     switch (a->kind) {
     case INDEX_KEY:
         ORDER((int64_t)a->key, (int64_t)b->key)
@@ -171,9 +220,9 @@ static bool pending_add(struct writer *writer, const struct run *run, struct err
     return statement_run(statement, error);
 }
 
-static bool entries_to_run(struct writer *writer, struct error *error)
+static bool entries_to_run(struct writer *writer, size_t count, struct error *error)
 {
-    struct run *run = run_create(writer->entries, writer->entries_count, writer->pending + 1);
+    struct run *run = run_create(writer->entries, count, writer->pending + 1);
     if (run == NULL) {
         return no_memory(error);
     }
@@ -192,10 +241,18 @@ static bool entries_to_run(struct writer *writer, struct error *error)
     return true;
 }
 
+/* The heads, which sort first, wait all the same: what waits of a resource is always later than what its table says. */
 static bool entries_to_index(struct writer *writer, struct error *error)
 {
+    size_t heads = 0;
     index_sort_entries(writer->entries, writer->entries_count);
-    for (size_t i = 0; i < writer->entries_count; i++) {
+    while (heads < writer->entries_count && writer->entries[heads].row->kind == RUN_HEAD) {
+        heads++;
+    }
+    if (heads > 0 && !entries_to_run(writer, heads, error)) {
+        return false;
+    }
+    for (size_t i = heads; i < writer->entries_count; i++) {
         if (!insert_entry(&writer->connection, &writer->entries[i], error)) {
             return false;
         }
@@ -219,9 +276,10 @@ bool index_flush(struct writer *writer, struct error *error)
         return ok;
     }
     bool many = writer->entries_count > GROUP_ROWS_MAX;
-    if (many ? !entries_to_index(writer, error) : !entries_to_run(writer, error)) {
+    if (many ? !entries_to_index(writer, error) : !entries_to_run(writer, writer->entries_count, error)) {
         return false;
     }
+    writer->fresh_group++;
     writer->rows_count += many ? 0 : writer->entries_count;
     writer->entries_count = 0;
     return true;
@@ -275,7 +333,8 @@ bool index_add_missing(struct writer *writer, const struct index_rows *index, ui
 /* Inserts the next rows of the frozen run. */
 static bool slice_merge(struct writer *writer, size_t rows, struct error *error)
 {
-    static const enum sql inserting[] = { [INDEX_KEY] = SQL_SLICE_KEY,
+    static const enum sql inserting[] = { [RUN_HEAD] = SQL_SLICE_HEAD,
+                                          [INDEX_KEY] = SQL_SLICE_KEY,
                                           [INDEX_TEXT] = SQL_SLICE_TEXT,
                                           [INDEX_DATE] = SQL_SLICE_DATE,
                                           [INDEX_NUMBER] = SQL_SLICE_NUMBER };
@@ -414,6 +473,7 @@ void index_after_rollback(struct store *store)
 {
     struct writer *writer = &store->writer;
     writer->entries_count = 0;
+    writer->fresh_group++;
     writer->rows_count = 0;
     writer->entries_again = false;
     versions_forget(writer);
@@ -514,6 +574,7 @@ bool index_start(struct store *store, struct error *error)
     writer->runs_next = writer->runs;
     writer->mark_next = writer->mark;
     writer->pending_committed = writer->pending;
+    writer->fresh_group = 1;
     runs_publish(store, writer->runs);
     show_inside(writer);
     return true;

@@ -19,6 +19,7 @@
 #include "store/views.h"
 
 enum { STORE_TYPES_MAX = 512, STORE_LISTENERS_MAX = 16, STORE_COMPOSED_MAX = 64, STORE_GROUP_SETS_MAX = 256 };
+enum { STORE_FRESH_HEADS = 16384 };  /* a power of two */
 enum { STORE_PIECES_KNOWN = 16384 }; /* a power of two */
 enum { STORE_JOBS_LOOKED = 4 };
 
@@ -124,6 +125,13 @@ struct outcome_of_set {
     struct error error;
 };
 
+/* Where the group has put the latest version of a resource, as long as no run has it. */
+struct fresh_head {
+    uint64_t key;
+    uint64_t seq;
+    uint64_t group; /* fresh_group of the writer; any other: free */
+};
+
 struct writer {
     pthread_t thread;
     bool started;
@@ -137,6 +145,8 @@ struct writer {
     struct run_entry *entries; /* index rows of the group, not yet in a run */
     size_t entries_count;
     size_t entries_capacity;
+    struct fresh_head fresh[STORE_FRESH_HEADS]; /* open addressing; changes its fresh_group to be emptied */
+    uint64_t fresh_group;
     bool entries_again;     /* among them such that may be stored already */
     size_t rows_count;      /* index rows of the group so far */
     struct runs *runs;      /* what waits, as committed */
@@ -288,6 +298,9 @@ bool reader_numbers(struct store_reader *reader, struct error *error) MUST_CHECK
 bool version_from_row(struct store_reader *reader, struct arena *arena, struct statement *statement,
                       bool without_body, struct store_version *version, struct error *error) MUST_CHECK;
 
+/* The statement that gives the latest version of a resource, with its values bound; NULL with an error. */
+struct statement *statement_by_key(struct store_reader *reader, uint64_t resource, struct error *error);
+
 /* The version with a sequence number; ERROR_NOT_FOUND. */
 bool version_read(struct store_reader *reader, struct arena *arena, uint64_t seq, bool without_body,
                   struct store_version *version, struct error *error) MUST_CHECK;
@@ -356,6 +369,11 @@ enum applied apply_set(struct store *store, struct store_set *set, struct error 
  * (index_flush: whoever searches in the transaction sees them). */
 bool index_remember(struct writer *writer, const struct index_rows *index, uint64_t seq, uint64_t resource,
                     struct error *error) MUST_CHECK;
+/* And where the latest version of a resource is now; where there are runs. */
+bool index_remember_head(struct writer *writer, uint64_t resource, uint64_t seq,
+                         struct error *error) MUST_CHECK;
+/* Where that is, as far as it waits; 0: look into the table. */
+uint64_t index_head(const struct store_reader *reader, uint64_t resource);
 bool index_flush(struct writer *writer, struct error *error) MUST_CHECK;
 /* Of a version that is stored already: those that it lacks. */
 bool index_add_missing(struct writer *writer, const struct index_rows *index, uint64_t seq, uint64_t resource,

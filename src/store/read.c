@@ -262,6 +262,18 @@ static bool not_found(struct error *error)
 
 /* ---- single reads ---- */
 
+struct statement *statement_by_key(struct store_reader *reader, uint64_t resource, struct error *error)
+{
+    bool waits = database_has_runs(reader->connection->database);
+    uint64_t seq = waits ? index_head(reader, resource) : 0;
+    struct statement *statement =
+        connection_statement(reader->connection, seq != 0 ? SQL_VERSION_BY_SEQ : SQL_VERSION_BY_KEY, error);
+    if (statement != NULL) {
+        bind_key(statement, 1, seq != 0 ? seq : resource);
+    }
+    return statement;
+}
+
 struct name {
     struct str type;
     struct str id;
@@ -271,11 +283,10 @@ struct name {
 static bool read_key(struct store_reader *reader, struct arena *arena, uint64_t resource, bool without_body,
                      struct store_version *version, struct error *error)
 {
-    struct statement *statement = connection_statement(reader->connection, SQL_VERSION_BY_KEY, error);
+    struct statement *statement = statement_by_key(reader, resource, error);
     if (statement == NULL) {
         return false;
     }
-    bind_key(statement, 1, resource);
     bool found = false;
     return version_one(reader, arena, statement, without_body, version, &found, error) &&
            (found || not_found(error));
@@ -422,11 +433,10 @@ bool store_read_seqs(struct store_reader *reader, struct arena *arena, const uin
 bool store_resource_name(struct store_reader *reader, struct arena *arena, uint64_t resource,
                          struct str *type, struct str *id, struct error *error)
 {
-    struct statement *statement = connection_statement(reader->connection, SQL_VERSION_BY_KEY, error);
+    struct statement *statement = statement_by_key(reader, resource, error);
     if (statement == NULL) {
         return false;
     }
-    bind_key(statement, 1, resource);
     enum step step = statement_step(statement, error);
     struct store_version version = { 0 };
     bool ok = step == STEP_ROW ? version_from_row(reader, arena, statement, true, &version, error)

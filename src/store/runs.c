@@ -110,6 +110,7 @@ static void entry_add(struct run *run, const struct run_entry *entry, struct str
     const struct index_row *from = entry->row;
     struct run_row *row = &run->rows[run->count];
     *row = (struct run_row){ .head = run_head(from->kind, from->parameter), .seq = entry->seq };
+    row->a = from->kind == RUN_HEAD ? (int64_t)entry->resource : 0;
     switch (from->kind) {
     case INDEX_KEY:
         row->a = (int64_t)from->key;
@@ -212,8 +213,8 @@ struct run *run_merge(const struct run *older, const struct run *newer)
 }
 
 /* ---- as bytes ----
- * Rows by kind and parameter: kind (1 byte), parameter (4), number of rows (4), then the rows: their sequence number
- * (8) and value. In the byte order of the machine: the bytes never leave the folder. */
+ * Rows by kind and parameter: kind (1 byte; 0 a head), parameter (4), number of rows (4), then the rows: their sequence
+ * number (8) and value. In the byte order of the machine: the bytes never leave the folder. */
 
 static void add_bytes(struct buf *buf, const void *bytes, size_t len)
 {
@@ -224,6 +225,10 @@ static void row_write(struct buf *buf, const struct run *run, const struct run_r
 {
     unsigned char len = (unsigned char)row->c;
     add_bytes(buf, &row->seq, sizeof row->seq);
+    if (run_row_kind(row) == RUN_HEAD) {
+        add_bytes(buf, &row->a, sizeof row->a);
+        return;
+    }
     switch (run_row_kind(row)) {
     case INDEX_KEY:
         add_bytes(buf, &row->a, sizeof row->a);
@@ -279,6 +284,7 @@ static bool row_read(struct str *bytes, struct run *run, uint64_t head)
     unsigned char len = 0;
     *row = (struct run_row){ .head = head };
     bool ok = take(bytes, &row->seq, sizeof row->seq);
+    ok = ok && (run_row_kind(row) != RUN_HEAD || take(bytes, &row->a, sizeof row->a));
     switch (run_row_kind(row)) {
     case INDEX_KEY:
         ok = ok && take(bytes, &row->a, sizeof row->a);
@@ -317,8 +323,7 @@ bool run_read(struct str bytes, uint64_t commit, struct run **out, struct error 
         uint32_t parameter = 0;
         uint32_t count = 0;
         ok = take(&bytes, &kind, 1) && take(&bytes, &parameter, sizeof parameter) &&
-             take(&bytes, &count, sizeof count) && kind >= INDEX_KEY && kind <= INDEX_NUMBER &&
-             count <= bytes.len / ROW_BYTES_MIN;
+             take(&bytes, &count, sizeof count) && kind <= INDEX_NUMBER && count <= bytes.len / ROW_BYTES_MIN;
         for (uint32_t i = 0; ok && i < count; i++) {
             ok = row_read(&bytes, run, run_head((enum index_kind)kind, parameter));
         }
@@ -451,4 +456,30 @@ bool runs_view(const struct runs *runs, const struct run_mark *mark, uint64_t se
         view->count++;
     }
     return runs->merged <= mark->merged;
+}
+
+uint64_t run_view_head(const struct run_view *view, uint64_t resource)
+{
+    uint64_t latest = 0;
+    for (size_t i = 0; i < view->count; i++) {
+        const struct run_span *span = &view->spans[i];
+        size_t low = span->from;
+        size_t high = span->to;
+        while (low < high) { /* the first row that is not of a resource before it */
+            size_t middle = low + (high - low) / 2;
+            const struct run_row *row = &span->run->rows[middle];
+            bool before = row->head == run_head(RUN_HEAD, 0) && row->a < (int64_t)resource;
+            low = before ? middle + 1 : low;
+            high = before ? high : middle;
+        }
+        for (; low < span->to; low++) {
+            const struct run_row *row = &span->run->rows[low];
+            if (row->head != run_head(RUN_HEAD, 0) || row->a != (int64_t)resource ||
+                row->seq > view->seq_max) {
+                break;
+            }
+            latest = row->seq > latest ? row->seq : latest;
+        }
+    }
+    return latest;
 }

@@ -12,7 +12,11 @@
 #include "base/buf.h"
 #include "fhir/index.h"
 
+/* A kind beside those of index rows, before them: where the latest version of a resource is (table `resource`). */
+#define RUN_HEAD ((enum index_kind)0)
+
 /* One row. Values are kept so that they order as the main index does:
+ *   HEAD    a = key of the resource
  *   KEY     a = value                        NUMBER  a = unit, b = low, c = high (as ordered integers)
  *   DATE    a = from_ms, b = to_ms           TEXT    a = first 8 bytes, b = offset in the run's texts, c = length */
 struct run_row {
@@ -93,9 +97,9 @@ struct str index_text_cut(struct str text);
 
 /* An index row of a version, not yet in a run. */
 struct run_entry {
-    const struct index_row *row;
+    const struct index_row *row; /* of kind RUN_HEAD: has nothing else in it */
     uint64_t seq;
-    uint64_t resource; /* key; runs do without */
+    uint64_t resource; /* key; runs have it of heads only */
 };
 
 /* NULL when memory is used up. */
@@ -129,5 +133,8 @@ struct runs *runs_without_first(const struct runs *runs);
 /* What of the set a snapshot must look at beside its main index. False: the set has dropped a run that the snapshot
  * still needs; take a newer snapshot. */
 bool runs_view(const struct runs *runs, const struct run_mark *mark, uint64_t seq_max, struct run_view *view);
+
+/* The latest version of a resource among what waits; 0: the table has it, if there is one. */
+uint64_t run_view_head(const struct run_view *view, uint64_t resource);
 
 #endif

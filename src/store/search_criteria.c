@@ -111,7 +111,9 @@ static void add_chain_test(struct builder *b, unsigned alias, const struct searc
         add_sql(b, "version ");
         add_alias(b, target);
         add_sql(b, " ON ");
-        add_column(b, target, ".seq IN (SELECT seq FROM resource WHERE key = c.value");
+        add_column(b, target, ".seq IN (SELECT seq FROM ");
+        add_heads(b);
+        add_sql(b, " WHERE key = c.value");
         add_sql(b, looks_back(b) ? " UNION ALL SELECT seq FROM history WHERE resource = c.value)" : ")");
         add_sql(b, " WHERE c.seq = ");
         add_column(b, alias, ".seq AND c.parameter = ");
@@ -188,7 +190,9 @@ static void add_list_test(struct builder *b, unsigned alias, const struct search
 {
     unsigned list = new_alias(b);
     struct str id = criterion->ids_count > 0 ? criterion->ids[0] : STR("");
-    add_sql(b, "EXISTS(SELECT 1 FROM resource r");
+    add_sql(b, "EXISTS(SELECT 1 FROM ");
+    add_heads(b);
+    add_sql(b, " r");
     add_join(b);
     add_sql(b, "version ");
     add_alias(b, list);
@@ -361,7 +365,9 @@ void add_found(struct builder *b, const struct search_criteria *criterion)
     }
     b->depth++;
     if (criterion_gives_keys(criterion)) {
-        add_sql(b, "SELECT seq FROM resource WHERE key IN (");
+        add_sql(b, "SELECT seq FROM ");
+        add_heads(b);
+        add_sql(b, " WHERE key IN (");
         add_keys_or_seqs(b, criterion);
         add_sql(b, ")");
         if (looks_back(b)) {

@@ -138,6 +138,13 @@ void add_index(struct builder *b, enum index_kind kind)
     add_sql(b, waiting ? with_runs[kind] : tables[kind]);
 }
 
+void add_heads(struct builder *b)
+{
+    bool waiting = database_runs(b->reader->connection->database)->count > 0;
+    add_sql(b,
+            waiting ? "(SELECT key, seq FROM resource UNION ALL SELECT key, seq FROM run_head)" : "resource");
+}
+
 enum dialect builder_dialect(const struct builder *b)
 {
     return database_dialect(b->reader->connection->database);
@@ -323,8 +330,9 @@ bool filter_drives(const struct store_filter *filter, struct str type)
 static void add_rule_found(struct builder *b, const struct store_rule *rule)
 {
     if (rule->granted) {
-        add_sql(b,
-                " UNION ALL SELECT seq FROM resource WHERE key IN (SELECT g.resource FROM grants g WHERE ");
+        add_sql(b, " UNION ALL SELECT seq FROM ");
+        add_heads(b);
+        add_sql(b, " WHERE key IN (SELECT g.resource FROM grants g WHERE ");
         add_posts(b, rule);
         add_sql(b, ")");
         if (looks_back(b)) {

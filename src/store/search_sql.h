@@ -48,6 +48,9 @@ enum dialect builder_dialect(const struct builder *b);
  * these rows lie (some wait in memory, docs/modules/store.md), and each comes once. To stream them in an order, the
  * columns of the ORDER BY must be among those that the SELECT gives: only then the engine merges instead of sorting. */
 void add_index(struct builder *b, enum index_kind kind);
+/* Where resources' latest versions are, (key, seq), as what stands after FROM. A resource may come twice, with an older
+ * version too: what stands around it must look whether the version is current (add_current). */
+void add_heads(struct builder *b);
 
 /* What is written between the two stands before the statement under a name of its own, "c7", which add_name writes. The
  * engine's parser takes about a hundred open brackets: links within links go there instead of deeper. */

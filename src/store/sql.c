@@ -85,6 +85,10 @@ static const char *const schema_steps[STORE_SCHEMA_VERSION] = {
 #define VERSION_COLUMNS                                                                                      \
     "v.seq, v.resource, v.version, v.type, v.id, v.method, v.updated_ms, v.custodian, v.author,"             \
     " v.ended_seq, v.body"
+/* Of resource ?1: one that waits is later than what `resource` says, which is in `history` then. */
+#define ALL_VERSIONS                                                                                         \
+    "SELECT seq AS at FROM resource WHERE key = ?1 UNION SELECT seq FROM run_head WHERE key = ?1"            \
+    " UNION SELECT seq FROM history WHERE resource = ?1"
 #define CHECK_ALL(columns, kind)                                                                             \
     "SELECT k.* FROM (SELECT " columns ", seq FROM index_" kind " UNION ALL SELECT " columns                 \
     ", seq FROM run_" kind ") k CROSS JOIN version v ON v.seq = k.seq"                                       \
@@ -111,9 +115,6 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_TYPE_COUNT_UP_TO] = "SELECT count(*) FROM (SELECT 1 FROM version WHERE type = ?1 LIMIT ?2)",
     [SQL_DICTIONARY_ALL] = "SELECT id, type, bytes FROM dictionary ORDER BY created_ms, id",
     [SQL_DICTIONARY_ADD] = "INSERT INTO dictionary VALUES(?1, ?2, ?3, ?4) ON CONFLICT(id) DO NOTHING",
-    [SQL_RESOURCE_SEQ] = "SELECT seq FROM resource WHERE key = ?1",
-    [SQL_RESOURCE_ADD] = "INSERT INTO resource VALUES(?1, ?2)",
-    [SQL_RESOURCE_MOVE] = "UPDATE resource SET seq = ?2 WHERE key = ?1",
     [SQL_VERSION_ADD] = "INSERT INTO version VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, ?11, ?10)",
     [SQL_VERSION_END] = "UPDATE version SET ended_seq = ?2 WHERE seq = ?1",
     [SQL_HISTORY_ADD] = "INSERT INTO history VALUES(?1, ?2, ?3)",
@@ -123,25 +124,20 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_VERSION_BY_SEQ] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq = ?1",
     [SQL_VERSION_BY_KEY] =
         "SELECT " VERSION_COLUMNS " FROM resource r JOIN version v ON v.seq = r.seq WHERE r.key = ?1",
-    /* The latest version is not in `history`; the two parts keep the order because it is the newest. */
     [SQL_INSTANCE_BEFORE] =
-        "SELECT " VERSION_COLUMNS " FROM (SELECT seq AS at FROM resource WHERE key = ?1 UNION ALL"
-        " SELECT seq FROM history WHERE resource = ?1) JOIN version v ON v.seq = at"
+        "SELECT " VERSION_COLUMNS " FROM (" ALL_VERSIONS ") JOIN version v ON v.seq = at"
         " WHERE at < ?2 AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY at DESC LIMIT ?5",
     [SQL_TYPE_BEFORE] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.type = ?1 AND v.seq < ?2"
                         " AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY v.seq DESC LIMIT ?5",
     [SQL_SYSTEM_BEFORE] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq < ?1"
                           " AND v.updated_ms >= ?2 AND v.updated_ms < ?3 ORDER BY v.seq DESC LIMIT ?4",
-    [SQL_INSTANCE_AFTER] =
-        "SELECT " VERSION_COLUMNS " FROM (SELECT seq AS at FROM resource WHERE key = ?1 UNION ALL"
-        " SELECT seq FROM history WHERE resource = ?1) JOIN version v ON v.seq = at"
-        " WHERE at > ?2 AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY at LIMIT ?5",
+    [SQL_INSTANCE_AFTER] = "SELECT " VERSION_COLUMNS " FROM (" ALL_VERSIONS ") JOIN version v ON v.seq = at"
+                           " WHERE at > ?2 AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY at LIMIT ?5",
     [SQL_TYPE_AFTER] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.type = ?1 AND v.seq > ?2"
                        " AND v.updated_ms >= ?3 AND v.updated_ms < ?4 ORDER BY v.seq LIMIT ?5",
     [SQL_SYSTEM_AFTER] = "SELECT " VERSION_COLUMNS " FROM version v WHERE v.seq > ?1"
                          " AND v.updated_ms >= ?2 AND v.updated_ms < ?3 ORDER BY v.seq LIMIT ?4",
-    [SQL_INSTANCE_COUNT] = "SELECT count(*) FROM (SELECT seq AS at FROM resource WHERE key = ?1 UNION ALL"
-                           " SELECT seq FROM history WHERE resource = ?1) JOIN version v ON v.seq = at"
+    [SQL_INSTANCE_COUNT] = "SELECT count(*) FROM (" ALL_VERSIONS ") JOIN version v ON v.seq = at"
                            " WHERE v.updated_ms >= ?2 AND v.updated_ms < ?3",
     [SQL_TYPE_COUNT] =
         "SELECT count(*) FROM version WHERE type = ?1 AND updated_ms >= ?2 AND updated_ms < ?3",
@@ -181,6 +177,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_PENDING_DROP] = "DELETE FROM index_pending WHERE id IN"
                          " (SELECT id FROM index_pending WHERE id <= ?1 ORDER BY id LIMIT ?2)",
     [SQL_MARK_SET] = "UPDATE index_mark SET merged = ?1, run = ?2, position = ?3",
+    [SQL_SLICE_HEAD] = "INSERT INTO resource SELECT key, seq FROM slice_head WHERE TRUE"
+                       " ON CONFLICT(key) DO UPDATE SET seq = excluded.seq",
     [SQL_SLICE_KEY] = "INSERT OR IGNORE INTO index_key SELECT parameter, value, seq FROM slice_key",
     [SQL_SLICE_TEXT] = "INSERT OR IGNORE INTO index_text SELECT parameter, value, seq FROM slice_text",
     [SQL_SLICE_DATE] =
@@ -239,18 +237,26 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_VIEW_DROP] = "DELETE FROM view_registry WHERE name = ?1",
     [SQL_CHECK_INTEGRITY] = "PRAGMA integrity_check(20)",
     [SQL_CHECK_GAPS] = "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0) FROM version",
-    /* Resources whose latest version is missing, ended, or of another resource. */
-    [SQL_CHECK_RESOURCES] = "SELECT r.key FROM resource r LEFT JOIN version v ON v.seq = r.seq"
-                            " WHERE v.seq IS NULL OR v.resource <> r.key OR v.ended_seq IS NOT NULL LIMIT 20",
+    /* Resources whose latest version is missing, ended, or of another resource; what waits is later than the table. */
+    [SQL_CHECK_RESOURCES] =
+        "SELECT r.key FROM resource r LEFT JOIN version v ON v.seq = r.seq"
+        " WHERE v.seq IS NULL OR v.resource <> r.key OR (v.ended_seq IS NOT NULL"
+        " AND NOT EXISTS(SELECT 1 FROM run_head h WHERE h.key = r.key AND h.seq > r.seq))"
+        " UNION ALL SELECT r.key FROM run_head r LEFT JOIN version v ON v.seq = r.seq"
+        " WHERE v.seq IS NULL OR v.resource <> r.key OR (v.ended_seq IS NOT NULL"
+        " AND NOT EXISTS(SELECT 1 FROM run_head h WHERE h.key = r.key AND h.seq > r.seq)) LIMIT 20",
     /* Versions that claim to be the latest and are not. */
     [SQL_CHECK_CURRENT] = "SELECT v.seq FROM version v LEFT JOIN resource r ON r.key = v.resource"
-                          " WHERE v.ended_seq IS NULL AND r.seq IS NOT v.seq LIMIT 20",
+                          " WHERE v.ended_seq IS NULL AND r.seq IS NOT v.seq AND NOT EXISTS"
+                          "(SELECT 1 FROM run_head h WHERE h.key = v.resource AND h.seq = v.seq) LIMIT 20",
     /* Ended versions that are not in the history or whose follower is not the next version of the resource. */
     [SQL_CHECK_CHAIN] = "SELECT v.seq FROM version v LEFT JOIN version n ON n.seq = v.ended_seq"
                         " LEFT JOIN history h ON h.resource = v.resource AND h.version = v.version"
                         " WHERE v.ended_seq IS NOT NULL AND (n.seq IS NULL OR n.resource <> v.resource"
                         " OR n.version <> v.version + 1 OR h.seq IS NOT v.seq) LIMIT 20",
-    [SQL_CHECK_COUNTS] = "SELECT (SELECT count(*) FROM version), (SELECT count(*) FROM resource)",
+    [SQL_CHECK_COUNTS] = "SELECT (SELECT count(*) FROM version), (SELECT count(*) FROM resource)"
+                         " + (SELECT count(DISTINCT h.key) FROM run_head h"
+                         " WHERE NOT EXISTS(SELECT 1 FROM resource r WHERE r.key = h.key))",
     [SQL_CHECK_ALL_KEY] = CHECK_ALL("parameter, value", "key"),
     [SQL_CHECK_ALL_TEXT] = CHECK_ALL("parameter, value", "text"),
     [SQL_CHECK_ALL_DATE] = CHECK_ALL("parameter, from_ms, to_ms", "date"),

@@ -25,10 +25,9 @@ enum sql {
     SQL_TYPE_COUNT_UP_TO, /* type, most */
     SQL_DICTIONARY_ALL,
     SQL_DICTIONARY_ADD,  /* id, type, created_ms, bytes */
-    SQL_RESOURCE_SEQ,    /* key */
-    SQL_RESOURCE_ADD,    /* key, seq */
+    SQL_RESOURCE_ADD,    /* PostgreSQL: key, seq */
     SQL_RESOURCES_ADD,   /* PostgreSQL: columns of them */
-    SQL_RESOURCE_MOVE,   /* key, seq */
+    SQL_RESOURCE_MOVE,   /* PostgreSQL: key, seq */
     SQL_VERSION_ADD,     /* the columns of version but ended_seq; SQLite: rows */
     SQL_VERSIONS_ADD,    /* PostgreSQL: columns: the same, id and body last */
     SQL_VERSION_END,     /* seq, ended_seq */
@@ -87,6 +86,7 @@ enum sql {
     SQL_PENDING_ALL,        /* after id */
     SQL_PENDING_DROP,       /* up to id, how many */
     SQL_MARK_SET,           /* merged, run, position */
+    SQL_SLICE_HEAD,         /* what slice_head shows, into `resource` */
     SQL_SLICE_KEY,          /* what slice_key shows, into the main index */
     SQL_SLICE_TEXT,
     SQL_SLICE_DATE,

@@ -183,7 +183,6 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_TYPE_COUNT_UP_TO] = "SELECT count(*) FROM (SELECT 1 FROM version WHERE type = ?1 LIMIT ?2) t",
     [SQL_DICTIONARY_ALL] = "SELECT id, type, bytes FROM dictionary ORDER BY created_ms, id",
     [SQL_DICTIONARY_ADD] = "INSERT INTO dictionary VALUES(?1, ?2, ?3, ?4) ON CONFLICT(id) DO NOTHING",
-    [SQL_RESOURCE_SEQ] = "SELECT seq FROM resource WHERE key = ?1",
     [SQL_RESOURCES_ADD] = "INSERT INTO resource SELECT * FROM unnest(?1::bigint[], ?2::bigint[])",
     [SQL_RESOURCE_MOVE] = "UPDATE resource SET seq = ?2 WHERE key = ?1",
     [SQL_VERSIONS_ADD] =

@@ -234,6 +234,77 @@ static void every_write_is_found_at_once(void **state)
     *state = store;
 }
 
+/* What a person's record says, by its id; the history of its versions, and whether a page asked for by id has it. */
+static void look_at(struct store *store, unsigned who, uint64_t versions)
+{
+    struct person *person = &people[who];
+    struct str id = arena_printf(&arena, "p%u", who);
+    struct store_version version = { 0 };
+    struct store_reader *reader = NULL;
+    struct error error = { 0 };
+    assert_true(store_reader_begin(store, &reader, NULL));
+    bool found = store_read(reader, &arena, STR("Patient"), id, &version, &error);
+    assert_int_equal(found, versions > 0);
+    if (found) {
+        assert_int_equal(version.version, versions);
+        assert_int_equal(version.method == STORE_METHOD_DELETED, !person->alive);
+        assert_int_equal(version.ended_seq, 0);
+        struct store_history history = { .type = STR("Patient"), .id = id, .count = 1000 };
+        struct store_page page = { 0 };
+        uint64_t count = 0;
+        assert_true(store_read_history(reader, &arena, &history, &page, NULL));
+        assert_int_equal(page.count, versions);
+        for (size_t i = 0; i < page.count; i++) {
+            assert_int_equal(page.versions[i].version, versions - i);
+        }
+        assert_true(store_count_history(reader, &history, &count, NULL));
+        assert_int_equal(count, versions);
+    }
+    struct search_criteria criteria = {
+        .kind = SEARCH_ID, .type = STR("Patient"), .ids = &id, .ids_count = 1
+    };
+    struct search_query query = { .type = STR("Patient"), .criteria = &criteria };
+    struct store_search search = { .query = &query };
+    struct store_hits hits = { 0 };
+    assert_true(store_search(reader, &arena, &search, &hits, NULL));
+    assert_int_equal(hits.count, person->alive ? 1 : 0);
+    store_reader_end(reader);
+}
+
+/* Where a resource's latest version is waits too: reads, histories and searches by id are never behind, while
+ * heads are merged, and after the store was opened anew. */
+static void a_head_that_waits_is_the_latest(void **state)
+{
+    store_close(*state);
+    *state = NULL;
+    memset(people, 0, sizeof people);
+    seed = 20261123;
+    uint64_t versions[PEOPLE] = { 0 };
+    struct store_options options = { .index_rows = rows_of, .waiting_rows_max = 90 };
+    struct store *store = open_store(&options);
+    for (unsigned step = 0; step < 500; step++) {
+        unsigned who = noise(PEOPLE);
+        struct person next = { noise(CODES), noise(100), noise(6) > 0 };
+        assert_true(person_write(store, &arena, who, &next, NULL));
+        versions[who] +=
+            next.alive || people[who].alive ? 1 : 0; /* deleting what is not there is no version */
+        people[who] = next;
+        look_at(store, who, versions[who]);
+        who = noise(PEOPLE);
+        look_at(store, who, versions[who]);
+        if (step % 100 == 99) {
+            store_close(store);
+            store = open_store(&options);
+            for (unsigned i = 0; i < PEOPLE; i++) {
+                look_at(store, i, versions[i]);
+            }
+            expect_clean(store);
+        }
+        arena_reset(&arena);
+    }
+    *state = store;
+}
+
 struct traffic {
     struct store *store;
     _Atomic bool stop;
@@ -330,9 +401,8 @@ static void a_refill_doubles_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_STORE(every_write_is_found_at_once),
-        IN_STORE(a_snapshot_sees_each_once),
-        IN_STORE(closing_merges_what_waits),
+        IN_STORE(every_write_is_found_at_once), IN_STORE(a_head_that_waits_is_the_latest),
+        IN_STORE(a_snapshot_sees_each_once),    IN_STORE(closing_merges_what_waits),
         IN_STORE(a_refill_doubles_nothing),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
