@@ -104,6 +104,12 @@ static const struct http_route routes[] = {
 
     { HTTP_POST, "/fhir/ViewDefinition/$run", view_run, SESSION_APPS(.any_format = true),
       .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/ViewDefinition/$run", view_run, SESSION_APPS(.any_format = true),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/ViewDefinition/{id}/$run", view_run, SESSION_APPS(.any_format = true),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/ViewDefinition/{id}/$run", view_run, SESSION_APPS(.any_format = true),
+      .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
     /* operations on any type */
     { HTTP_POST, "/fhir/{type}/$validate", fhir_validate, HL7_OPERATION("$validate", "Resource-validate"),

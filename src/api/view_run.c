@@ -1,19 +1,21 @@
-/* POST /fhir/ViewDefinition/$run (SQL on FHIR v2): the rows that a ViewDefinition makes of the resources sent along, or of
- * all resources of its type that the session may see, as JSON, NDJSON or CSV. Nothing is kept. In the pool. */
+/* $run of ViewDefinition (SQL on FHIR v2): the rows that a definition sent along, or one of the server's own by its name,
+ * makes of the resources sent along, or of all resources of its type that the session may see; JSON, NDJSON or CSV.
+ * Nothing is kept. In the pool. */
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/operation.h"
 #include "base/limits.h"
 #include "base/parse.h"
 #include "store/body.h"
+#include "view/view_set.h"
 #include "view/view_text.h"
 
-enum { PAGE_RESOURCES = 500, RESOURCES_MAX = 50000, ROWS_MAX = 100000 };
+enum { PAGE_RESOURCES = 500, RESOURCES_MAX = 50000, ROWS_MAX = 100000, PATIENTS_BYTES_MAX = 64 * 1024 };
 
 struct view_job {
     struct http_request *request;
     struct json *body;
-    struct view *view;
+    const struct view *view;
     enum view_format format;
     bool header;
     uint64_t limit;
@@ -35,9 +37,9 @@ static const struct json *parameter_resource(const struct json *body, const char
 
 static bool is_known(struct str name)
 {
-    static const struct str names[] = { { "viewResource", 12 }, { "resource", 8 }, { "_format", 7 },
-                                        { "header", 6 },        { "_limit", 6 },   { "patient", 7 },
-                                        { "_since", 6 } };
+    static const struct str names[] = { { "viewResource", 12 }, { "viewReference", 13 }, { "resource", 8 },
+                                        { "_format", 7 },       { "header", 6 },         { "_limit", 6 },
+                                        { "patient", 7 },       { "group", 5 },          { "_since", 6 } };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (str_equal(names[i], name)) {
             return true;
@@ -59,8 +61,15 @@ static bool read_format(struct view_job *job, struct error *error)
     return view_format_of(format, &job->format, error);
 }
 
-static bool read_view(struct view_job *job, struct error *error)
+static bool check_names(struct view_job *job, struct error *error)
 {
+    const struct http_request *request = job->request;
+    for (size_t i = 0; i < request->pairs_count; i++) {
+        if (!is_known(request->pairs[i].name) && !str_equal(request->pairs[i].name, STR("_pretty"))) {
+            return FAIL(error, ERROR_UNSUPPORTED, "$run has no parameter '%.*s' here",
+                        STR_FMT(str_slice(request->pairs[i].name, 0, 40)));
+        }
+    }
     JSON_EACH(parameter, JSON_GET(job->body, "parameter")) {
         struct str name = JSON_TEXT(&job->request->arena, parameter, "name");
         if (!is_known(name)) {
@@ -68,11 +77,98 @@ static bool read_view(struct view_job *job, struct error *error)
                         STR_FMT(str_slice(name, 0, 40)));
         }
     }
+    return true;
+}
+
+/* One of the server's own, by the id in the address or by viewReference ("ViewDefinition/patient"); or what was sent. */
+static bool read_view(struct view_job *job, struct error *error)
+{
+    struct http_request *request = job->request;
+    struct str name = http_parameter(request, STR("id"));
+    struct str reference = operation_parameter(request, job->body, STR("viewReference"));
     const struct json *definition = parameter_resource(job->body, "viewResource");
-    if (definition == NULL) {
-        return FAIL(error, ERROR_INPUT, "$run wants Parameters with a ViewDefinition as viewResource");
+    struct view *view = NULL;
+    if (!check_names(job, error)) {
+        return false;
     }
-    return view_compile(&job->request->arena, definition, &job->view, error);
+    if ((name.at != NULL) + (reference.at != NULL) + (definition != NULL) != 1) {
+        return FAIL(error, ERROR_INPUT,
+                    "$run wants one view: viewResource, viewReference or an id in the address");
+    }
+    if (definition != NULL) {
+        bool ok = view_compile(&request->arena, definition, &view, error);
+        job->view = view;
+        return ok;
+    }
+    if (name.at == NULL) {
+        struct str own = api_url(request, "%s", "/");
+        reference = str_starts_with(reference, own) ? str_skip(reference, own.len) : reference;
+        name = str_starts_with(reference, STR("ViewDefinition/"))
+                   ? str_skip(reference, sizeof "ViewDefinition/" - 1)
+                   : STR("");
+    }
+    job->view = view_set_find(api_of(request)->views, name);
+    return job->view != NULL || FAIL(error, ERROR_NOT_FOUND, "there is no ViewDefinition of that name here");
+}
+
+/* ---- whose ---- */
+
+static bool patient_add(struct buf *list, struct str reference, struct error *error)
+{
+    struct str id = str_starts_with(reference, STR("Patient/")) ? str_skip(reference, 8) : reference;
+    bool plain = id.len > 0 && str_find_char(id, '/') == id.len && str_find_char(id, ',') == id.len;
+    buf_add(list, list->len > 0 ? STR(",") : STR(""));
+    buf_add(list, id);
+    return (plain || FAIL(error, ERROR_INPUT, "patient and group are references: Patient/1, Group/1")) &&
+           (!list->failed || FAIL(error, ERROR_TOO_COSTLY, "too many patients for one $run"));
+}
+
+static bool group_add(struct view_job *job, struct buf *list, struct str reference, struct error *error)
+{
+    struct str id = str_starts_with(reference, STR("Group/")) ? str_skip(reference, 6) : reference;
+    const struct fhir_wanted wanted = { .type = STR("Group"), .id = id };
+    struct store_version version = { 0 };
+    struct json *group = NULL;
+    if (!operation_read(job->request, &wanted, &version, &group, error)) {
+        return false;
+    }
+    JSON_EACH(member, JSON_GET(group, "member")) {
+        struct str who = JSON_TEXT(&job->request->arena, JSON_GET(member, "entity"), "reference");
+        if (str_starts_with(who, STR("Patient/")) && !json_is_true(JSON_GET(member, "inactive")) &&
+            !patient_add(list, who, error)) {
+            return false;
+        }
+    }
+    return list->len > 0 || FAIL(error, ERROR_RULE, "the group has no patients as members");
+}
+
+static bool whose_add(struct view_job *job, struct buf *list, struct str name, struct str value,
+                      struct error *error)
+{
+    return str_equal(name, STR("patient")) ? patient_add(list, value, error)
+           : str_equal(name, STR("group")) ? group_add(job, list, value, error)
+                                           : true;
+}
+
+/* The patients of all `patient` and `group`, with commas between; absent when none is named. */
+static bool read_patients(struct view_job *job, struct str *patients, struct error *error)
+{
+    struct http_request *request = job->request;
+    struct buf list = { .bytes_max = PATIENTS_BYTES_MAX };
+    bool ok = true;
+    for (size_t i = 0; ok && i < request->pairs_count; i++) {
+        ok = whose_add(job, &list, request->pairs[i].name, request->pairs[i].value, error);
+    }
+    JSON_EACH(parameter, JSON_GET(job->body, "parameter")) {
+        struct str text = JSON_TEXT(&request->arena, parameter, "valueString");
+        text = text.at != NULL
+                   ? text
+                   : JSON_TEXT(&request->arena, JSON_GET(parameter, "valueReference"), "reference");
+        ok = ok && whose_add(job, &list, JSON_TEXT(&request->arena, parameter, "name"), text, error);
+    }
+    *patients = list.len > 0 ? arena_dup(&request->arena, buf_str(&list)) : STR_NONE;
+    buf_deinit(&list);
+    return ok;
 }
 
 /* ---- rows ---- */
@@ -134,11 +230,15 @@ static bool rows_of_store(struct view_job *job, struct error *error)
                                        .options = { .type = view_resource(job->view) },
                                        .pairs = pairs,
                                        .count = PAGE_RESOURCES };
-    struct str patient = operation_parameter(request, job->body, STR("patient"));
+    struct str patients = STR_NONE;
     struct str since = operation_parameter(request, job->body, STR("_since"));
     size_t resources = 0;
-    if (patient.len > 0) {
-        pairs[search.pairs_count++] = (struct search_pair){ STR("patient"), patient };
+    if (!read_patients(job, &patients, error)) {
+        return false;
+    }
+    if (patients.at != NULL) {
+        bool own = str_equal(view_resource(job->view), STR("Patient"));
+        pairs[search.pairs_count++] = (struct search_pair){ own ? STR("_id") : STR("patient"), patients };
     }
     if (since.len > 0) {
         pairs[search.pairs_count++] =

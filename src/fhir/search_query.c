@@ -166,7 +166,18 @@ static bool sort_parse(struct search_parse *parse, const struct search_pair *pai
 
 /* ---- _include, _revinclude ---- */
 
-/* The reference parameters of the include's source type, or of all types. */
+static bool has_word(struct str words, struct str wanted)
+{
+    struct str word = STR_NONE;
+    while (words.at != NULL && str_split_next(&words, ' ', &word)) {
+        if (str_equal(word, wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The reference parameters of the include's source type, or of all types; in reverse those that may lead to what is asked. */
 static bool include_all(struct search_parse *parse, struct search_include *include, struct error *error)
 {
     size_t types_count = 0;
@@ -188,7 +199,9 @@ static bool include_all(struct search_parse *parse, struct search_include *inclu
             continue;
         }
         for (size_t i = 0; i < count; i++) {
-            if (list[i].kind == MODEL_SEARCH_REFERENCE) {
+            bool leads_here = !include->reverse || include->iterate || parse->query->type.at == NULL ||
+                              list[i].targets.len == 0 || has_word(list[i].targets, parse->query->type);
+            if (list[i].kind == MODEL_SEARCH_REFERENCE && leads_here) {
                 numbers[include->parameters_count++] = hash_parameter(types[t]->name, list[i].code);
             }
         }

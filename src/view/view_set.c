@@ -42,6 +42,16 @@ bool view_set_open(struct arena *arena, struct store *store, int offset_minutes,
     return true;
 }
 
+const struct view *view_set_find(const struct view_set *set, struct str name)
+{
+    for (size_t i = 0; set != NULL && i < set->count; i++) {
+        if (str_equal(set->views[i].name, name)) {
+            return set->views[i].view;
+        }
+    }
+    return NULL;
+}
+
 static enum store_value_kind kind_of_type(struct str type)
 {
     static const struct {

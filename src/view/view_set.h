@@ -20,6 +20,9 @@ bool view_set_open(struct arena *arena, struct store *store, int offset_minutes,
  * beside the standard's members keeps closed rows. */
 bool view_set_add(struct view_set *set, struct str text, struct error *error) MUST_CHECK;
 
+/* The view of that name, or NULL. */
+const struct view *view_set_find(const struct view_set *set, struct str name);
+
 /* The rows that a resource gives in every view of its type, for store_write.view_rows. NULL resource: the empty rows
  * of a deletion. */
 bool view_set_rows(const struct view_set *set, struct arena *arena, struct str type,

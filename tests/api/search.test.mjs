@@ -2,6 +2,7 @@
 // nothing else, pages stay whole while data changes, and what costs too much ends early without harm to others.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { addSignedIn } from '../../scenarios/world.mjs';
 import { issuesOf, startWorld } from './support.mjs';
 
 let w;
@@ -250,6 +251,27 @@ describe('$run of a ViewDefinition', () => {
     assert.equal((await run(d, parameters, '?_format=ndjson')).text.trim().split('\n').length, 2);
   });
 
+  test('by name, of several patients and of a group', async () => {
+    const steward = await addSignedIn(w.admins.county, { reference: d.organization, name: '彭水县示例医院' }, { account: 'steward', name: '数管', role: 'data-steward', title: 'attending', specialty: '信息科', phone: '15400000051' });
+    const own = await create({ resourceType: 'Patient', name: [{ text: '一号' }], gender: 'female' });
+    const other = await create({ resourceType: 'Patient', name: [{ text: '二号' }] });
+    const group = await steward.create({ resourceType: 'Group', type: 'person', actual: true, member: [{ entity: { reference: `Patient/${own.id}` } }, { entity: { reference: `Patient/${other.id}` }, inactive: true }] });
+    const byName = (await steward.request('GET', `/fhir/ViewDefinition/patient/$run?patient=Patient/${own.id}&_format=json`)).json;
+    assert.deepEqual(byName.map((row) => row.id), [own.id]);
+    assert.deepEqual((await run(steward, [{ name: 'viewReference', valueReference: { reference: 'ViewDefinition/patient' } }, { name: 'patient', valueReference: { reference: `Patient/${own.id}` } }])).json, byName);
+    assert.deepEqual((await steward.request('GET', `/fhir/ViewDefinition/$run?viewReference=${w.base}/fhir/ViewDefinition/patient&group=Group/${group.id}`)).json, byName);
+    const both = [{ name: 'viewResource', resource: view('Patient', [{ name: 'id', path: 'id' }]) }, ...[own, other].map((p) => ({ name: 'patient', valueReference: { reference: `Patient/${p.id}` } }))];
+    assert.deepEqual((await run(steward, both)).json.map((row) => row.id).sort(), [own.id, other.id].sort());
+    const posted = await steward.request('POST', '/fhir/ViewDefinition/patient/$run?_format=csv', { resourceType: 'Parameters', parameter: [{ name: 'group', valueReference: { reference: `Group/${group.id}` } }, { name: 'header', valueBoolean: false }] });
+    assert.match(posted.text, new RegExp(`^${own.id},`));
+    for (const [path, status] of [['ViewDefinition/nothing/$run', 404], ['ViewDefinition/$run?viewReference=ViewDefinition/x', 404], ['ViewDefinition/$run', 400], ['ViewDefinition/patient/$run?group=Group/nobody', 404],
+      ['ViewDefinition/patient/$run?patient=Observation/1', 400], ['ViewDefinition/patient/$run?source=s3://x', 400], ['ViewDefinition/patient/$run?viewReference=ViewDefinition/patient', 400]]) {
+      assert.equal((await steward.request('GET', `/fhir/${path}`)).status, status, path);
+    }
+    const stranger = await w.admins.helper.request('GET', `/fhir/ViewDefinition/patient/$run?patient=Patient/${own.id}`);
+    assert.ok(stranger.status === 403 || (stranger.status === 200 && stranger.json.length === 0), stranger.text);
+  });
+
   test('over what one may see, not more; what is wrong is told', async () => {
     const patient = await create({ resourceType: 'Patient', name: [{ text: '视图' }] });
     const one = await create(observation(patient));
@@ -264,7 +286,7 @@ describe('$run of a ViewDefinition', () => {
     assert.equal((await run(w.admins.county, [parameters[0]])).status, 403);
     assert.equal((await run(d, [{ name: 'viewResource', resource: view('Patient', [{ name: 'x', path: 'name..x' }]) }])).status, 400);
     assert.equal((await run(d, [])).status, 400);
-    assert.equal((await run(d, [...parameters, { name: 'group', valueString: 'Group/1' }])).status, 400);
+    assert.equal((await run(d, [...parameters, { name: 'source', valueString: 's3://x' }])).status, 400);
     assert.equal((await run(d, parameters, '?_format=parquet')).status, 406);
     assert.equal((await run(d, [{ name: 'viewResource', resource: view('Patient', [{ name: 'x', path: 'id' }], { select: [{ repeat: ['$this', '$this'], column: [{ name: 'x', path: 'id' }] }] }) },
       { name: 'resource', resource: { resourceType: 'Patient', id: 'a' } }])).status, 422);
