@@ -11,9 +11,12 @@ static_assert(AUDIT_RECORD_BYTES_MAX < UINT16_MAX, "a frame's length has two byt
 
 static void add_number(struct buf *buf, uint64_t value, size_t bytes)
 {
+    char little[8] = { 0 };
+    assert(bytes <= sizeof little);
     for (size_t i = 0; i < bytes; i++) {
-        buf_add_char(buf, (char)(unsigned char)(value >> (8 * i)));
+        little[i] = (char)(unsigned char)(value >> (8 * i));
     }
+    buf_add(buf, (struct str){ little, bytes });
 }
 
 static uint64_t number_at(const char *at, size_t bytes)

@@ -158,7 +158,8 @@ static bool read_view(struct http_request *request, struct fhir_view *view, stru
         return FAIL(error, ERROR_INPUT,
                     "_summary is one of true, text, data, false when one resource is read");
     }
-    struct str *list = ARENA_ARRAY(&request->arena, struct str, LIMIT_SEARCH_VALUES);
+    struct str *list =
+        elements.len == 0 ? NULL : ARENA_ARRAY(&request->arena, struct str, LIMIT_SEARCH_VALUES);
     struct str piece = STR_NONE;
     while (list != NULL && elements.len > 0 && view->elements_count < LIMIT_SEARCH_VALUES &&
            str_split_next(&elements, ',', &piece)) {

@@ -74,6 +74,31 @@ int64_t local_day(int64_t time_ms, int offset_minutes)
     return floor_div(time_ms + (int64_t)offset_minutes * MS_PER_MINUTE, ms_per_day);
 }
 
+static char *put_digits(char *at, unsigned value, size_t count, char after)
+{
+    for (size_t i = count; i-- > 0;) {
+        at[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    at[count] = after;
+    return at + count + 1;
+}
+
+/* What each answer and each record of a list has: without printf. */
+static size_t format_utc(int64_t rest_ms, unsigned year, unsigned month, unsigned day, char *out)
+{
+    unsigned rest = (unsigned)rest_ms; /* below a day */
+    char *at = put_digits(out, year, 4, '-');
+    at = put_digits(at, month, 2, '-');
+    at = put_digits(at, day, 2, 'T');
+    at = put_digits(at, rest / 3600000, 2, ':');
+    at = put_digits(at, rest / 60000 % 60, 2, ':');
+    at = put_digits(at, rest / 1000 % 60, 2, '.');
+    at = put_digits(at, rest % 1000, 3, 'Z');
+    *at = '\0';
+    return (size_t)(at - out);
+}
+
 size_t instant_format(int64_t time_ms, int offset_minutes, char out[INSTANT_BYTES])
 {
     int64_t local_ms = time_ms + (int64_t)offset_minutes * MS_PER_MINUTE;
@@ -83,6 +108,9 @@ size_t instant_format(int64_t time_ms, int offset_minutes, char out[INSTANT_BYTE
     unsigned month = 0;
     unsigned day = 0;
     civil_from_days(days, &year, &month, &day);
+    if (offset_minutes == 0 && year >= 0 && year <= 9999) {
+        return format_utc(rest, (unsigned)year, month, day, out);
+    }
     char zone[8] = "Z";
     if (offset_minutes != 0) {
         int minutes = offset_minutes < 0 ? -offset_minutes : offset_minutes;

@@ -1,7 +1,6 @@
 #include "base/hash.h"
 
 #include <openssl/evp.h>
-#include <sodium.h>
 
 /* Odd constants with well-spread bits (golden ratio and two primes); 64 × 64 → 128 bit products mix them. */
 static const uint64_t mix_a = 0x9E3779B97F4A7C15u;
@@ -68,16 +67,8 @@ static bool digest_of(const EVP_MD *kind, struct str data, uint8_t *digest, stru
     return true;
 }
 
-/* OpenSSL looks its algorithm up at each call (8,000 instructions); it is faster only from some hundred bytes on. A session's secret is
- * digested with each request. */
-enum { SHORT_BYTES = 256 };
-
 bool hash_sha256(struct str data, uint8_t digest[SHA256_BYTES], struct error *error)
 {
-    if (data.len <= SHORT_BYTES) {
-        return crypto_hash_sha256(digest, (const unsigned char *)data.at, data.len) == 0 ||
-               FAIL(error, ERROR_INTERNAL, "the digest could not be computed");
-    }
     return digest_of(EVP_sha256(), data, digest, error);
 }
 

@@ -157,9 +157,60 @@ static void ids_and_digests(void **state)
     assert_true(hash64(STR("a"), 1) != hash64(STR("a"), 2));
 }
 
+static void writes_instants(void **state)
+{
+    static const struct {
+        int64_t time_ms;
+        int offset_minutes;
+        const char *text;
+    } cases[] = {
+        { 0, 0, "1970-01-01T00:00:00.000Z" },
+        { 951782399999, 0, "2000-02-28T23:59:59.999Z" },
+        { 951868799001, 0, "2000-02-29T23:59:59.001Z" },
+        { -1, 0, "1969-12-31T23:59:59.999Z" },
+        { 253402300799999, 0, "9999-12-31T23:59:59.999Z" },
+        { 1795327806050, 480, "2026-11-22T14:10:06.050+08:00" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[INSTANT_BYTES];
+        size_t len = instant_format(cases[i].time_ms, cases[i].offset_minutes, text);
+        assert_string_equal(text, cases[i].text);
+        assert_int_equal(len, strlen(cases[i].text));
+    }
+}
+
+/* What fits where it stands and what needs more room than is left. */
+static void prints_into_what_is_left(void **state)
+{
+    (void)state;
+    struct arena arena = { .bytes_max = 1 << 20 };
+    for (size_t len = 0; len < 40000; len = len * 2 + 1) {
+        struct str text = arena_printf(&arena, "%*s|", (int)len, "");
+        struct str next = arena_printf(&arena, "%d", 42);
+        assert_int_equal(text.len, len + 1);
+        assert_int_equal(text.at[len], '|');
+        assert_true(str_equal(next, STR("42")));
+    }
+    struct buf buf = { .bytes_max = 1000 };
+    for (size_t i = 0; i < 300; i++) {
+        buf_printf(&buf, "%03zu", i);
+    }
+    assert_false(buf.failed);
+    assert_int_equal(buf.len, 900);
+    assert_memory_equal(buf.at, "000001002", 9);
+    assert_memory_equal(buf.at + 891, "297298299", 9);
+    buf_printf(&buf, "%200s", "x");
+    assert_true(buf.failed);
+    buf_deinit(&buf);
+    arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_instants),
+        cmocka_unit_test(prints_into_what_is_left),
         cmocka_unit_test(str_splits_and_trims),
         cmocka_unit_test(arena_has_a_limit_and_cleans_up),
         cmocka_unit_test(buf_stops_at_its_maximum),
