@@ -107,6 +107,10 @@ if __name__ == '__main__':
         os.kill(int((Path(sys.argv[2]) / 'postmaster.pid').read_text().split()[0]), signal.SIGKILL)
     elif sys.argv[1] == 'start':
         attach(sys.argv[2]).start()
+    elif sys.argv[1] == 'another':  # for a test that wants a server of its own, until its input ends
+        with cluster() as made:
+            print(made.url, flush=True)
+            sys.stdin.read()
     elif sys.argv[1] == 'bench':  # until its input ends
         with cluster(DURABLE, sys.argv[2]) as durable:
             durable.warm()

@@ -63,7 +63,8 @@ static void add_store(struct store *store, struct buf *out)
         counts.rows_waiting);
     add(out, "store_readers_used", "gauge", "Snapshots in use.", counts.readers_out);
     add(out, "store_readers_max", "gauge", "Snapshots there may be.", counts.readers_max);
-    add(out, "store_database_bytes", "gauge", "Size of the database file.", counts.database_bytes);
+    add(out, "store_database_bytes", "gauge", "Size of the database.", counts.database_bytes);
+    add(out, "store_database_up", "gauge", "1 when the database answers.", counts.database_up ? 1 : 0);
     add_commits(&counts, out);
 }
 

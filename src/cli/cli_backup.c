@@ -98,9 +98,9 @@ static bool add_whole_file(struct backup *backup, const char *path, const char *
 
 static void remove_copies(struct backup *backup)
 {
-    static const char *const names[] = { "store.db",         "store.db-wal",        "store.db-shm",
-                                         "index.sqlite",     "index.sqlite-wal",    "index.sqlite-shm",
-                                         "store.db-journal", "index.sqlite-journal" };
+    static const char *const names[] = { "store.dump",       "store.db",         "store.db-wal",
+                                         "store.db-shm",     "index.sqlite",     "index.sqlite-wal",
+                                         "index.sqlite-shm", "store.db-journal", "index.sqlite-journal" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[PATH_BYTES + 32];
         (void)snprintf(path, sizeof path, "%s/%s", backup->copies, names[i]);
@@ -121,6 +121,14 @@ static bool make_private(const char *path, struct error *error)
     return true;
 }
 
+/* As its own programs dump it; `shanhai restore --store` takes it back. */
+static bool dump_store(struct backup *backup, struct store *store, uint64_t *audit_group, struct error *error)
+{
+    const char *path = path_of(backup, backup->copies, "store.dump");
+    return make_private(path, error) && store_dump(store, path, &backup->seq, audit_group, error) &&
+           add_whole_file(backup, path, "store.dump", error);
+}
+
 static bool copy_store(struct backup *backup, uint64_t *audit_group, struct error *error)
 {
     struct store *store = NULL;
@@ -128,7 +136,13 @@ static bool copy_store(struct backup *backup, uint64_t *audit_group, struct erro
     const struct store_options from = { .folder = backup->data, .read_only = true };
     const struct store_options to = { .folder = backup->copies, .read_only = true };
     const char *path = path_of(backup, backup->copies, "store.db");
-    bool ok = store_open(&from, &store, error) && store_backup(store, path, error);
+    bool ok = store_open(&from, &store, error);
+    if (ok && store_is_remote(store)) {
+        ok = dump_store(backup, store, audit_group, error);
+        store_close(store);
+        return ok;
+    }
+    ok = ok && store_backup(store, path, error);
     store_close(store);
     if (ok && chmod(path, 0600) != 0) {
         ok = FAIL_OS(error, ERROR_INTERNAL, "cannot protect the copy of the store");

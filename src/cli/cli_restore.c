@@ -12,12 +12,14 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/passphrase.h"
+#include "store/store.h"
 
 enum { ARENA_BYTES = 1024 * 1024, PATH_BYTES = 4096, TELL_EVERY_US = 1000 * 1000 };
 
 struct restore {
     struct backup_stream *stream;
     const char *part; /* the folder until all is there; NULL: only look */
+    const char *url;  /* of an empty database, for a store that was one */
     int64_t told_us;
     bool quiet;
 };
@@ -84,6 +86,30 @@ static bool take_all(struct restore *restore, struct error *error)
     return ok;
 }
 
+/* The rows of a PostgreSQL store go into the database that was named. */
+static bool fill_database(struct restore *restore, struct arena *arena, struct error *error)
+{
+    const char *dump = arena_printf(arena, "%s/store.dump", restore->part).at;
+    const char *place = arena_printf(arena, "%s/store.url", restore->part).at;
+    bool is_dump = access(dump, F_OK) == 0;
+    if (!is_dump || restore->url == NULL) {
+        return is_dump == (restore->url != NULL) ||
+               FAIL(error, ERROR_INPUT,
+                    is_dump ? "the store was a PostgreSQL database: name an empty one with --store"
+                            : "the store was no PostgreSQL database: leave --store out");
+    }
+    if (!store_undump(restore->url, dump, error)) {
+        return false;
+    }
+    int fd = open(place, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && file_write_all(fd, restore->url, strlen(restore->url), error);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return (ok && unlink(dump) == 0) ||
+           FAIL_OS(error, error_kind_from_errno(errno), "cannot write store.url: %s", strerror(errno));
+}
+
 static bool run_restore(struct restore *restore, struct arena *arena, const char *folder, struct error *error)
 {
     if (folder == NULL) {
@@ -95,7 +121,8 @@ static bool run_restore(struct restore *restore, struct arena *arena, const char
                     "'%.80s' (or that with .part) exists already: a backup is restored into a new folder",
                     folder);
     }
-    if (!folder_create(restore->part, error) || !take_all(restore, error)) {
+    if (!folder_create(restore->part, error) || !take_all(restore, error) ||
+        !fill_database(restore, arena, error)) {
         return false;
     }
     sync(); /* names of files in all the folders */
@@ -115,6 +142,8 @@ int cli_restore(int argc, char **argv)
     const struct option table[] = {
         { "from", OPTION_TEXT, &from, 0, 0, "FILE that `shanhai backup` wrote" },
         { "data", OPTION_TEXT, &folder, 0, 0, "FOLDER to make; it must not exist" },
+        { "store", OPTION_TEXT, &restore.url, 0, 0,
+          "URL of an empty PostgreSQL database, when the backup's store was one" },
         { "verify", OPTION_FLAG, &verify, 0, 0, "only read the whole backup and say whether it is whole" },
         { "passphrase-file", OPTION_TEXT, &passphrase_file, 0, 0,
           "FILE whose first line decrypts the backup (else the variable SHANHAI_BACKUP_PASSPHRASE)" },

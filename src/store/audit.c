@@ -155,13 +155,9 @@ void audit_hand_over(struct store *store, size_t sets_count)
     }
 }
 
-bool store_audit_group(struct store *store, uint64_t *group, struct error *error)
+bool audit_group_read(struct store_reader *reader, uint64_t *group, struct error *error)
 {
-    struct store_reader *reader = NULL;
     uint64_t last = 0;
-    if (!store_reader_begin(store, &reader, error)) {
-        return false;
-    }
     struct statement *statement = connection_statement(reader->connection, SQL_AUDIT_ALL, error);
     enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
     while (step == STEP_ROW) {
@@ -169,7 +165,17 @@ bool store_audit_group(struct store *store, uint64_t *group, struct error *error
         step = statement_step(statement, error);
     }
     statement_reset(statement);
-    store_reader_end(reader);
     *group = last;
     return step == STEP_DONE;
+}
+
+bool store_audit_group(struct store *store, uint64_t *group, struct error *error)
+{
+    struct store_reader *reader = NULL;
+    if (!store_reader_begin(store, &reader, error)) {
+        return false;
+    }
+    bool ok = audit_group_read(reader, group, error);
+    store_reader_end(reader);
+    return ok;
 }

@@ -556,7 +556,7 @@ static bool postgresql_backup(struct database *database, const char *path, struc
     (void)database;
     (void)path;
     return FAIL(error, ERROR_UNSUPPORTED,
-                "the store is a PostgreSQL database: back it up by pg_dump (docs/operations.md)");
+                "the store is a PostgreSQL database: it is copied by pg_dump (store_dump)");
 }
 
 static bool postgresql_is_fenced(const struct database *database)

@@ -327,6 +327,7 @@ bool reserve_has_room(const struct store *store);
 /* Hands outbox rows after `after` to the sink (audit.c). */
 bool audit_start(struct store *store, struct error *error) MUST_CHECK;
 bool audit_add_group(struct store *store, size_t sets_count, struct error *error) MUST_CHECK;
+bool audit_group_read(struct store_reader *reader, uint64_t *group, struct error *error) MUST_CHECK;
 void audit_hand_over(struct store *store, size_t sets_count);
 
 /* What is there now of a resource. */

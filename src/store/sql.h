@@ -133,6 +133,8 @@ enum sql {
     SQL_CHECK_HAS_NUMBER, /* parameter, unit, low, high, seq */
     SQL_TABLES,
     SQL_TABLE_NAMES,         /* that indicator SQL may not name (PostgreSQL: schemas) */
+    SQL_SNAPSHOT_EXPORT,     /* PostgreSQL: a name by which another session sees the same */
+    SQL_STORE_SIZE,          /* bytes of all tables and indexes */
     SQL_SCHEMA,              /* PostgreSQL: where the tables are */
     SQL_GRANT_LIST_RESOURCE, /* resource, post or 0, now */
     SQL_GRANT_LIST_BASIS,    /* basis, post or 0, now */

@@ -348,6 +348,8 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_CHECK_HAS_NUMBER] = "SELECT 1 FROM index_number WHERE parameter = ?1 AND unit = ?2 AND low = ?3 AND "
                              "high = ?4 AND seq = ?5",
     [SQL_TABLE_NAMES] = "SELECT nspname::text FROM pg_namespace",
+    [SQL_SNAPSHOT_EXPORT] = "SELECT pg_export_snapshot()",
+    [SQL_STORE_SIZE] = "SELECT pg_database_size(current_database())",
     [SQL_SCHEMA] = "SELECT quote_ident(current_schema())",
     [SQL_TABLES] = "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
                    " AND relkind IN ('r', 'p')",

@@ -365,6 +365,22 @@ bool store_on_commit(struct store *store, void (*wake)(void *data, uint64_t seq_
 const uint64_t store_group_bucket_us[STORE_GROUP_BUCKETS] = { 500,   1000,  2500,   5000,  10000,
                                                               25000, 50000, 100000, 500000 };
 
+/* As the server says; false when it says nothing. */
+static bool database_size(struct store *store, uint64_t *bytes)
+{
+    struct store_reader *reader = NULL;
+    struct error error = { 0 };
+    if (!store_reader_begin(store, &reader, &error)) {
+        return false;
+    }
+    struct statement *statement = connection_statement(reader->connection, SQL_STORE_SIZE, &error);
+    bool ok = statement != NULL && statement_step(statement, &error) == STEP_ROW;
+    *bytes = ok ? column_key(statement, 0) : 0;
+    statement_reset(statement);
+    store_reader_end(reader);
+    return ok;
+}
+
 void store_counts(struct store *store, struct store_counts *counts)
 {
     *counts = (struct store_counts){
@@ -389,7 +405,10 @@ void store_counts(struct store *store, struct store_counts *counts)
     counts->queue_sets = store->queue_count;
     (void)pthread_mutex_unlock(&store->queue_lock);
     struct stat state = { 0 };
-    if (!store->is_remote && stat(store->path, &state) == 0) {
+    if (store->is_remote) {
+        counts->database_up = database_size(store, &counts->database_bytes);
+    } else {
+        counts->database_up = stat(store->path, &state) == 0;
         counts->database_bytes = (uint64_t)state.st_size;
     }
 }
@@ -470,6 +489,11 @@ bool store_raise_definitions_epoch(struct store *store, uint64_t *epoch, struct 
     }
     *epoch = raised;
     return true;
+}
+
+bool store_is_remote(const struct store *store)
+{
+    return store->is_remote;
 }
 
 bool store_backup(struct store *store, const char *path, struct error *error)

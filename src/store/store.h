@@ -250,13 +250,21 @@ struct store_counts {
     uint64_t rows_waiting;   /* index rows in runs */
     uint64_t readers_out;    /* snapshots in use now */
     uint64_t readers_max;
-    uint64_t database_bytes;
+    uint64_t database_bytes; /* tables and indexes, where it is a PostgreSQL server's */
+    bool database_up;        /* it answered just now */
 };
 extern const uint64_t store_group_bucket_us[STORE_GROUP_BUCKETS];
 void store_counts(struct store *store, struct store_counts *counts);
 
 /* A consistent copy of the database while writing goes on, into a file that must not exist. */
 bool store_backup(struct store *store, const char *path, struct error *error) MUST_CHECK;
+
+/* The same of a PostgreSQL database, by pg_dump, with the numbers that hold in the copy; and back, into an empty database. */
+bool store_dump(struct store *store, const char *path, uint64_t *seq, uint64_t *audit_group,
+                struct error *error) MUST_CHECK;
+bool store_undump(const char *url, const char *path, struct error *error) MUST_CHECK;
+/* Whether the store is such a database. */
+bool store_is_remote(const struct store *store);
 
 /* The last commit group whose audit records the store knows (as struct store_audit_sink counts them). */
 bool store_audit_group(struct store *store, uint64_t *group, struct error *error) MUST_CHECK;
