@@ -54,6 +54,8 @@ struct api {
     struct str base_url;                   /* "https://host/fhir"; absent: relative links */
     struct str version;                    /* of the program */
     int offset_minutes;                    /* site.timezone */
+    unsigned stow_rest_ms;                 /* a study is at rest so long after a STOW request */
+    unsigned jobs_kept_days;               /* done jobs are listed for so long */
     bool tls;                              /* a trusted proxy in front speaks TLS */
     bool cors;                             /* pages of other origins are listed */
 };

@@ -17,9 +17,6 @@ enum reason {
     REASON_OTHER_CONTENT = 0xC111
 };
 
-/* A folder comes in several requests, one after the other: the study is at rest when no next one follows. */
-enum { STOW_REST_MS = 2500 };
-
 struct told {
     struct told *next;
     struct archive_result result;
@@ -125,7 +122,7 @@ static bool make_stow(struct http_request *request, struct error *error)
     const struct archive_batch_options options = { .organization = stow->call.session.organization,
                                                    .told = told,
                                                    .context = stow,
-                                                   .rest_ms = STOW_REST_MS };
+                                                   .rest_ms = api->stow_rest_ms };
     struct str type = http_header(request, STR("Content-Type"));
     if (!dicomweb_path(request, &stow->path, error) ||
         !multipart_init(&stow->parser, type, &stow->handler, error) ||

@@ -173,6 +173,8 @@ enum http_verdict jobs_list(struct http_request *request)
         (void)json_add_text(&request->arena, answer, STR("before"),
                             arena_printf(&request->arena, "%llu", (unsigned long long)jobs[count - 1].id));
     }
+    (void)json_add(answer, STR("keptDays"),
+                   json_new_integer(&request->arena, api_of(request)->jobs_kept_days));
     add_fills(request, answer);
     api_respond_json(request, 200, false, answer);
     return HTTP_DONE;

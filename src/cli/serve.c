@@ -23,7 +23,9 @@ enum {
     SETTINGS_BYTES = 4 * 1024 * 1024,
     STOP_GRACE_MS = 10000,
     PEERS_MAX = OPTION_LIST_MAX,
-    CLOCK_AHEAD_MINUTES_MAX = 366 * 24 * 60
+    CLOCK_AHEAD_MINUTES_MAX = 366 * 24 * 60,
+    JOBS_KEPT_DAYS_MAX = 3650,
+    STOW_REST_MS_MAX = 60000
 };
 
 struct serve_options {
@@ -99,6 +101,10 @@ static bool read_options(struct serve_options *options, int argc, char **argv, b
           "a reference must lead to a resource, and what others refer to is not deleted" },
         { "validate-full", OPTION_FLAG, &options->server.validate_full, 0, 0,
           "every write is checked against R4's invariants, not only what claims a profile" },
+        { "jobs-kept", OPTION_NUMBER, &options->server.jobs_kept_days, 1, JOBS_KEPT_DAYS_MAX,
+          "DAYS that finished jobs are listed (90); failed ones stay" },
+        { "stow-rest", OPTION_NUMBER, &options->server.stow_rest_ms, 0, STOW_REST_MS_MAX,
+          "MILLISECONDS without a further STOW request after which a study is taken as whole (2500)" },
         { "clock-ahead", OPTION_NUMBER, &options->clock_ahead_minutes, 0, CLOCK_AHEAD_MINUTES_MAX,
           "MINUTES: trial runs only; everything is recorded as if it were that much later" },
         { "log-format", OPTION_TEXT, &options->log_format, 0, 0,
@@ -289,14 +295,16 @@ static int run(struct serve_options *options)
 
 static struct serve_options defaults(void)
 {
-    return (struct serve_options){ .arena = { .bytes_max = SETTINGS_BYTES },
-                                   .server = { .data_folder = "data" },
-                                   .address = "127.0.0.1",
-                                   .timezone = "+08:00",
-                                   .log_format = "text",
-                                   .dicom_address = "127.0.0.1",
-                                   .port = 8080,
-                                   .dicom_port = 11112 };
+    return (struct serve_options){
+        .arena = { .bytes_max = SETTINGS_BYTES },
+        .server = { .data_folder = "data", .jobs_kept_days = 90, .stow_rest_ms = 2500 },
+        .address = "127.0.0.1",
+        .timezone = "+08:00",
+        .log_format = "text",
+        .dicom_address = "127.0.0.1",
+        .port = 8080,
+        .dicom_port = 11112
+    };
 }
 
 int cli_serve(int argc, char **argv)

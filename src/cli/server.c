@@ -31,6 +31,7 @@ enum {
     ACCESS_TICK_MS = 60 * 1000,
     FILL_EVERY_MS = 60 * 1000,
     TIMERS_EVERY_MS = 10 * 1000,
+    PRUNE_EVERY_MS = 60 * 60 * 1000,
     REST_EVERY_MS = 10 * 1000,
     MARK_EVERY_MS = 5 * 1000
 };
@@ -292,6 +293,15 @@ static bool chore_train(void *data, bool *again, struct error *error)
     return store_train(server->store, again, error);
 }
 
+/* Not those of measurements: by them a study's masks and earlier measurements are found. */
+static bool chore_jobs(void *data, bool *again, struct error *error)
+{
+    struct server *server = data;
+    int64_t kept_ms = (int64_t)server->options.jobs_kept_days * 24 * 60 * 60 * 1000;
+    return store_job_prune(server->store, clock_now_ms() - kept_ms,
+                           str_from_cstr(imaging_job_kind(server->imaging).name), again, error);
+}
+
 static bool chore_rest(void *data, bool *again, struct error *error)
 {
     struct server *server = data;
@@ -365,7 +375,7 @@ static bool open_work(struct server *server, struct error *error)
                                        .offset_minutes = server->options.offset_minutes,
                                        .text = api_text };
     struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 2 + BULK_JOB_KINDS);
-    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 8);
+    struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 9);
     if (kinds == NULL || chores == NULL) {
         return FAIL(error, ERROR_INTERNAL, "no memory to start");
     }
@@ -398,11 +408,13 @@ static bool open_work(struct server *server, struct error *error)
     chores[7] = (struct feed_chore){
         .name = "audit mark", .data = server, .every_ms = MARK_EVERY_MS, .run = chore_audit_mark
     };
+    chores[8] =
+        (struct feed_chore){ .name = "jobs", .data = server, .every_ms = PRUNE_EVERY_MS, .run = chore_jobs };
     const struct feed_options feed = { .store = server->store,
                                        .kinds = kinds,
                                        .kinds_count = 2 + BULK_JOB_KINDS,
                                        .chores = chores,
-                                       .chores_count = 8,
+                                       .chores_count = 9,
                                        .workers = 2 };
     return queue_reindex(server, error) && feed_open(&server->arena, &feed, &server->feed, error) &&
            subscriptions_start(server->subscriptions, server->change, error);
@@ -430,6 +442,8 @@ static void fill_api(struct server *server)
         .decoders = server->decoders,
         .views = server->views,
         .base_url = str_from_cstr(server->options.base_url),
+        .stow_rest_ms = (unsigned)server->options.stow_rest_ms, /* the table of options bounds both */
+        .jobs_kept_days = (unsigned)server->options.jobs_kept_days,
         .version = STR(SHANHAI_VERSION),
         .offset_minutes = server->options.offset_minutes,
         .tls = server->options.tls,

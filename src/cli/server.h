@@ -30,6 +30,8 @@ struct server_options {
     bool tls;                       /* a trusted proxy in front speaks TLS */
     bool check_references;          /* references lead somewhere, and stay so */
     bool validate_full;             /* every write is asked for invariants too */
+    long jobs_kept_days;            /* done jobs are listed for so long */
+    long stow_rest_ms;              /* a study is at rest so long after a STOW request */
     bool offline;                   /* a command, not the server: no feed, no jobs, no images */
     bool accept_lost;               /* store_options.accept_lost */
     const struct str *endpoints;    /* what subscriptions may call */

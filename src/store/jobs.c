@@ -400,3 +400,35 @@ bool store_job_next_due(struct store_reader *reader, const struct str *kinds, si
     *due_ms = due;
     return true;
 }
+
+enum { PRUNE_COUNT = 1000 };
+
+struct pruning {
+    int64_t before_ms;
+    struct str kept;
+    bool more;
+};
+
+static bool prune_apply(void *data, struct store_transaction *transaction, struct error *error)
+{
+    struct pruning *pruning = data;
+    struct connection *connection = transaction->reader.connection;
+    struct statement *statement = connection_statement(connection, SQL_JOB_PRUNE, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_integer(statement, 1, pruning->before_ms);
+    bind_text(statement, 2, pruning->kept);
+    bind_integer(statement, 3, PRUNE_COUNT);
+    bool ok = statement_run(statement, error);
+    pruning->more = ok && database_changes(connection->database) == PRUNE_COUNT;
+    return ok;
+}
+
+bool store_job_prune(struct store *store, int64_t before_ms, struct str kept, bool *more, struct error *error)
+{
+    struct pruning pruning = { .before_ms = before_ms, .kept = kept };
+    bool ok = store_apply_and_wait(store, prune_apply, &pruning, STR_NONE, error);
+    *more = ok && pruning.more;
+    return ok;
+}

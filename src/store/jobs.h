@@ -75,6 +75,11 @@ struct store_jobs_query {
 bool store_job_list(struct store_reader *reader, struct arena *arena, const struct store_jobs_query *query,
                     struct store_job **jobs, size_t *count, struct error *error) MUST_CHECK;
 
+/* Takes away done jobs of all kinds but `kept` that ended before `before_ms`, some at a time; *more: there may be others.
+ * Failed ones stay until somebody has seen to them. */
+bool store_job_prune(struct store *store, int64_t before_ms, struct str kept, bool *more,
+                     struct error *error) MUST_CHECK;
+
 /* When the next queued job of the kinds is due; INT64_MAX when none. */
 bool store_job_next_due(struct store_reader *reader, const struct str *kinds, size_t kinds_count,
                         int64_t *due_ms, struct error *error) MUST_CHECK;

@@ -220,6 +220,9 @@ static const char *const texts[SQL_COUNT] = {
         "UPDATE job SET state = 1, result = NULL, attempts = 0, run_after_ms = ?2, updated_ms = ?2"
         " WHERE id = ?1 AND state = 4",
     [SQL_JOB_CANCEL] = "UPDATE job SET state = 4, result = ?2, updated_ms = ?3 WHERE id = ?1 AND state = 1",
+    [SQL_JOB_PRUNE] =
+        "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE state = 3 AND updated_ms < ?1 AND"
+        " kind <> ?2 ORDER BY id LIMIT ?3)",
     [SQL_JOB_COUNTS] = "SELECT kind, state, count(*) FROM job GROUP BY kind, state ORDER BY kind, state",
     [SQL_JOB_GET] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
     [SQL_JOB_LIST] = "SELECT " JOB_COLUMNS " FROM job WHERE id < ?4 AND (?1 IS NULL OR kind = ?1)"

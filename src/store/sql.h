@@ -107,6 +107,7 @@ enum sql {
     SQL_JOB_END,      /* id, state, result, run_after_ms, now, attempts less */
     SQL_JOB_RETRY,    /* id, now */
     SQL_JOB_CANCEL,   /* id, result, now */
+    SQL_JOB_PRUNE,    /* done before, kind that stays, limit */
     SQL_JOB_COUNTS,
     SQL_JOB_GET,    /* id */
     SQL_JOB_LIST,   /* kind, subject, state, before_id, limit */

@@ -39,6 +39,7 @@ describe('jobs', () => {
     assert.deepEqual((await jobs(w.admins.county, '?state=failed')), []);
     assert.ok((await jobs(w.admins.county, '?state=done')).length >= 1);
     assert.equal((await w.admins.county.request('GET', '/admin/jobs?state=nonsense')).status, 400);
+    assert.equal((await w.admins.county.must('GET', '/admin/jobs')).keptDays, 90);
   });
 
   test('not those of another hospital; nobody else at all', async () => {
@@ -180,6 +181,25 @@ describe('a stop', () => {
     assert.deepEqual([done.stored, done.rejected], [30000, 0]);
     const job = (await jobs(w.admins.county)).find((j) => `/bulk/${j.id}` === at(asked));
     assert.equal(job.attempts, 1, 'a stop is no attempt');
+  });
+});
+
+describe('finished jobs', () => {
+  test('go after the days that the administrator is told; failed ones stay', async () => {
+    const before = await jobs(w.admins.county);
+    const failed = before.filter((job) => job.state === 'failed').map((job) => job.id);
+    assert.ok(before.some((job) => job.state === 'done') && failed.length > 0, JSON.stringify(before));
+    assert.equal(await w.server.stop(), 0);
+    w.server = await startServer(program, w.data, [...w.options, '--jobs-kept', '3', '--clock-ahead', String(4 * 24 * 60)], { requests: true });
+    const admin = w.admins.county;
+    admin.base = w.server.base;
+    await admin.signIn(admin.password);
+    const left = await waitFor('the done jobs to go', async () => {
+      const answer = await admin.must('GET', '/admin/jobs');
+      assert.equal(answer.keptDays, 3);
+      return answer.jobs.every((job) => job.state !== 'done') && answer.jobs;
+    }, 30);
+    assert.deepEqual(left.map((job) => job.id), failed);
   });
 });
 

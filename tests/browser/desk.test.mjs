@@ -1,6 +1,7 @@
 // The desks beside the consult, clicked through in Chromium: the duty list by who keeps it and who stands on it, the list
 // handed over on paper, a measurement that runs, what the first page weighs on the line.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { createPatient, PASSWORD, patientFacts } from '../../scenarios/world.mjs';
 import { toAllocated } from '../api/play.mjs';
@@ -51,6 +52,15 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     await page.locator('.shift').filter({ hasText: '00:00–次日 00:00' }).waitFor();
     const [list] = await w.coordinator.search('Schedule', {});
     assert.deepEqual(list.actor.map((one) => one.reference), [w.expert.post, w.lead.post], 'the order is that of the record');
+  });
+
+  step('the week as a file, a line for each who is called', async () => {
+    const { page } = at.affairs;
+    const [week] = await Promise.all([page.waitForEvent('download'), at.affairs.press('CSV')]);
+    assert.match(week.suggestedFilename(), /^会诊值班表-[-\d]+\.csv$/);
+    const lines = readFileSync(await week.path(), 'utf8').trim().split('\r\n');
+    assert.equal(lines[0].replace('\ufeff', ''), '"日期","时段","联系次序","姓名","专科","电话"');
+    assert.match(lines[1], new RegExp(`^"\\d{4}-\\d\\d-\\d\\d","00:00–次日 00:00",1,"${named('expert').name}",".+","154\\d{8}"$`));
   });
 
   step('the week is copied into the next; only empty hours are filled', async () => {
@@ -142,6 +152,13 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     const [study] = await w.doctor.search('ImagingStudy', {});
     at.radiologist = await house.signIn('radiologist');
     const { page } = at.radiologist;
+    await at.radiologist.go('/images');
+    const [list] = await Promise.all([page.waitForEvent('download'), at.radiologist.press('CSV')]);
+    assert.match(list.suggestedFilename(), /^已收影像-[-\d]+\.csv$/);
+    const uid = study.identifier.find((one) => one.system === 'urn:dicom:uid').value.replace('urn:oid:', '');
+    const line = readFileSync(await list.path(), 'utf8').split('\r\n').find((one) => one.includes(uid));
+    assert.ok(line?.startsWith(`"${patientFacts.name}","男","${patientFacts.id}"`) && line.includes(',60,'), line);
+    await at.radiologist.keep('88-images');
     await at.radiologist.go(`/images/${study.id}`);
     await page.locator('.measurement-progress').filter({ hasText: '测量中' }).waitFor();
     await at.radiologist.reads('.measurement-progress', /\d/);

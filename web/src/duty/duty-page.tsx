@@ -1,5 +1,5 @@
 // 会诊值班表: who is called now and who is next, the week with its shifts, and the hours that nobody covers.
-import { CopyOutlined, LeftOutlined, PhoneOutlined, PlusOutlined, PrinterOutlined, RightOutlined, WarningFilled } from '@ant-design/icons';
+import { CopyOutlined, DownloadOutlined, LeftOutlined, PhoneOutlined, PlusOutlined, PrinterOutlined, RightOutlined, WarningFilled } from '@ant-design/icons';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Button } from 'antd';
 import { useState } from 'react';
@@ -10,6 +10,7 @@ import { formatDate, formatTime, siteToday } from '../format';
 import { useLanguage } from '../i18n';
 import { useNow } from '../parts/countdown';
 import { Empty } from '../parts/empty';
+import { csvOf, download } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem, problemText } from '../parts/problem';
@@ -46,6 +47,7 @@ export default function DutyPage() {
           <Button icon={<RightOutlined />} aria-label={t('duty.after')} onClick={() => turn(DAYS)} />
           {here ? null : <Button onClick={() => setQuery({}, { replace: true })}>{t('duty.thisWeek')}</Button>}
           {edits ? <CopyWeek last={last} shifts={shifts} /> : null}
+          {shifts.length > 0 ? <ExportWeek monday={monday} shifts={shifts} /> : null}
           <Button icon={<PrinterOutlined />} onClick={() => window.print()}>{t('print.do')}</Button>
         </>
       }>
@@ -61,6 +63,20 @@ export default function DutyPage() {
       {open ? <ShiftDialog key={`${open.date}${open.shift?.id ?? ''}`} date={open.date} shift={open.shift} mayBeCalled={experts} onClose={() => setOpen(undefined)} /> : null}
     </Page>
   );
+}
+
+/** The week as a file: a line for each who is called, in the order of calling. */
+function ExportWeek({ monday, shifts }: { monday: string; shifts: Shift[] }) {
+  const { t } = useTranslation();
+  const directory = useDirectory();
+  const save = () => download(`${t('duty.title')}-${monday}.csv`, csvOf([
+    ['duty.date', 'duty.hours', 'duty.order', 'duty.name', 'duty.specialty', 'duty.phone'].map((key) => t(key)),
+    ...shifts.flatMap((shift) => shift.posts.map((id, at) => {
+      const post = directory.post(id);
+      return [dayOf(shift), hoursOf(shift, t('duty.nextDay')), at + 1, post?.name ?? t('duty.gone'), post?.specialty, post?.phone];
+    })),
+  ]));
+  return <Button icon={<DownloadOutlined />} title={t('common.exportCsv')} onClick={save}>CSV</Button>;
 }
 
 /** The one who is called, and who is called when he does not answer within ten minutes. */

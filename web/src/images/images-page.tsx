@@ -1,4 +1,5 @@
 // 影像: what the hospital has received, what waits for a patient, what waits for a doctor's look at the measurement.
+import { DownloadOutlined } from '@ant-design/icons';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Button } from 'antd';
 import { useTranslation } from 'react-i18next';
@@ -6,10 +7,11 @@ import { Link, useNavigate, useSearchParams } from 'react-router';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
 import { resourcesOf, search } from '../fhir';
 import type { DiagnosticReport, ImagingStudy, Media, Patient, Task } from '../fhir-types';
-import { formatAge, formatTime } from '../format';
+import { formatAge, formatTime, siteToday } from '../format';
 import { useLanguage } from '../i18n';
-import { codes, idOf, localReference } from '../names';
+import { codes, idOf, localReference, studyUid } from '../names';
 import { Empty } from '../parts/empty';
+import { csvOf, download } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { Problem } from '../parts/problem';
@@ -73,23 +75,42 @@ function ReceivedStudies() {
   const patients = new Map(data.filter((one): one is Patient => one.resourceType === 'Patient').map((one) => [one.id, one]));
   if (studies.length === 0) return <Empty title={t('images.none')} help={t('images.noneHelp')} />;
   return (
-    <div className="table-scroll">
-      <table className="list-table list-simple">
-        <thead><tr>{['column.patient', 'images.study', 'images.taken', 'images.count'].map((key) => <th key={key} scope="col">{t(key)}</th>)}<th><span className="visually-hidden">{t('column.action')}</span></th></tr></thead>
-        <tbody>
-          {studies.map((study) => (
-            <tr key={study.id} onClick={() => void navigate(`/images/${study.id ?? ''}`)}>
-              <td data-label={t('column.patient')}><PatientCell patient={patients.get(idOf(study.subject?.reference))} /></td>
-              <td data-label={t('images.study')}>{[study.modality?.[0]?.code, study.description].filter(Boolean).join(' · ') || '—'}<span className="cell-sub">{t('images.series', { n: study.numberOfSeries ?? study.series?.length ?? 0 })}</span></td>
-              <td data-label={t('images.taken')}>{formatTime(study.started, language) || '—'}</td>
-              <td data-label={t('images.count')}>{study.numberOfInstances ?? '—'}</td>
-              <td className="cell-action"><Link to={`/images/${study.id ?? ''}`} onClick={(event) => event.stopPropagation()}>{t('images.open')}</Link></td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <>
+      <div className="tab-actions"><ExportStudies studies={studies} patients={patients} /></div>
+      <div className="table-scroll">
+        <table className="list-table list-simple">
+          <thead><tr>{['column.patient', 'images.study', 'images.taken', 'images.count'].map((key) => <th key={key} scope="col">{t(key)}</th>)}<th><span className="visually-hidden">{t('column.action')}</span></th></tr></thead>
+          <tbody>
+            {studies.map((study) => (
+              <tr key={study.id} onClick={() => void navigate(`/images/${study.id ?? ''}`)}>
+                <td data-label={t('column.patient')}><PatientCell patient={patients.get(idOf(study.subject?.reference))} /></td>
+                <td data-label={t('images.study')}>{[study.modality?.[0]?.code, study.description].filter(Boolean).join(' · ') || '—'}<span className="cell-sub">{t('images.series', { n: study.numberOfSeries ?? study.series?.length ?? 0 })}</span></td>
+                <td data-label={t('images.taken')}>{formatTime(study.started, language) || '—'}</td>
+                <td data-label={t('images.count')}>{study.numberOfInstances ?? '—'}</td>
+                <td className="cell-action"><Link to={`/images/${study.id ?? ''}`} onClick={(event) => event.stopPropagation()}>{t('images.open')}</Link></td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
   );
+}
+
+/** The studies of the list as a file. */
+function ExportStudies({ studies, patients }: { studies: ImagingStudy[]; patients: Map<string | undefined, Patient> }) {
+  const { t } = useTranslation();
+  const language = useLanguage();
+  const save = () => download(`${t('images.received')}-${siteToday()}.csv`, csvOf([
+    [t('today.asOf', { time: formatTime(new Date().toISOString(), language) })],
+    ['patient.name', 'patient.gender', 'patient.inpatientNo', 'images.study', 'images.taken', 'images.seriesCount', 'images.count', 'images.uid'].map((key) => t(key)),
+    ...studies.map((study) => {
+      const patient = patients.get(idOf(study.subject?.reference));
+      return [patientName(patient), patient ? t(genderKey(patient)) : '', inpatientNumber(patient), [study.modality?.[0]?.code, study.description].filter(Boolean).join(' · '),
+        formatTime(study.started, language), study.numberOfSeries, study.numberOfInstances, studyUid(study)];
+    }),
+  ]));
+  return <Button icon={<DownloadOutlined />} title={t('common.exportCsv')} onClick={save}>CSV</Button>;
 }
 
 /** Photos of film of all patients that this post may see; they are added in a request. */

@@ -30,7 +30,7 @@ interface Job {
   error?: string;
   actions: ('cancel' | 'retry')[];
 }
-interface JobsAnswer { jobs: Job[]; before?: string; fills: { view: string; perMille: number }[] }
+interface JobsAnswer { jobs: Job[]; before?: string; keptDays: number; fills: { view: string; perMille: number }[] }
 
 export default function JobsPage() {
   const { t } = useTranslation();
@@ -47,7 +47,7 @@ export default function JobsPage() {
   const fills = data?.pages[0]?.fills ?? [];
   const refresh = <Button icon={<ReloadOutlined />} onClick={() => void refetch()}>{t('jobs.refresh')}</Button>;
   return (
-    <Page title={t('jobs.title')} note={t('jobs.note')} actions={refresh}>
+    <Page title={t('jobs.title')} note={[t('jobs.note'), data ? t('jobs.kept', { n: data.pages[0]?.keptDays }) : ''].join(' ')} actions={refresh}>
       {fills.length > 0 ? <Fills fills={fills} /> : null}
       <section className="panel">
         <div className="tab-actions">
