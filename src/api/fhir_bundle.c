@@ -2,9 +2,18 @@
  * for the commit. */
 #include "api/call.h"
 #include "api/handlers.h"
+#include "base/clock.h"
 #include "base/parse.h"
 #include "fhir/outcome.h"
 #include "model/model.h"
+
+/* Five thousand entries may each be dear: the whole bundle has the time of one request, and who waits is told which
+ * entries were not looked at. */
+static bool in_time(const struct http_request *request, struct error *error)
+{
+    return clock_monotonic_us() < request->deadline_us ||
+           FAIL(error, ERROR_TOO_COSTLY, "the bundle takes too long: ask for this entry in another");
+}
 
 /* As if it had been asked by itself: its row's rights, limits and audit. */
 static bool operate_for_bundle(void *data, struct str url, const struct json *body, struct json **resource,
@@ -20,7 +29,7 @@ static bool operate_for_bundle(void *data, struct str url, const struct json *bo
     if (inside.target.at == NULL || inside.body.at == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
     }
-    if (!http_request_inside(request, &inside, error)) {
+    if (!in_time(request, error) || !http_request_inside(request, &inside, error)) {
         return false;
     }
     *http_status = inside.status;
@@ -48,7 +57,8 @@ static bool read_for_bundle(void *data, struct arena *arena, struct str url, str
     struct http_request *request = data;
     struct str path = str_starts_with(url, STR("/")) ? str_skip(url, 1) : url;
     if (is_plain_read(path)) {
-        return fhir_get_url(request, &call_of(request)->session, arena, url, resource, http_status, error);
+        return in_time(request, error) &&
+               fhir_get_url(request, &call_of(request)->session, arena, url, resource, http_status, error);
     }
     struct str type = str_slice(path, 0, str_find_char(path, '?'));
     bool of_all = type.len == 0 || str_equal(type, STR("metadata")) || str_equal(type, STR("_history"));

@@ -45,10 +45,12 @@ static struct str kind_code(enum model_search_kind kind)
     return STR("special");
 }
 
-/* Whether the row is an operation, with a right of its own or that of an interaction. */
-static bool is_operation(const struct api_row *row)
+/* "$everything" of "/fhir/Patient/{id}/$everything"; absent for a row that is no operation. */
+static struct str operation_name(const struct http_route *route)
 {
-    return row->name != NULL && row->name[0] == '$';
+    struct str template = str_from_cstr(route->template);
+    struct str last = str_skip(template, str_find_last_char(template, '/') + 1);
+    return str_starts_with(last, STR("$")) ? str_skip(last, 1) : STR_NONE;
 }
 
 /* Rows of the table whose metadata is not NULL and whose template is (or is not) about one type. */
@@ -61,7 +63,8 @@ static void add_interactions(struct arena *arena, struct json *parent, bool of_t
         const struct api_row *row = routes[i].data;
         struct str template = str_from_cstr(routes[i].template);
         bool typed = str_find(template, STR("{type}")) < template.len;
-        if (row == NULL || row->metadata == NULL || is_operation(row) || typed != of_type) {
+        if (row == NULL || row->metadata == NULL || operation_name(&routes[i]).at != NULL ||
+            typed != of_type) {
             continue;
         }
         struct str codes = str_from_cstr(row->metadata);
@@ -74,10 +77,11 @@ static void add_interactions(struct arena *arena, struct json *parent, bool of_t
 }
 
 /* One entry a name: GET and POST, type and instance are rows of the same operation. */
-static void add_operation(struct arena *arena, struct json *owner, const struct api_row *row)
+static void add_operation(struct arena *arena, struct json *owner, const struct http_route *route)
 {
+    const struct api_row *row = route->data;
     struct json *list = JSON_GET(owner, "operation");
-    struct str name = str_skip(str_from_cstr(row->name), 1);
+    struct str name = operation_name(route);
     if (list == NULL) {
         list = add_array(arena, owner, STR("operation"));
     }
@@ -101,9 +105,51 @@ static void add_operations(struct arena *arena, struct json *resource, struct st
         const struct api_row *row = routes[i].data;
         struct str template = str_from_cstr(routes[i].template);
         bool about = str_starts_with(template, own) || str_starts_with(template, STR("/fhir/{type}/"));
-        if (row != NULL && is_operation(row) && row->metadata != NULL && about) {
-            add_operation(arena, resource, row);
+        if (row != NULL && operation_name(&routes[i]).at != NULL && row->metadata != NULL && about) {
+            add_operation(arena, resource, &routes[i]);
         }
+    }
+}
+
+/* Rows of the system ("/fhir/$export"), and those of ViewDefinition, which R4 has no type for. */
+static void add_system_operations(struct arena *arena, struct json *rest)
+{
+    size_t count = 0;
+    const struct http_route *routes = api_routes(&count);
+    for (size_t i = 0; i < count; i++) {
+        const struct api_row *row = routes[i].data;
+        struct str template = str_from_cstr(routes[i].template);
+        bool about = str_starts_with(template, STR("/fhir/$")) ||
+                     str_starts_with(template, STR("/fhir/ViewDefinition/"));
+        if (row != NULL && row->metadata != NULL && about) {
+            add_operation(arena, rest, &routes[i]);
+        }
+    }
+}
+
+/* What _include takes of a type, as it is written there. */
+static void add_includes(struct arena *arena, struct json *resource, struct str type)
+{
+    size_t count = 0;
+    const struct model_search_parameter *parameters = model_search_list(type, &count);
+    struct json *list = add_array(arena, resource, STR("searchInclude"));
+    (void)json_append(list, json_new_string(arena, STR("*")));
+    for (size_t i = 0; i < count; i++) {
+        if (parameters[i].kind == MODEL_SEARCH_REFERENCE) {
+            struct str text = arena_printf(arena, "%.*s:%.*s", STR_FMT(type), STR_FMT(parameters[i].code));
+            (void)json_append(list, json_new_string(arena, text));
+        }
+    }
+}
+
+static void add_compartments(struct arena *arena, struct json *rest)
+{
+    static const char *const names[] = { "Patient", "Encounter", "RelatedPerson", "Practitioner", "Device" };
+    struct json *list = add_array(arena, rest, STR("compartment"));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        (void)json_append(
+            list, json_new_string(
+                      arena, arena_printf(arena, "http://hl7.org/fhir/CompartmentDefinition/%s", names[i])));
     }
 }
 
@@ -140,6 +186,7 @@ static struct json *add_resource(struct arena *arena, struct json *list, struct 
     if (enforced) {
         (void)json_append(policy, json_new_string(arena, STR("enforced")));
     }
+    add_includes(arena, resource, type);
     struct json *parameters = add_array(arena, resource, STR("searchParam"));
     add_parameters(arena, parameters, STR("Resource"));
     add_parameters(arena, parameters, STR("DomainResource"));
@@ -243,6 +290,8 @@ enum http_verdict fhir_metadata(struct http_request *request)
         }
     }
     add_interactions(arena, rest, false);
+    add_system_operations(arena, rest);
+    add_compartments(arena, rest);
     http_add_header(request, STR("Cache-Control"), STR("no-cache"));
     api_respond_json(request, 200, true, statement);
     return HTTP_DONE;

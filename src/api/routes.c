@@ -34,7 +34,10 @@ enum { SMALL_BODY_BYTES = 64 * 1024 };
 
 #define FIGURES ROW(.need = API_RIGHT, .name = "figures", .any_format = true)
 #define IMAGES(right) ROW(.need = API_RIGHT, .name = (right), .any_format = true)
-#define BULK(right) ROW(.need = API_RIGHT, .name = (right), .any_format = true)
+#define BULK(right, definition)                                                                              \
+    ROW(.need = API_RIGHT, .name = (right), .metadata = (definition), .any_format = true)
+#define BULK_DATA "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
+#define SQL_ON_FHIR "http://sql-on-fhir.org/OperationDefinition/"
 #define BULK_JOB SESSION_APPS(.any_format = true)
 #define AUTH_FORM                                                                                            \
     PUBLIC, .body_bytes_max = LIMIT_HTTP_FORM_BYTES, .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_FORM_BODY
@@ -102,13 +105,17 @@ static const struct http_route routes[] = {
     { HTTP_GET, "/fhir/metadata", fhir_metadata, PUBLIC, .flags = HTTP_ROUTE_POOL,
       .begin = api_begin_public },
 
-    { HTTP_POST, "/fhir/ViewDefinition/$run", view_run, SESSION_APPS(.any_format = true),
+    { HTTP_POST, "/fhir/ViewDefinition/$run", view_run,
+      SESSION_APPS(.any_format = true, .metadata = SQL_ON_FHIR "$run"),
       .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_GET, "/fhir/ViewDefinition/$run", view_run, SESSION_APPS(.any_format = true),
-      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_GET, "/fhir/ViewDefinition/{id}/$run", view_run, SESSION_APPS(.any_format = true),
-      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_POST, "/fhir/ViewDefinition/{id}/$run", view_run, SESSION_APPS(.any_format = true),
+    { HTTP_GET, "/fhir/ViewDefinition/$run", view_run,
+      SESSION_APPS(.any_format = true, .metadata = SQL_ON_FHIR "$run"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_GET, "/fhir/ViewDefinition/{id}/$run", view_run,
+      SESSION_APPS(.any_format = true, .metadata = SQL_ON_FHIR "$run"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_POST, "/fhir/ViewDefinition/{id}/$run", view_run,
+      SESSION_APPS(.any_format = true, .metadata = SQL_ON_FHIR "$run"),
       .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
     /* operations on any type */
@@ -119,8 +126,9 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/fhir/{type}/{id}/$validate", fhir_validate,
       HL7_OPERATION("$validate", "Resource-validate"), .body_bytes_max = LIMIT_RESOURCE_BYTES,
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_GET, "/fhir/$meta", fhir_meta_all, SESSION_APPS(.metadata = NULL), .flags = HTTP_ROUTE_POOL,
-      .begin = api_begin },
+    { HTTP_GET, "/fhir/$meta", fhir_meta_all,
+      SESSION_APPS(.metadata = "http://hl7.org/fhir/OperationDefinition/Resource-meta"),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_GET, "/fhir/{type}/$meta", fhir_meta_all, ACT_OPERATION(ACCESS_SEARCH, "$meta", "Resource-meta"),
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_GET, "/fhir/{type}/{id}/$meta", fhir_meta, ACT_OPERATION(ACCESS_READ, "$meta", "Resource-meta"),
@@ -226,24 +234,25 @@ static const struct http_route routes[] = {
     { HTTP_GET, "/fhir/{rest*}", api_nothing_here, PUBLIC, .flags = 0 },
 
     /* many at once: HL7 Bulk Data Access */
-    { HTTP_GET, "/fhir/$export", bulk_export_ask, BULK("export"), .flags = HTTP_ROUTE_POOL,
-      .begin = api_begin },
-    { HTTP_POST, "/fhir/$export", bulk_export_ask, BULK("export"), .body_bytes_max = SMALL_BODY_BYTES,
+    { HTTP_GET, "/fhir/$export", bulk_export_ask, BULK("export", BULK_DATA "export"),
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_GET, "/fhir/Patient/$export", bulk_export_ask, BULK("export"), .flags = HTTP_ROUTE_POOL,
-      .begin = api_begin },
-    { HTTP_POST, "/fhir/Patient/$export", bulk_export_ask, BULK("export"), .body_bytes_max = SMALL_BODY_BYTES,
-      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_GET, "/fhir/Group/{id}/$export", bulk_export_ask, BULK("export"), .flags = HTTP_ROUTE_POOL,
-      .begin = api_begin },
-    { HTTP_POST, "/fhir/Group/{id}/$export", bulk_export_ask, BULK("export"),
+    { HTTP_POST, "/fhir/$export", bulk_export_ask, BULK("export", BULK_DATA "export"),
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_POST, "/fhir/$viewdefinition-export", bulk_views_ask, ROW(.need = API_SESSION, .any_format = true),
+    { HTTP_GET, "/fhir/Patient/$export", bulk_export_ask, BULK("export", BULK_DATA "patient-export"),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/Patient/$export", bulk_export_ask, BULK("export", BULK_DATA "patient-export"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/fhir/Group/{id}/$export", bulk_export_ask, BULK("export", BULK_DATA "group-export"),
+      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/Group/{id}/$export", bulk_export_ask, BULK("export", BULK_DATA "group-export"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/$viewdefinition-export", bulk_views_ask,
+      ROW(.need = API_SESSION, .metadata = SQL_ON_FHIR "$viewdefinition-export", .any_format = true),
       .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_POST, "/fhir/ViewDefinition/$viewdefinition-export", bulk_views_ask,
-      ROW(.need = API_SESSION, .any_format = true), .body_bytes_max = LIMIT_RESOURCE_BYTES,
-      .flags = HTTP_ROUTE_POOL, .begin = api_begin },
-    { HTTP_POST, "/fhir/$import", bulk_import_ask, BULK("import"),
+      ROW(.need = API_SESSION, .metadata = SQL_ON_FHIR "$viewdefinition-export", .any_format = true),
+      .body_bytes_max = LIMIT_RESOURCE_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_POST, "/fhir/$import", bulk_import_ask, BULK("import", "urn:shanhai:operation:import"),
       .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_STREAM | HTTP_ROUTE_NO_DEADLINE, .begin = bulk_import_take,
       .on_data = bulk_import_data },
     { HTTP_GET, "/bulk/{job}", bulk_status_get, BULK_JOB, .flags = HTTP_ROUTE_POOL, .begin = api_begin },

@@ -145,7 +145,11 @@ static bool comparison(struct filter *filter, struct search_criteria **made)
     struct str path = STR_NONE;
     struct str name = STR_NONE;
     struct str value = STR_NONE;
-    if (!take_word(filter, &path) || !take_word(filter, &name) || ++filter->terms > FILTER_TERMS_MAX) {
+    if (++filter->terms > FILTER_TERMS_MAX) {
+        return FAIL(filter->error, ERROR_TOO_COSTLY, "_filter has more than %d comparisons",
+                    FILTER_TERMS_MAX);
+    }
+    if (!take_word(filter, &path) || !take_word(filter, &name)) {
         return ill_formed(filter, "a parameter, an operator and a value");
     }
     const struct model_search_parameter *parameter = last_parameter(filter->type, path);

@@ -5,10 +5,15 @@
 static const char base64_plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char base64_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+enum { CODED_BYTES_A_STEP = 8 };
+
 static void encode_hex(struct buf *buf, struct str text)
 {
+    static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < text.len; i++) {
-        buf_printf(buf, "%02x", (unsigned char)text.at[i]);
+        unsigned char byte = (unsigned char)text.at[i];
+        buf_add_char(buf, digits[byte >> 4]);
+        buf_add_char(buf, digits[byte & 15]);
     }
 }
 
@@ -95,7 +100,7 @@ static bool two_strings(struct call *call, struct str *input, struct str *format
         return false;
     }
     *given = has_input && has_format;
-    return true;
+    return !*given || run_spend(call->run, input->len / CODED_BYTES_A_STEP, error);
 }
 
 bool function_encode(struct call *call, struct error *error)

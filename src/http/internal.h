@@ -62,6 +62,7 @@ struct http_response {
     struct http_header_out *headers_last;
     uint64_t bytes_sent; /* of a pull or stream */
     bool failed;         /* the arena was used up while headers were added */
+    bool reserve_taken;  /* see response_take_reserve */
 };
 
 /* What the housekeeping thread may know of a connection; the fields are its alone or atomic. */

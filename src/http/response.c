@@ -22,7 +22,10 @@ static const struct {
     { "X-Content-Type-Options", "nosniff", false }, { "X-Frame-Options", "DENY", false },
     { "Referrer-Policy", "no-referrer", false },    { "Cross-Origin-Opener-Policy", "same-origin", false },
 };
-enum { DEFAULT_HEADERS_COUNT = sizeof default_headers / sizeof default_headers[0] };
+enum {
+    DEFAULT_HEADERS_COUNT = sizeof default_headers / sizeof default_headers[0],
+    RESERVE_BYTES = 256 * 1024
+};
 
 /* ---- what handlers call ---- */
 
@@ -97,9 +100,20 @@ void http_respond_pull(struct http_request *request, int status, struct str cont
     response->pull_data = data;
 }
 
+/* A request that has used up its memory must still be told so: headers and a refusal have some of their own. */
+static void response_take_reserve(struct http_request *request)
+{
+    struct http_response *response = &exchange_of(request)->response;
+    if (!response->reserve_taken) {
+        request->arena.bytes_max += RESERVE_BYTES;
+        response->reserve_taken = true;
+    }
+}
+
 void http_respond_error(struct http_request *request, const struct error *error)
 {
     assert(error->kind != ERROR_NONE);
+    response_take_reserve(request);
     if (error->kind == ERROR_BUSY) {
         http_add_header(request, STR("Retry-After"), STR("1"));
     }
@@ -139,10 +153,17 @@ void http_add_header(struct http_request *request, struct str name, struct str v
 {
     assert(name.len > 0);
     struct http_response *response = &exchange_of(request)->response;
-    struct http_header_out *header = ARENA_NEW(&request->arena, struct http_header_out);
-    if (header != NULL) {
-        header->name = header_text(&request->arena, name);
-        header->value = header_text(&request->arena, value);
+    struct http_header_out *header = NULL;
+    for (int tries = 0; tries < 2; tries++) {
+        header = ARENA_NEW(&request->arena, struct http_header_out);
+        if (header != NULL) {
+            header->name = header_text(&request->arena, name);
+            header->value = header_text(&request->arena, value);
+        }
+        if (header != NULL && header->name != NULL && header->value != NULL) {
+            break;
+        }
+        response_take_reserve(request);
     }
     if (header == NULL || header->name == NULL || header->value == NULL) {
         response->failed = true; /* the arena is used up: better no answer than one without a header */

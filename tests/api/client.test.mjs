@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { fhirRoutes } from './fuzz.mjs';
 import { startWorld } from './support.mjs';
 
 const entry = new URL('../../web/node_modules/fhir-kit-client/dist/index.js', import.meta.url);
@@ -90,6 +91,29 @@ describe('fhir-kit-client', { skip }, () => {
     const told = tool.resourceCapabilities({ resourceType: 'Observation' }).searchParam.filter((p) => values[p.type] && !p.name.startsWith('_'));
     assert.ok(told.length > 20);
     for (const { name, type } of told) assert.equal((await client.search({ resourceType: 'Observation', searchParams: { [name]: values[type], _count: 1 } })).type, 'searchset', name);
+  });
+
+  test('the statement tells every operation, include and compartment that the route table has, and no other', async () => {
+    const statement = await client.capabilityStatement();
+    const [rest] = statement.rest;
+    const named = (list) => (list ?? []).map((o) => o.name);
+    const routes = fhirRoutes(fileURLToPath(new URL('../..', import.meta.url))).filter((r) => /\$[\w-]+$/.test(r.path) && !/break-glass/.test(r.path));
+    assert.ok(routes.length > 40);
+    const wanted = { system: new Set() };
+    for (const { path } of routes) {
+      const [, , owner] = path.split('/');
+      const name = path.split('/').at(-1).slice(1);
+      const key = owner.startsWith('$') || owner === 'ViewDefinition' ? 'system' : owner;
+      (wanted[key] ??= new Set()).add(name);
+    }
+    assert.deepEqual(named(rest.operation).sort(), [...wanted.system].sort());
+    for (const { type, operation, searchInclude } of rest.resource) {
+      assert.deepEqual(named(operation).sort(), [...new Set([...(wanted[type] ?? []), ...wanted['{type}']])].sort(), type);
+      assert.ok(operation.every((o) => /^(http|urn:)/.test(o.definition)), type);
+      assert.equal(searchInclude[0], '*');
+    }
+    for (const one of rest.resource.find((r) => r.type === 'Observation').searchInclude) assert.equal((await client.search({ resourceType: 'Observation', searchParams: { _include: one, _count: 1 } })).type, 'searchset', one);
+    assert.equal(rest.compartment.length, 5);
   });
 
   test('searches: by POST, sorted, of a compartment, of several types, included, page after page', async () => {

@@ -147,6 +147,30 @@ describe('by name', () => {
     assert.equal((await w.doctor.request('GET', `/fhir/Patient?organization.${many(8, 'partof', '.')}.name=x`)).status, 200);
   });
 
+  beside('_filter of a thousand comparisons', async () => {
+    for (const between of [' or ', ' and ']) {
+      const answer = await form('Patient', `_filter=${encodeURIComponent(many(1000, 'name co "a"', between))}`);
+      refused(answer, 422);
+      assert.match(answer.text, /comparisons/);
+    }
+    assert.equal((await form('Patient', `_filter=${encodeURIComponent(many(100, 'name co "a"', ' or '))}`)).status, 200);
+  });
+
+  beside('texts that grow by encoding, and by doubling', async () => {
+    refused(await run(`name.family${many(60, ".encode('hex')", '')}.length()`), 413, 422);
+    refused(await run("name.given.combine(name.given).repeatAll($this).aggregate($total & $total, 'xxxxxxxx').length()"), 413, 422);
+    refused(await run(`name.family${many(12, ".replace('a', 'aaaaaaaaaa')", '')}.length()`), 413, 422);
+    assert.equal((await run("name.family.encode('hex').length()")).status, 200);
+  });
+
+  test('a bundle whose answers do not fit is told so, not cut off', async () => {
+    for (let i = 0; i < 20; i++) await w.doctor.create({ resourceType: 'Condition', subject: { reference: `Patient/${w.patient.id}` }, extension: [{ url: 'urn:z', valueBase64Binary: 'zzzz'.repeat(50000) }] });
+    const stop = otherWork();
+    const entry = Array(30).fill({ request: { method: 'GET', url: 'Condition?_count=1000' } });
+    refused(await w.doctor.request('POST', '/fhir', { resourceType: 'Bundle', type: 'batch', entry }), 413);
+    await stop();
+  });
+
   beside('an OR of 10,000', async () => {
     refused(await form('Patient', `name=${Array.from({ length: 10000 }, (_, i) => `n${i}`).join(',')}`));
     refused(await form('Observation', `code=${Array.from({ length: 10000 }, (_, i) => i).join(',')}`));
