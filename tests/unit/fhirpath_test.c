@@ -560,7 +560,6 @@ static void takes_no_other_walk(void **state)
     assert_int_equal(found.count, 1);
     assert_true(fhirpath_evaluate(free_id, &context, &one, &found, &error));
     assert_int_equal(found.count, 1);
-    arena_reset(&arena);
 }
 
 static void checks_narratives(void **state)
