@@ -47,6 +47,8 @@ def check_calls(path, code):
         found = re.search(r'(?<![\w.>])(' + '|'.join(BANNED) + r')\s*\(', line)
         if found and not (is_test and found.group(1) == 'system'):
             tell(path, number, f'banned call: {found.group(1)}')
+        if '_Thread_local' in line and not is_test:
+            tell(path, number, 'no storage of a thread: each thread pays for it at its start')
         if re.search(r'"\s*(SELECT|INSERT|UPDATE|DELETE)\b[^"]*%[sd]', line):
             tell(path, number, 'SQL is a constant with bound values')
 

@@ -34,6 +34,7 @@ struct backup {
     const char *data;
     char copies[PATH_BYTES]; /* DATA/backup.copies: of the databases, removed at the end */
     struct backup_stream *stream;
+    char *piece; /* PIECE_BYTES, made with the first file */
     uint64_t seq;
     int64_t told_us;
     bool quiet;
@@ -59,7 +60,10 @@ static void tell(struct backup *backup, const char *name)
 static bool add_file(struct backup *backup, const char *path, const char *name, uint64_t bytes,
                      struct error *error)
 {
-    static _Thread_local char piece[PIECE_BYTES];
+    backup->piece = backup->piece == NULL ? arena_alloc(&backup->arena, PIECE_BYTES) : backup->piece;
+    if (backup->piece == NULL) {
+        return FAIL(error, ERROR_TOO_LARGE, "no memory to copy files");
+    }
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return FAIL_OS(error, error_kind_from_errno(errno), "cannot read '%.100s': %s", name,
@@ -68,7 +72,7 @@ static bool add_file(struct backup *backup, const char *path, const char *name, 
     bool ok = backup_stream_begin_file(backup->stream, str_from_cstr(name), bytes, error);
     while (ok && bytes > 0) {
         size_t wanted = bytes < PIECE_BYTES ? (size_t)bytes : PIECE_BYTES;
-        ssize_t got = read(fd, piece, wanted);
+        ssize_t got = read(fd, backup->piece, wanted);
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -77,7 +81,7 @@ static bool add_file(struct backup *backup, const char *path, const char *name, 
                       name);
             break;
         }
-        ok = backup_stream_add(backup->stream, (struct str){ piece, (size_t)got }, error);
+        ok = backup_stream_add(backup->stream, (struct str){ backup->piece, (size_t)got }, error);
         bytes -= (uint64_t)got;
         tell(backup, name);
     }
