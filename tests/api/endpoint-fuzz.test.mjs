@@ -166,7 +166,7 @@ describe('by name', () => {
   test('a bundle whose answers do not fit is told so, not cut off', async () => {
     for (let i = 0; i < 20; i++) await w.doctor.create({ resourceType: 'Condition', subject: { reference: `Patient/${w.patient.id}` }, extension: [{ url: 'urn:z', valueBase64Binary: 'zzzz'.repeat(50000) }] });
     const stop = otherWork();
-    const entry = Array(30).fill({ request: { method: 'GET', url: 'Condition?_count=1000' } });
+    const entry = Array(120).fill({ request: { method: 'GET', url: 'Condition?_count=1000' } });
     refused(await w.doctor.request('POST', '/fhir', { resourceType: 'Bundle', type: 'batch', entry }), 413);
     await stop();
   });
