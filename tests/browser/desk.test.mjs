@@ -173,7 +173,7 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     await waitFor('a second measurement', async () => (await w.doctor.search('DiagnosticReport', { subject: study.subject.reference })).length === 2, 60);
   });
 
-  step('the first page stays under 230 kB on the line, sign-in and list together', async () => {
+  step('the first page stays at 180 kB on the line, sign-in and list together', async () => {
     for (const [name, viewport] of [['desk', { width: 1440, height: 900 }], ['phone', PHONE]]) {
       const context = await house.browser.newContext({ locale: 'zh-CN', viewport });
       const page = await context.newPage();
@@ -189,7 +189,8 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
       const bytes = sizes.reduce((sum, size) => sum + size, 0);
       console.log(`# first page on the line, ${name}: ${Math.round(bytes / 1024)} kB in ${sizes.length} answers`);
       assert.ok(sizes.length > 10 && bytes > 100 * 1024, 'it was measured');
-      assert.ok(bytes < 230 * 1024, `${name}: ${bytes} bytes`);
+      // A question asked twice, because something changed meanwhile, is 2 kB.
+      assert.ok(bytes < 186 * 1024, `${name}: ${bytes} bytes`);
       await context.close();
     }
   });

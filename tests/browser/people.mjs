@@ -176,8 +176,8 @@ export class Person {
     await eventually(async () => {
       const wide = await this.page.evaluate(() => {
         // A drawer or dialog of its own layer is cut off instead of making the page wide.
-        const layers = [...document.querySelectorAll('.ant-drawer-content-wrapper, .ant-modal, .menu, .nav-dialog[open]')].filter((one) => one.checkVisibility());
-        const widths = layers.map((one) => Math.round(one.getBoundingClientRect().width));
+        const layers = [...document.querySelectorAll('.ant-drawer-content-wrapper, .ant-drawer-body, .ant-modal, .menu, .nav-dialog[open]')].filter((one) => one.checkVisibility());
+        const widths = layers.map((one) => Math.max(Math.round(one.getBoundingClientRect().width), one.scrollWidth));
         return { page: Math.max(document.documentElement.scrollWidth, ...widths), screen: window.innerWidth };
       });
       assert.ok(wide.page <= wide.screen, `${new URL(this.page.url()).pathname} is ${wide.page} px wide on ${wide.screen} px`);

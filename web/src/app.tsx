@@ -1,5 +1,5 @@
 // The routes. The list and what stands around it come first, without the component kit; every other page brings it when it is opened.
-import { lazy, Suspense } from 'react';
+import { Suspense } from 'react';
 import { createBrowserRouter, Navigate, RouterProvider, type RouteObject } from 'react-router';
 import { useDocumentLanguage, useLanguage } from './i18n';
 import { Loading } from './parts/loading';
@@ -8,8 +8,8 @@ import { PageFault } from './shell/page-fault';
 import { SignedIn } from './shell/signed-in';
 import { useSession, type Role } from './session';
 import { withKit } from './with-kit';
+import WorklistPage from './worklist/worklist-page';
 
-const WorklistPage = lazy(() => import('./worklist/worklist-page'));
 const RequestPage = withKit(() => import('./request/request-page'));
 const RoomPage = withKit(() => import('./room/room-page'));
 const HandoverPage = withKit(() => import('./worklist/handover-page'));

@@ -1,29 +1,31 @@
 // Times, ages and numbers as people here write them. Clinical time is always that of the site (+08:00), whatever the
 // clock zone of the computer in front of the reader.
-import dayjs from 'dayjs';
-import utc from 'dayjs/plugin/utc';
-
-dayjs.extend(utc);
-
 export type Language = 'zh' | 'en';
-const SITE_OFFSET_MINUTES = 8 * 60;
+const SITE_OFFSET_MS = 8 * 3_600_000;
+const DAY_MS = 86_400_000;
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-const atSite = (instant: string | number | Date) => dayjs(instant).utcOffset(SITE_OFFSET_MINUTES);
+/** The site's wall clock at an instant, YYYY-MM-DDTHH:mm:ss; nothing where there is no such instant. */
+export function atSite(instant: string | number | Date): string | undefined {
+  const time = new Date(instant).getTime();
+  return Number.isFinite(time) ? new Date(time + SITE_OFFSET_MS).toISOString().slice(0, 19) : undefined;
+}
+
+const dateOf = (clock: string | undefined) => clock?.slice(0, 10) ?? '';
+const timeOf = (clock: string | undefined) => clock?.slice(11, 16) ?? '';
 
 /** 2月16日 14:05; with the year when it is another one. */
 export function formatTime(instant: string | undefined, language: Language, now: Date = new Date()): string {
   if (!instant) return '';
   if (/^\d{4}(-\d{2}(-\d{2})?)?$/.test(instant)) return formatDate(instant, language, now);
-  const time = atSite(instant);
-  if (!time.isValid()) return '';
-  return `${formatDate(time.format('YYYY-MM-DD'), language, now)} ${time.format('HH:mm')}`;
+  const clock = atSite(instant);
+  return clock ? `${formatDate(dateOf(clock), language, now)} ${timeOf(clock)}` : '';
 }
 
 export function formatDate(date: string | undefined, language: Language, now: Date = new Date()): string {
   const [year, month, day] = (date ?? '').split('-').map(Number);
   if (!year) return '';
-  const sameYear = year === atSite(now).year();
+  const sameYear = year === Number(siteToday(now).slice(0, 4));
   if (!month) return language === 'zh' ? `${year}年` : `${year}`;
   if (language === 'zh') return `${sameYear && day ? '' : `${year}年`}${month}月${day ? `${day}日` : ''}`;
   return `${day ? `${day} ` : ''}${MONTHS[month - 1] ?? ''}${sameYear && day ? '' : ` ${year}`}`;
@@ -32,26 +34,21 @@ export function formatDate(date: string | undefined, language: Language, now: Da
 /** Today only the clock, else with the date: for lines that are read at a glance. */
 export function formatShort(instant: string | undefined, language: Language, now: Date = new Date()): string {
   if (!instant) return '';
-  return siteToday(now) === atSite(instant).format('YYYY-MM-DD') ? formatClock(instant) : formatTime(instant, language, now);
+  return siteToday(now) === dateOf(atSite(instant)) ? formatClock(instant) : formatTime(instant, language, now);
 }
 
 export function formatClock(instant: string | undefined): string {
-  return instant ? atSite(instant).format('HH:mm') : '';
+  return instant ? timeOf(atSite(instant)) : '';
 }
 
 /** Today's date at the site, YYYY-MM-DD. */
 export function siteToday(now: Date = new Date()): string {
-  return atSite(now).format('YYYY-MM-DD');
+  return dateOf(atSite(now));
 }
 
 /** The wall-clock time that a date picker shows, read as time of the site. */
 export function siteInstant(picked: { format: (pattern: string) => string }): string {
   return `${picked.format('YYYY-MM-DDTHH:mm')}:00+08:00`;
-}
-
-/** What a date picker must show for an instant: the site's wall clock. */
-export function siteWallClock(instant: string | Date | number) {
-  return dayjs(atSite(instant).format('YYYY-MM-DDTHH:mm:ss'));
 }
 
 /** 45 分钟, 3 小时 20 分, 2 天 4 小时. */
@@ -84,15 +81,14 @@ export function formatCountdown(milliseconds: number): string {
 export function formatAge(birthDate: string | undefined, language: Language, on: Date = new Date()): string {
   if (!birthDate || !/^\d{4}(-\d{2}){0,2}$/.test(birthDate)) return '';
   const zh = language === 'zh';
-  const today = atSite(on);
-  const born = dayjs(birthDate.length === 4 ? `${birthDate}-01-01` : birthDate.length === 7 ? `${birthDate}-01` : birthDate);
-  const reference = dayjs(today.format('YYYY-MM-DD'));
-  const years = reference.diff(born, 'year');
-  if (years < 0 || !born.isValid()) return '';
+  const [bornYear = 0, bornMonth = 1, bornDay = 1] = birthDate.split('-').map(Number);
+  const [year = 0, month = 0, day = 0] = siteToday(on).split('-').map(Number);
+  const months = (year - bornYear) * 12 + month - bornMonth - (day < bornDay ? 1 : 0);
+  const years = Math.floor(months / 12);
+  if (years < 0) return '';
   if (years >= 3 || birthDate.length === 4) return zh ? `${years}岁` : `${years} y`;
-  const months = reference.diff(born, 'month');
   if (months >= 1) return zh ? `${months}个月` : `${months} mo`;
-  const days = reference.diff(born, 'day');
+  const days = Math.round((Date.UTC(year, month - 1, day) - Date.UTC(bornYear, bornMonth - 1, bornDay)) / DAY_MS);
   return zh ? `${days}天` : `${days} d`;
 }
 

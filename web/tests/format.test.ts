@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { formatAge, formatBytes, formatDate, formatDuration, formatNumber, formatTime, siteInstant, siteToday, siteWallClock } from '../src/format';
+import { formatAge, formatBytes, formatDate, formatDuration, formatNumber, formatTime, siteInstant, siteToday } from '../src/format';
+import { siteWallClock } from '../src/parts/wall-clock';
 
 const NOW = new Date('2026-11-22T02:00:00Z');
 

@@ -1,5 +1,5 @@
 // What an app of another asks for, as the server reads it, and its words for a person.
-import type { TFunction } from 'i18next';
+import type { TFunction } from '../i18n';
 
 export interface AskedScope {
   scope: string;

@@ -2,8 +2,8 @@
 import { AppstoreOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
 import { Button, Dropdown } from 'antd';
-import { useTranslation } from 'react-i18next';
 import { callJson, sendJson } from '../fhir';
+import { useTranslation } from '../i18n';
 import { problemText } from '../parts/problem';
 import { toast } from '../parts/toast';
 

@@ -1,13 +1,12 @@
 // The record that was opened: only to be read, and only until its time is over.
 import { useQuery } from '@tanstack/react-query';
-import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'react-router';
 import { PatientLine } from '../consult/patient-line';
 import { studyTitle } from '../consult/texts';
 import { read } from '../fhir';
 import type { CodeableConcept, ImagingStudy, Quantity, Resource, Task } from '../fhir-types';
 import { formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { textOf } from '../names';
 import { useNow } from '../parts/countdown';
 import { Empty } from '../parts/empty';

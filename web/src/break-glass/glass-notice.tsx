@@ -1,9 +1,9 @@
 // A line under the head of every page of who reviews: a record was opened in an emergency and this hospital has not answered.
-import { UnlockOutlined } from '@ant-design/icons';
-import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { useDirectory } from '../directory';
+import { useTranslation } from '../i18n';
 import { extensionOf, idOf } from '../names';
+import { UnlockOutlined } from '../parts/icons';
 import { useSession } from '../session';
 import { REVIEWERS, reviewsOf, useOpened, type Opened } from './data';
 

@@ -2,13 +2,12 @@
 import { CheckOutlined, CopyOutlined } from '@ant-design/icons';
 import { Button, Select } from 'antd';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { machineOf } from '../consult/data';
 import { genderKey, patientName, stepText } from '../consult/texts';
 import { useDirectory } from '../directory';
 import { formatAge, formatShort, formatTime, siteToday } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { Empty } from '../parts/empty';
 import { copyText } from '../parts/file';
 import { Loading } from '../parts/loading';

@@ -1,9 +1,8 @@
 // The invitation as the inviting hospital wrote it, with what hangs on it: consent, images and their verdicts.
-import { useTranslation } from 'react-i18next';
 import { useDirectory } from '../directory';
 import type { Consent, Observation } from '../fhir-types';
 import { formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { codeOf, extensionOf, idOf, identifierOf } from '../names';
 import type { Consult } from './data';
 import { studyTitle } from './texts';

@@ -1,8 +1,7 @@
 // Whose record this is: in every dialog that changes something.
 import { UserOutlined } from '@ant-design/icons';
-import { useTranslation } from 'react-i18next';
 import { formatAge } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import type { Consult } from './data';
 import { genderKey, inpatientNumber, patientName } from './texts';
 

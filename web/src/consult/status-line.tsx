@@ -1,9 +1,8 @@
 // Where the consult is, like a parcel: stations with their times, the last step in words, and what was promised.
 import { CheckCircleFilled, CloseCircleFilled } from '@ant-design/icons';
-import { useTranslation } from 'react-i18next';
 import { useDirectory } from '../directory';
 import { formatShort, formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { codeOf } from '../names';
 import { DIAGNOSIS_STATIONS, stationIndex, STATIONS } from '../states';
 import type { Consult } from './data';

@@ -1,8 +1,8 @@
 // Short texts made from records, the same wherever they are shown.
-import type { TFunction } from 'i18next';
 import type { ImagingStudy, Patient } from '../fhir-types';
 import { formatTime, type Language } from '../format';
 import { humanName } from '../directory';
+import type { TFunction } from '../i18n';
 import { codeOf, identifierOf } from '../names';
 import type { Machine } from '../states';
 import type { Consult } from './data';

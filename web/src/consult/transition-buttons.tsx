@@ -1,9 +1,8 @@
 // The steps that may be taken now as buttons, the waited-for one first; why the others may not be taken, in words.
 import { App, Button } from 'antd';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { Problem, problemText } from '../parts/problem';
 import { toast } from '../parts/toast';
 import type { Consult } from './data';

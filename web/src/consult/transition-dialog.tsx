@@ -1,8 +1,8 @@
 // One dialog for every step. An act that cannot be taken back repeats whose record it is about.
 import { useState } from 'react';
 import { Form, Modal } from 'antd';
-import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
+import { useTranslation } from '../i18n';
 import { Problem } from '../parts/problem';
 import { toast } from '../parts/toast';
 import { useSession } from '../session';

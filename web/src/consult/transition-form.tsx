@@ -2,11 +2,11 @@
 // own draft to sign, the studies of the consult, the experts of the invited hospital) is filled in or offered.
 import { Checkbox, DatePicker, Form, Input, InputNumber, Radio, Select } from 'antd';
 import type { Dayjs } from 'dayjs';
-import type { TFunction } from 'i18next';
 import type { ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
 import { useDirectory, type DirectoryPost } from '../directory';
-import { siteInstant, siteWallClock } from '../format';
+import { siteInstant } from '../format';
+import { siteWallClock } from '../parts/wall-clock';
+import { type TFunction, useLanguage, useTranslation } from '../i18n';
 import { codeOf, idOf } from '../names';
 import { useSession } from '../session';
 import type { Consult } from './data';
@@ -135,12 +135,13 @@ function CodeControl({ input, field }: { input: TransitionInput; field: Record<s
 }
 
 function ReferenceControl({ input, consult, field }: { input: TransitionInput; consult: Consult; field: Record<string, never> }) {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
+  const language = useLanguage();
   const directory = useDirectory();
   if (targetOf(input) === 'ImagingStudy') {
     const options = consult.studies.map((study) => ({
       value: `ImagingStudy/${study.id ?? ''}`,
-      label: studyTitle(study, i18n.language === 'en' ? 'en' : 'zh'),
+      label: studyTitle(study, language),
     }));
     return <Radio.Group {...field} options={options} vertical />;
   }

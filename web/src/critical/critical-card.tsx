@@ -2,7 +2,6 @@
 import { AlertFilled, CheckCircleFilled, PhoneOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { bareConsult } from '../consult/data';
 import { patientName } from '../consult/texts';
@@ -10,7 +9,7 @@ import { TransitionDialog } from '../consult/transition-dialog';
 import { useTransitions, type Transition } from '../consult/transitions';
 import { useDirectory } from '../directory';
 import { formatDuration, formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { idOf } from '../names';
 import { Countdown, useNow } from '../parts/countdown';
 import { lateness, OPEN_STATES, partsOf, type CriticalValue } from './data';

@@ -1,11 +1,10 @@
 // A red line under the head of every page while a critical value waits; the live stream brings it at once.
-import { AlertFilled } from '@ant-design/icons';
-import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { patientName } from '../consult/texts';
 import { formatDuration } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { Countdown, useNow } from '../parts/countdown';
+import { AlertFilled } from '../parts/icons';
 import { useSession, type Role } from '../session';
 import { lateness, openOnly, useCriticalValues } from './data';
 

@@ -1,11 +1,10 @@
 // 危急值: those that wait for a call or a read-back first, then what was dealt with.
 import { DownloadOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
-import { useTranslation } from 'react-i18next';
 import { patientName } from '../consult/texts';
 import { useDirectory } from '../directory';
 import { formatTime, siteToday } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { Empty } from '../parts/empty';
 import { csvOf, download } from '../parts/file';
 import { Loading } from '../parts/loading';

@@ -3,11 +3,10 @@ import { CopyOutlined, DownloadOutlined, PrinterOutlined } from '@ant-design/ico
 import { useQuery } from '@tanstack/react-query';
 import { Button, DatePicker } from 'antd';
 import dayjs from 'dayjs';
-import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
 import { call, callJson } from '../fhir';
 import { formatDate, formatTime, siteToday } from '../format';
-import { pick, useLanguage } from '../i18n';
+import { pick, useLanguage, useTranslation } from '../i18n';
 import { Empty } from '../parts/empty';
 import { copyText, download as saveFile } from '../parts/file';
 import { Loading } from '../parts/loading';

@@ -1,7 +1,6 @@
 // The report as plain text, as it is pasted into a message.
-import type { TFunction } from 'i18next';
 import { formatDate, formatTime, type Language } from '../format';
-import { pick } from '../i18n';
+import { pick, type TFunction } from '../i18n';
 import { organizationText, type DailyReport } from './daily-page';
 import { changeText, isWholeDay, valueText } from '../today/indicators';
 import { unitText } from '../today/today-page';

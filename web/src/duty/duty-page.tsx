@@ -3,11 +3,10 @@ import { CopyOutlined, DownloadOutlined, LeftOutlined, PhoneOutlined, PlusOutlin
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Button } from 'antd';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
 import { useDirectory } from '../directory';
 import { formatDate, formatTime, siteToday } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { useNow } from '../parts/countdown';
 import { Empty } from '../parts/empty';
 import { csvOf, download } from '../parts/file';

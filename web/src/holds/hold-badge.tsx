@@ -1,6 +1,6 @@
 // Says in the room that the patient's record is under legal hold, so that a refused edit is no surprise.
 import { LockFilled } from '@ant-design/icons';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { codes } from '../names';
 import { useSession } from '../session';
 import { holdNumber, useHolds } from './data';

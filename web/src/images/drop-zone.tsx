@@ -3,9 +3,9 @@
 import { FileZipOutlined, FolderOpenOutlined, WarningOutlined } from '@ant-design/icons';
 import { Alert, Button, Progress } from 'antd';
 import { useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { ApiError } from '../fhir';
 import { formatBytes } from '../format';
+import { useTranslation } from '../i18n';
 import { Problem, problemText } from '../parts/problem';
 import { choose, filesOfDrop, nothingYet, upload, type Chosen, type UploadProgress } from './upload';
 

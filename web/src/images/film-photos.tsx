@@ -2,11 +2,10 @@
 import { CameraOutlined, WarningOutlined } from '@ant-design/icons';
 import { Modal } from 'antd';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { callJson } from '../fhir';
 import type { Media } from '../fhir-types';
 import { formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { smallerPicture } from '../parts/picture';
 
 const SIDE_MAX = 3_000;

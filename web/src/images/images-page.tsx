@@ -2,13 +2,12 @@
 import { DownloadOutlined } from '@ant-design/icons';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Button } from 'antd';
-import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useSearchParams } from 'react-router';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
 import { resourcesOf, search } from '../fhir';
 import type { DiagnosticReport, ImagingStudy, Media, Patient, Task } from '../fhir-types';
 import { formatAge, formatTime, siteToday } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { codes, idOf, localReference, studyUid } from '../names';
 import { Empty } from '../parts/empty';
 import { csvOf, download } from '../parts/file';

@@ -2,12 +2,11 @@
 import { useQuery } from '@tanstack/react-query';
 import { Select } from 'antd';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
 import { resourcesOf, search } from '../fhir';
 import type { Patient } from '../fhir-types';
 import { formatAge } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 
 export function PatientPicker({ onPick }: { onPick: (id: string) => void }) {
   const { t } = useTranslation();

@@ -1,14 +1,13 @@
 // One study outside a consult: the viewer and its measurement, for the doctors of the hospital that made it.
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { useParams, useSearchParams } from 'react-router';
 import { usePatient } from '../consult/data';
 import { studyTitle } from '../consult/texts';
 import { ReportCritical } from '../critical/report-critical';
 import { read, resourcesOf, search } from '../fhir';
 import type { DiagnosticReport, ImagingStudy } from '../fhir-types';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { idOf } from '../names';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';

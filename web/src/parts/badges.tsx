@@ -1,11 +1,8 @@
 // State and urgency: colour, icon and word together, never colour alone.
-import {
-  AlertFilled, CheckCircleOutlined, ClockCircleOutlined, ExclamationCircleOutlined, MinusCircleOutlined, SyncOutlined,
-  ThunderboltFilled,
-} from '@ant-design/icons';
-import { useTranslation } from 'react-i18next';
 import type { Priority } from '../fhir-types';
+import { useTranslation } from '../i18n';
 import { toneOf } from '../states';
+import { AlertFilled, CheckCircleOutlined, ClockCircleOutlined, ExclamationCircleOutlined, MinusCircleOutlined, SyncOutlined, ThunderboltFilled } from './icons';
 
 const TONE_ICONS = {
   wait: <ClockCircleOutlined aria-hidden />,

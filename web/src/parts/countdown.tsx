@@ -1,7 +1,7 @@
 // How long there still is, in front of the reader's eyes. The time itself stands in the record; here it only runs.
-import { FieldTimeOutlined } from '@ant-design/icons';
 import { useEffect, useState } from 'react';
 import { formatCountdown } from '../format';
+import { FieldTimeOutlined } from './icons';
 
 /** The clock of this moment, anew every so many milliseconds while it is needed. */
 export function useNow(everyMs: number, running = true): number {

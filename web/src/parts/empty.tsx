@@ -1,6 +1,6 @@
 // An empty place says what would stand here and what to do now.
-import { InboxOutlined } from '@ant-design/icons';
 import type { ReactNode } from 'react';
+import { InboxOutlined } from './icons';
 
 export function Empty({ title, help, action }: { title: string; help?: string; action?: ReactNode }) {
   return (

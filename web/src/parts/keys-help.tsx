@@ -1,6 +1,6 @@
 // What the keys do, on "?".
 import { Modal } from 'antd';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 
 const GROUPS: { key: string; keys: [string, string][] }[] = [
   { key: 'list', keys: [['j / k', 'move'], ['Enter', 'open'], ['/', 'search'], ['Esc', 'close'], ['?', 'help']] },

@@ -1,8 +1,8 @@
 // What is half written is not lost by a click beside: leaving is asked about, closing the window too.
 import { Modal } from 'antd';
 import { useEffect } from 'react';
-import { useTranslation } from 'react-i18next';
 import { useBlocker } from 'react-router';
+import { useTranslation } from '../i18n';
 
 /** Fields that keep their text in the page only say so by `data-unsaved`. One guard a page: the router knows one. */
 export const hasUnsaved = () => document.querySelector('[data-unsaved=true]') !== null;

@@ -1,6 +1,6 @@
 // The frame of a page: one h1, its actions beside it, the document's title after it.
 import { useEffect, type ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 
 export function usePageTitle(title: string): void {
   const { t } = useTranslation();

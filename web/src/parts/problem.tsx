@@ -1,7 +1,6 @@
 // An error on the screen says what happened and what to do about it.
-import type { TFunction } from 'i18next';
-import { useTranslation } from 'react-i18next';
 import { ApiError, issueText, LineError } from '../fhir';
+import { type TFunction, useTranslation } from '../i18n';
 import { LightButton, Notice } from './light';
 
 export interface ProblemText { title: string; lines: string[] }

@@ -1,7 +1,7 @@
 // What is said beside the page: short words that go by themselves, and notices that stay until somebody has answered them.
-import { CheckCircleFilled, CloseCircleFilled, CloseOutlined, ExclamationCircleFilled } from '@ant-design/icons';
 import { useSyncExternalStore, type ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
+import { CheckCircleFilled, CloseCircleFilled, CloseOutlined, ExclamationCircleFilled } from './icons';
 
 const SHORT_MS = 3_500;
 const LONG_MS = 6_000;

@@ -1,6 +1,6 @@
 // 人员与岗位: accounts, posts and organisations, for the administrator. No patient data comes here.
-import { useTranslation } from 'react-i18next';
 import { useSearchParams } from 'react-router';
+import { useTranslation } from '../i18n';
 import { Page } from '../parts/page';
 import { Tabs } from '../parts/tabs';
 import { Accounts } from './accounts';

@@ -1,9 +1,9 @@
 // For whoever holds a printed report: is it genuine? No sign-in, and nothing about the patient.
 import { CheckCircleFilled, CloseCircleFilled } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { useTranslation } from 'react-i18next';
 import { useParams, useSearchParams } from 'react-router';
 import { callJson } from '../fhir';
+import { useTranslation } from '../i18n';
 import { Loading } from '../parts/loading';
 import { usePageTitle } from '../parts/page';
 import { Problem } from '../parts/problem';

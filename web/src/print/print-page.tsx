@@ -3,14 +3,13 @@
 import { ArrowLeftOutlined, PrinterOutlined } from '@ant-design/icons';
 import { Button, Radio } from 'antd';
 import { useEffect, useMemo, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams } from 'react-router';
 import { useConsult } from '../consult/data';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
 import { useTransitions } from '../consult/transitions';
 import { useDirectory } from '../directory';
 import { formatAge, formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { identifierOf } from '../names';
 import { Loading } from '../parts/loading';
 import { usePageTitle } from '../parts/page';

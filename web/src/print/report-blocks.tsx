@@ -1,11 +1,11 @@
 // The report as a row of blocks that the sheets deal out. Where a signed document exists, its own frozen text is printed.
 import { QRCode } from 'antd';
-import type { TFunction } from 'i18next';
 import type { Consult } from '../consult/data';
 import { genderKey, inpatientNumber, narrativeText, patientName, studyTitle } from '../consult/texts';
 import type { Directory } from '../directory';
 import type { Bundle, Reference } from '../fhir-types';
 import { formatAge, formatDate, formatTime, type Language } from '../format';
+import type { TFunction } from '../i18n';
 import { codeOf, extensionOf, identifierOf, idOf, textOf } from '../names';
 import { certificateOf, compositionOf } from '../room/document-view';
 import { NOTE_KINDS, opinionText } from '../room/opinion-tab';

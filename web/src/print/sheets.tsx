@@ -1,6 +1,6 @@
 // Lays blocks on A4 sheets: they are measured once in a hidden column of the same width, then dealt out.
 import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { paginate } from './paginate';
 
 export interface Block { key: string; node: ReactNode; keepWithNext?: boolean }

@@ -1,9 +1,10 @@
 // ② What is asked, of whom, by when.
 import { AutoComplete, DatePicker, Input, Radio, Select } from 'antd';
 import { useEffect } from 'react';
-import { useTranslation } from 'react-i18next';
 import { useDirectory } from '../directory';
-import { siteInstant, siteWallClock } from '../format';
+import { siteInstant } from '../format';
+import { siteWallClock } from '../parts/wall-clock';
+import { listOf, useLanguage, useTranslation } from '../i18n';
 import { useSession } from '../session';
 import type { SectionProps } from './request-page';
 import { wantedTimeFor } from './wanted-time';
@@ -17,6 +18,7 @@ export function AskSection({ draft, change, fixedMachine }: SectionProps & { fix
   const directory = useDirectory();
   const { post } = useSession();
   const experts = directory.posts.filter((one) => one.role === 'expert' && one.active);
+  const language = useLanguage();
   const helping = new Set(directory.posts.filter((one) => one.role === 'expert' || one.role === 'consult-coordinator').map((one) => one.organizationId));
   const hospitals = directory.organizations.filter((house) => house.id && helping.has(house.id) && house.id !== post.organization.id);
   const specialties = [...new Set(experts.filter((one) => !draft.hospital || one.organizationId === draft.hospital).map((one) => one.specialty).filter(Boolean))];
@@ -87,7 +89,7 @@ export function AskSection({ draft, change, fixedMachine }: SectionProps & { fix
           onChange={(event) => change({ purpose: event.target.value })} />
       </label>
       <div className="chips" role="group" aria-label={t('request.purposeSamples')}>
-        {(t('request.samples', { returnObjects: true }) as string[]).map((sample) => (
+        {listOf('request.samples', language).map((sample) => (
           <button key={sample} type="button" className="chip" onClick={() => change({ purpose: draft.purpose ? `${draft.purpose}\n${sample}` : sample })}>{sample}</button>
         ))}
       </div>

@@ -2,7 +2,7 @@
 import { CheckCircleFilled, MinusCircleOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
 import type { ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import type { RequestDraft } from './model';
 
 const GROUPS: { key: string; gaps: string[]; section: string }[] = [

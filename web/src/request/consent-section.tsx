@@ -2,11 +2,11 @@
 import { FileImageOutlined, PhoneOutlined, UploadOutlined } from '@ant-design/icons';
 import { Alert, Button, Input, Radio, Select } from 'antd';
 import { useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { useDirectory } from '../directory';
 import type { Attachment } from '../fhir-types';
 import { formatBytes } from '../format';
+import { useTranslation } from '../i18n';
 import { codeOf } from '../names';
 import { useSession } from '../session';
 import { base64Of } from './model';

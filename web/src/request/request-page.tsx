@@ -3,12 +3,12 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Alert, Button } from 'antd';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
 import { useConsult, usePatient, type Consult } from '../consult/data';
 import { idOf } from '../names';
 import { create, read, resourcesOf, search, takeTransition, transaction } from '../fhir';
 import type { DiagnosticReport, Parameters, Patient, Task } from '../fhir-types';
+import { useTranslation } from '../i18n';
 import { LeaveGuard } from '../parts/leave-guard';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';

@@ -1,6 +1,6 @@
 // For a diagnosis the asking side answers for its images: a verdict on each, with reasons unless it is acceptable.
 import { Radio, Select } from 'antd';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import type { SectionProps } from './request-page';
 
 export const VERDICTS = ['acceptable', 'limited', 'unacceptable'];

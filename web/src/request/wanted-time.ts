@@ -1,4 +1,4 @@
-import { siteWallClock } from '../format';
+import { siteWallClock } from '../parts/wall-clock';
 
 /** What is usual for each urgency; the doctor may change it. */
 export function wantedTimeFor(urgency: 'routine' | 'urgent' | 'stat', now: Date = new Date()): string {

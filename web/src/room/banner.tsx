@@ -1,14 +1,13 @@
 // 患者信息栏: always on top of the room; a click shows the rest. It reads the one patient store.
 import { DownOutlined, ManOutlined, UpOutlined, WomanOutlined } from '@ant-design/icons';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
 import { humanName, useDirectory } from '../directory';
 import { formatAge, formatDate } from '../format';
 import { HoldBadge } from '../holds/hold-badge';
 import { feeText } from '../print/report-blocks';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { identifierOf, textOf } from '../names';
 import { StateBadge, UrgencyBadge } from '../parts/badges';
 

@@ -1,7 +1,7 @@
 // 决定: the treating doctor's own decision; that is what the record says.
-import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { isSignedUnseen } from '../consult/texts';
+import { useTranslation } from '../i18n';
 import { Empty } from '../parts/empty';
 import { roleIs, useSession } from '../session';
 import { DocumentView } from './document-view';

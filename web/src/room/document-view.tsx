@@ -1,11 +1,10 @@
 // A signed document: its sections as they were frozen, and the signature that holds them.
 import { SafetyCertificateOutlined } from '@ant-design/icons';
-import { useTranslation } from 'react-i18next';
 import { narrativeText } from '../consult/texts';
 import { useDirectory } from '../directory';
 import type { Bundle, Composition } from '../fhir-types';
 import { formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { extensionOf } from '../names';
 
 export const compositionOf = (bundle: Bundle): Composition | undefined => bundle.entry?.[0]?.resource as Composition | undefined;

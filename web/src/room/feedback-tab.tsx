@@ -1,10 +1,9 @@
 // 反馈: what became of the patient and of the advice, at day 7 and day 30; it goes to each expert.
-import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { useDirectory } from '../directory';
 import type { QuestionnaireItem, QuestionnaireResponse } from '../fhir-types';
 import { formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { timerOf } from '../names';
 import { Empty } from '../parts/empty';
 import { roleIs, useSession } from '../session';

@@ -1,14 +1,13 @@
 // The left side: the invitation, the shared record and the studies to choose from.
 import { FileTextOutlined, PictureOutlined } from '@ant-design/icons';
 import { Collapse } from 'antd';
-import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { Invitation } from '../consult/invitation';
 import { studyTitle } from '../consult/texts';
 import { useDirectory } from '../directory';
 import type { DocumentReference } from '../fhir-types';
 import { formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { FilmPhotos } from '../images/film-photos';
 import { codeOf, textOf } from '../names';
 

@@ -1,12 +1,11 @@
 // A step whose text is long enough to be written in a tab instead of a dialog.
 import { Button, Form } from 'antd';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { PatientLine } from '../consult/patient-line';
 import { formToValues, knownValues, TransitionFields } from '../consult/transition-form';
 import { useTakeTransition, useTransitions } from '../consult/transitions';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { Problem } from '../parts/problem';
 import { toast } from '../parts/toast';
 import { useSession } from '../session';

@@ -2,14 +2,13 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { Button, Input } from 'antd';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { narrativeText, textNarrative } from '../consult/texts';
 import { isSignedUnseen } from '../consult/texts';
 import { TransitionDialog } from '../consult/transition-dialog';
 import { useTransitions, type Transition } from '../consult/transitions';
 import type { Composition } from '../fhir-types';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { codeOf, concept, idOf } from '../names';
 import { Empty } from '../parts/empty';
 import { useSession } from '../session';

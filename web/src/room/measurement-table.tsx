@@ -2,9 +2,9 @@
 // One Observation is one measure; its own value is that of both lungs, its components are the regions.
 import { AimOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
-import { useTranslation } from 'react-i18next';
 import type { CodeableConcept, Observation, ObservationComponent } from '../fhir-types';
 import { formatFixed, formatNumber } from '../format';
+import { useTranslation } from '../i18n';
 import { textOf } from '../names';
 
 interface Figure { value: number; unit: string }

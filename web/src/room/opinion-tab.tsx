@@ -2,14 +2,13 @@
 import { CheckCircleFilled, ClockCircleOutlined, EyeInvisibleOutlined } from '@ant-design/icons';
 import { useQueryClient } from '@tanstack/react-query';
 import { Button, Input } from 'antd';
-import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { TransitionDialog } from '../consult/transition-dialog';
 import { useTransitions } from '../consult/transitions';
 import { useDirectory } from '../directory';
 import type { ClinicalImpression } from '../fhir-types';
 import { formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { codeOf, concept, extensionOf, extensionUrl, idOf } from '../names';
 import { Empty } from '../parts/empty';
 import { useSession } from '../session';

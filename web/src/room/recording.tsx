@@ -2,14 +2,13 @@
 import { CheckCircleFilled, ClockCircleOutlined, VideoCameraOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { TransitionDialog } from '../consult/transition-dialog';
 import { useTransitions, type Transition } from '../consult/transitions';
 import { useDirectory } from '../directory';
 import type { Extension } from '../fhir-types';
 import { formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { codeOf, extensionOf, extensionUrl } from '../names';
 
 export const RECORDING_STEPS = ['consent-recording', 'agree-recording', 'start-recording', 'stop-recording', 'withdraw-recording'];

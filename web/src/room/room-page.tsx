@@ -2,7 +2,6 @@
 import { ArrowLeftOutlined, PrinterOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
 import { useCallback, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
 import { OpenApp } from '../allow/open-app';
 import { useConsult, type Consult } from '../consult/data';
@@ -10,6 +9,7 @@ import { StatusLine } from '../consult/status-line';
 import { patientName } from '../consult/texts';
 import { TransitionButtons } from '../consult/transition-buttons';
 import { RoomCritical } from '../critical/room-critical';
+import { useTranslation } from '../i18n';
 import { Empty } from '../parts/empty';
 import { hasUnsaved, LeaveGuard } from '../parts/leave-guard';
 import { Loading } from '../parts/loading';

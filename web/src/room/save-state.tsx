@@ -1,7 +1,7 @@
 import { CheckOutlined, CloudUploadOutlined, EditOutlined, WarningOutlined } from '@ant-design/icons';
-import { useTranslation } from 'react-i18next';
 import { isPassing } from '../fhir';
 import { formatClock } from '../format';
+import { useTranslation } from '../i18n';
 import { problemText } from '../parts/problem';
 import type { SaveState } from './autosave';
 

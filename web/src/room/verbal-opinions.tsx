@@ -3,14 +3,13 @@
 import { CheckCircleFilled, ClockCircleOutlined, PhoneOutlined, WarningFilled } from '@ant-design/icons';
 import { Button } from 'antd';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import type { Consult } from '../consult/data';
 import { TransitionDialog } from '../consult/transition-dialog';
 import { useTransitions, type Transition } from '../consult/transitions';
 import { useDirectory } from '../directory';
 import type { ClinicalImpression } from '../fhir-types';
 import { formatDuration, formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { codeOf, extensionOf, idOf } from '../names';
 import { useSession } from '../session';
 

@@ -3,13 +3,12 @@ import { CheckCircleOutlined, DownloadOutlined, ExclamationCircleFilled } from '
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Button, DatePicker, Select } from 'antd';
 import dayjs from 'dayjs';
-import { useTranslation } from 'react-i18next';
 import { useNavigate, useSearchParams } from 'react-router';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
 import { create } from '../fhir';
 import type { Observation, Patient } from '../fhir-types';
 import { formatAge, formatTime, siteToday } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { concept } from '../names';
 import { StateBadge } from '../parts/badges';
 import { Empty } from '../parts/empty';

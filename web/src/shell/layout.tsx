@@ -1,11 +1,11 @@
 // The head of every page: where one can go, who one is, and whether the line is up.
-import { CloseOutlined, CloudSyncOutlined, DisconnectOutlined, DownOutlined, MenuOutlined } from '@ant-design/icons';
 import { Suspense, useEffect, useRef, useState, type ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
 import { NavLink, useNavigate } from 'react-router';
 import { GlassNotice } from '../break-glass/glass-notice';
 import { CriticalNotice } from '../critical/critical-notice';
 import { useEvents } from '../events';
+import { useTranslation } from '../i18n';
+import { CloseOutlined, CloudSyncOutlined, DisconnectOutlined, DownOutlined, MenuOutlined } from '../parts/icons';
 import { LightButton } from '../parts/light';
 import { Loading } from '../parts/loading';
 import { Menu, type MenuGroup } from '../parts/menu';

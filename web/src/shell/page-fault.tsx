@@ -1,7 +1,7 @@
 // A fault of the screen itself; after an update of the program the usual cause is a part that the server no longer has.
-import { WarningOutlined } from '@ant-design/icons';
-import { useTranslation } from 'react-i18next';
 import { useRouteError } from 'react-router';
+import { useTranslation } from '../i18n';
+import { WarningOutlined } from '../parts/icons';
 import { LightButton } from '../parts/light';
 
 /** A part of the screens that did not come: the line is broken, or the program was renewed meanwhile. */

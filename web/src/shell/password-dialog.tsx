@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Button, Form, Input, Modal } from 'antd';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 import { usePageTitle } from '../parts/page';
 import { Problem } from '../parts/problem';
 import { toast } from '../parts/toast';

@@ -1,8 +1,8 @@
-import { EyeInvisibleOutlined, EyeOutlined, LockOutlined, UserOutlined } from '@ant-design/icons';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import { useTranslation } from 'react-i18next';
 import { ApiError } from '../fhir';
+import { useTranslation } from '../i18n';
+import { EyeInvisibleOutlined, EyeOutlined, LockOutlined, UserOutlined } from '../parts/icons';
 import { LightButton, Notice } from '../parts/light';
 import { usePageTitle } from '../parts/page';
 import { problemText } from '../parts/problem';

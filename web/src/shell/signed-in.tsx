@@ -1,5 +1,5 @@
 // The gate: without a session there is only the sign-in page; the address stays, so that signing in leads back to it.
-import { lazy, Suspense, useEffect } from 'react';
+import { Suspense, useEffect } from 'react';
 import { Outlet } from 'react-router';
 import { configureClient } from '../fhir';
 import { useEvents } from '../events';
@@ -10,9 +10,9 @@ import { SessionProvider, useSession, useSessionActions, useSessionQuery } from 
 import { useArrival } from './arrival';
 import { withKit } from '../with-kit';
 import { Layout } from './layout';
+import { SignInPage } from './sign-in-page';
 
 const PasswordPage = withKit(async () => ({ default: (await import('./password-dialog')).PasswordPage }));
-const SignInPage = lazy(async () => ({ default: (await import('./sign-in-page')).SignInPage }));
 
 export function SignedIn({ bare = false }: { bare?: boolean }) {
   const { data: session, isPending, error, refetch } = useSessionQuery();
@@ -30,7 +30,7 @@ export function SignedIn({ bare = false }: { bare?: boolean }) {
       </main>
     );
   }
-  if (!session) return <Suspense fallback={<Loading />}><SignInPage /></Suspense>;
+  if (!session) return <SignInPage />;
   if (session.mustChangePassword) return <Suspense fallback={<Loading />}><PasswordPage /></Suspense>;
   return (
     <SessionProvider value={session}>

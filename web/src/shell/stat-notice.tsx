@@ -1,14 +1,14 @@
 // 特急 must not wait for somebody to look: a sound, a desktop notice where the person has said yes, and a line on the page.
 // What is told outside the page holds no patient.
-import { AlertFilled } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { useLocation, useNavigate } from 'react-router';
 import { stateOf } from '../consult/data';
 import { useDirectory } from '../directory';
 import { resourcesOf, search } from '../fhir';
 import type { Task } from '../fhir-types';
+import { useTranslation } from '../i18n';
+import { AlertFilled } from '../parts/icons';
 import { LightButton } from '../parts/light';
 import { announce, toast, withdraw } from '../parts/toast';
 import { useSession } from '../session';

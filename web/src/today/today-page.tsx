@@ -2,12 +2,10 @@
 import { DownloadOutlined, InfoCircleOutlined } from '@ant-design/icons';
 import { Button, DatePicker, Drawer, Select, Tooltip } from 'antd';
 import dayjs from 'dayjs';
-import type { TFunction } from 'i18next';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { Link, useSearchParams } from 'react-router';
 import { formatDate, formatNumber, formatShort, formatTime, siteToday, type Language } from '../format';
-import { pick, useLanguage } from '../i18n';
+import { pick, type TFunction, useLanguage, useTranslation } from '../i18n';
 import { Empty } from '../parts/empty';
 import { csvOf, download } from '../parts/file';
 import { Loading } from '../parts/loading';

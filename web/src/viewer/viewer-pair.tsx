@@ -2,11 +2,10 @@
 import { ColumnWidthOutlined } from '@ant-design/icons';
 import { Button, Select } from 'antd';
 import { useCallback, useMemo, useState, type ComponentProps } from 'react';
-import { useTranslation } from 'react-i18next';
 import { studyTitle } from '../consult/texts';
 import type { ImagingStudy } from '../fhir-types';
 import { formatDate } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import type { Window } from './slices';
 import { Viewer, type Followed, type SlicePlace } from './viewer';
 

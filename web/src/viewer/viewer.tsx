@@ -5,11 +5,10 @@ import {
 } from '@ant-design/icons';
 import { Button, Select, Slider, Switch, Tooltip } from 'antd';
 import { useEffect, useRef, useState, type ReactNode } from 'react';
-import { useTranslation } from 'react-i18next';
 import type { ImagingStudy, Patient } from '../fhir-types';
 import { genderKey, patientName } from '../consult/texts';
 import { formatAge, formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { studyUid } from '../names';
 import { copyText } from '../parts/file';
 import { Loading } from '../parts/loading';

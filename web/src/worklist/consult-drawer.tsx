@@ -1,13 +1,13 @@
 // A row opened: enough to decide the next step without leaving the list.
 import { ArrowRightOutlined } from '@ant-design/icons';
 import { Button, Drawer } from 'antd';
-import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { useConsult } from '../consult/data';
 import { Invitation } from '../consult/invitation';
 import { PatientLine } from '../consult/patient-line';
 import { StatusLine } from '../consult/status-line';
 import { TransitionButtons } from '../consult/transition-buttons';
+import { useTranslation } from '../i18n';
 import { StateBadge, UrgencyBadge } from '../parts/badges';
 import { Loading } from '../parts/loading';
 import { Problem } from '../parts/problem';

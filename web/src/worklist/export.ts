@@ -1,8 +1,8 @@
 // The list as a file for a spreadsheet: what the rows show, with 截至.
-import type { TFunction } from 'i18next';
 import { genderKey, inpatientNumber, patientName } from '../consult/texts';
 import type { Directory } from '../directory';
 import { formatAge, formatTime, siteToday, type Language } from '../format';
+import type { TFunction } from '../i18n';
 import { identifierOf } from '../names';
 import { csvOf, download } from '../parts/file';
 import { isWaiting } from '../states';

@@ -2,13 +2,12 @@
 import { ArrowLeftOutlined, PrinterOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
 import { Button } from 'antd';
-import { useTranslation } from 'react-i18next';
 import { useNavigate, useSearchParams } from 'react-router';
 import { genderKey, inpatientNumber, patientName, stepText } from '../consult/texts';
 import { machineOf } from '../consult/data';
 import { useDirectory } from '../directory';
 import { formatAge, formatDuration, formatShort, formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { identifierOf } from '../names';
 import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';

@@ -1,14 +1,13 @@
 // The rows: a table on the desk, a card each on a phone (the same markup, laid out by the style sheet).
-import { PhoneOutlined, PictureOutlined } from '@ant-design/icons';
 import { useEffect, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { machineOf } from '../consult/data';
 import { genderKey, patientName, stepText } from '../consult/texts';
 import { useDirectory } from '../directory';
 import { formatAge, formatDuration, formatShort, formatTime } from '../format';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { identifierOf, timerOf } from '../names';
 import { StateBadge, UrgencyBadge } from '../parts/badges';
+import { PhoneOutlined, PictureOutlined } from '../parts/icons';
 import { LightButton } from '../parts/light';
 import { useSession } from '../session';
 import { isWaiting, primaryActionOf, stationIndex } from '../states';

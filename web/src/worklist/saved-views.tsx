@@ -1,7 +1,7 @@
 // Views of the list kept by name: a tab and an urgency, never what was searched for.
-import { PushpinOutlined } from '@ant-design/icons';
 import { Suspense, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
+import { PushpinOutlined } from '../parts/icons';
 import { Menu } from '../parts/menu';
 import { problemText } from '../parts/problem';
 import { toast } from '../parts/toast';

@@ -1,6 +1,6 @@
 import { Input, Modal } from 'antd';
 import { useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { useTranslation } from '../i18n';
 
 interface ViewNameProps { suggested: string; saving: boolean; onSave: (name: string) => void; onClose: () => void }
 

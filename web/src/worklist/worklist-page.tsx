@@ -1,11 +1,10 @@
 // 会诊工作台: tabs by role with counts, the filter in the address, waiting time, one primary action a row.
-import { DownloadOutlined, PlusOutlined, PrinterOutlined, QuestionCircleOutlined, SearchOutlined } from '@ant-design/icons';
 import { Suspense, useEffect, useRef, useState } from 'react';
-import { useTranslation } from 'react-i18next';
 import { useNavigate, useSearchParams } from 'react-router';
 import { useDirectory } from '../directory';
-import { useLanguage } from '../i18n';
+import { useLanguage, useTranslation } from '../i18n';
 import { Empty } from '../parts/empty';
+import { DownloadOutlined, PlusOutlined, PrinterOutlined, QuestionCircleOutlined, SearchOutlined } from '../parts/icons';
 import { LightButton, Segments } from '../parts/light';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
