@@ -104,6 +104,7 @@ describe('the path through the screens', { skip: why, timeout: 900_000 }, () => 
     await phone.open(`/consults/${task}`);
     await phone.hasState('已归档');
     await phone.fits();
+    await phone.seesWhole('.parcel-stations [aria-current=step]');
     await phone.keep('15-phone-room');
     await phone.speak('en');
     await phone.sees('Closed');

@@ -184,6 +184,15 @@ export class Person {
     });
   }
 
+  /** The whole of it stands on the screen from left to right. */
+  async seesWhole(selector) {
+    await eventually(async () => {
+      const box = await this.page.locator(selector).first().boundingBox();
+      const { width } = this.page.viewportSize();
+      assert.ok(box && box.x >= 0 && box.x + box.width <= width + 1, `${selector} stands at ${box?.x} on ${width} px`);
+    });
+  }
+
   async photograph(name) {
     mkdirSync(pictures, { recursive: true });
     await this.page.screenshot({ path: path.join(pictures, `${name}.png`), animations: 'disabled' }).catch(() => undefined);

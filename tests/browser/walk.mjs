@@ -50,7 +50,7 @@ export async function ask(doctor, { folder, hospital, specialty }) {
 /** The invited hospital's coordinator: verdict on each study, allocation, invitation. */
 export async function allocate(coordinator, taskId, { lead, expert }) {
   const { page } = coordinator;
-  await coordinator.open(`/consults?open=${taskId}`);
+  await coordinator.go(`/consults?open=${taskId}`);
   await page.locator('.ant-drawer-body .patient-line').waitFor();
   await coordinator.keep('04-coordinator');
   await coordinator.counts('.facts .fact-long li', 1, 'the one study that was ticked');
@@ -68,13 +68,13 @@ export async function allocate(coordinator, taskId, { lead, expert }) {
 }
 
 export async function accept(expert, taskId) {
-  await expert.open(`/consults?open=${taskId}`);
+  await expert.go(`/consults?open=${taskId}`);
   await expert.take('accept');
   await expert.page.locator('button[data-transition=accept]').waitFor({ state: 'hidden' });
 }
 
 export async function schedule(coordinator, taskId) {
-  await coordinator.open(`/consults?open=${taskId}`);
+  await coordinator.go(`/consults?open=${taskId}`);
   await coordinator.take('schedule');
   await coordinator.page.locator('.ant-modal:visible #start').waitFor();
   // The calendar may have opened with the dialog; a click beside closes it.
@@ -87,7 +87,7 @@ export async function schedule(coordinator, taskId) {
 /** Two identifiers are read back before the session starts; a wrong one is refused. */
 export async function start(lead, taskId) {
   const { page } = lead;
-  await lead.open(`/consults/${taskId}`);
+  await lead.go(`/consults/${taskId}`);
   await lead.take('start');
   const values = page.locator('.ant-modal:visible .identity-row input[type=text]:not([role=combobox])');
   await values.nth(0).fill('张三');
@@ -111,6 +111,8 @@ export async function writeOnBrokenLine(expert, taskId, text) {
   await page.fill('textarea[data-field=basis]', text);
   await page.keyboard.press('Tab');
   await expert.sees('联网后自动保存');
+  await expert.sees('连接中断');
+  assert.equal(await page.locator('textarea[data-field=basis]').isVisible(), true, 'a broken line takes nobody out of the room');
   await expert.keep('07-line-broken');
   await page.context().setOffline(false);
   await expert.sees('已保存');
@@ -122,7 +124,7 @@ export async function writeOnBrokenLine(expert, taskId, text) {
 /** An opinion is written, saved by itself, and signed with the password. */
 export async function opine(expert, taskId, password, texts, picture) {
   const { page } = expert;
-  await expert.open(`/consults/${taskId}?tab=opinion`);
+  await expert.go(`/consults/${taskId}?tab=opinion`);
   for (const [field, text] of Object.entries(texts)) await page.fill(`textarea[data-field=${field}]`, text);
   await page.keyboard.press('Tab'); // the hand leaves the field: saved at once
   await expert.sees('已保存');
@@ -138,7 +140,7 @@ export async function opine(expert, taskId, password, texts, picture) {
 
 export async function signJoint(lead, taskId, password, text) {
   const { page } = lead;
-  await lead.open(`/consults/${taskId}?tab=joint`);
+  await lead.go(`/consults/${taskId}?tab=joint`);
   await page.fill('textarea[data-field=consensus]', text);
   await page.keyboard.press('Tab');
   await lead.sees('已保存');
@@ -168,7 +170,7 @@ export async function decide(doctor, taskId, password) {
 
 export async function feedBack(doctor, taskId) {
   const { page } = doctor;
-  await doctor.open(`/consults/${taskId}?tab=feedback`);
+  await doctor.go(`/consults/${taskId}?tab=feedback`);
   await doctor.choose('outcome', '好转');
   await page.locator('#followed').getByText('已执行').click();
   await page.fill('#final-diagnosis', '重症社区获得性肺炎');
@@ -198,7 +200,7 @@ export async function readImages(person, picture) {
 /** The doctor of the hospital that made the images looks at the measurement and agrees. */
 export async function review(radiologist) {
   const { page } = radiologist;
-  await radiologist.open('/images?tab=review');
+  await radiologist.go('/images?tab=review');
   await page.locator('.cell-action .ant-btn-primary').first().click({ timeout: 120_000 });
   await page.waitForURL(/\/images\//);
   await radiologist.seesSlice();
@@ -220,7 +222,7 @@ export async function say(person, text) {
 /** The report on paper: every sheet says whose it is and which of how many, without a watermark once signed. */
 export async function print(doctor, taskId) {
   const { page } = doctor;
-  await doctor.open(`/consults/${taskId}/print`);
+  await doctor.go(`/consults/${taskId}/print`);
   const sheets = page.locator('.sheet:not(.sheet-measure)');
   await eventually(async () => {
     const texts = await sheets.allInnerTexts();
@@ -237,13 +239,13 @@ export async function print(doctor, taskId) {
 
 export async function figures(commander) {
   const { page } = commander;
-  await commander.open('/today');
+  await commander.go('/today');
   await commander.sees('截至');
   await page.locator('.figure-card').first().waitFor();
   await commander.keep('12-today');
   await page.locator('.figure-card .ant-btn-link:not([disabled])').first().click();
   await page.locator('.drill li').first().waitFor();
-  await commander.open('/daily');
+  await commander.go('/daily');
   await page.locator('.daily-table').first().waitFor();
   await commander.keep('13-daily');
   const [file] = await Promise.all([page.waitForEvent('download'), commander.press('CSV')]);

@@ -39,6 +39,8 @@ const say = (language: Language): TFunction => (key, values) => {
 // One function a language, always the same: effects depend on it.
 const speakers: Record<Language, TFunction> = { zh: say('zh'), en: say('en') };
 
+export const translatorOf = (language: Language): TFunction => speakers[language];
+
 export function storedLanguage(): Language {
   return localStorage.getItem(STORAGE_KEY) === 'en' ? 'en' : 'zh';
 }
@@ -79,7 +81,7 @@ export function useLanguage(): Language {
 }
 
 export function useTranslation(): { t: TFunction } {
-  return { t: speakers[useLanguage()] };
+  return { t: translatorOf(useLanguage()) };
 }
 
 /** Several words under one key, as a list. */

@@ -1,5 +1,6 @@
 // Where the consult is, like a parcel: stations with their times, the last step in words, and what was promised.
 import { CheckCircleFilled, CloseCircleFilled } from '@ant-design/icons';
+import { useEffect, useRef } from 'react';
 import { useDirectory } from '../directory';
 import { formatShort, formatTime } from '../format';
 import { useLanguage, useTranslation } from '../i18n';
@@ -32,10 +33,17 @@ export function StatusLine({ consult, full = false }: { consult: Consult; full?:
   const timeOf = (station: string) => steps.filter((step) => (consult.machine === 'remote-diagnosis' && step.name === 'sign' ? 'reported' : ENTERS[step.name]) === station).at(-1)?.time;
   const last = steps.at(-1);
   const promised = consult.task.restriction?.period?.end;
+  const line = useRef<HTMLOListElement>(null);
+  useEffect(() => {
+    // On a phone the line is wider than the screen: where it stands now is what is looked for.
+    const list = line.current;
+    const here = list?.querySelector<HTMLElement>('[aria-current=step]');
+    if (list && here) list.scrollLeft = here.offsetLeft - list.offsetLeft - (list.clientWidth - here.clientWidth) / 2;
+  }, [at]);
 
   return (
     <div className="parcel">
-      <ol className="parcel-stations" tabIndex={0} aria-label={t('parcel.title')}>
+      <ol className="parcel-stations" ref={line} tabIndex={0} aria-label={t('parcel.title')}>
         {stations.map((station, index) => {
           const time = index <= at ? timeOf(station) : undefined;
           const phase = index < at ? 'past' : index === at ? 'here' : 'ahead';

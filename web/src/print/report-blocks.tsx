@@ -116,7 +116,7 @@ export function feeText({ consult, t }: Pick<ReportParts, 'consult' | 't'>): str
   const { charge, invoice } = consult;
   const payer = extensionOf(invoice ?? consult.consents.find((one) => extensionOf(one, 'payer')), 'payer')?.valueCode;
   const item = codeOf(charge?.code, 'price-item');
-  const amount = invoice ? t('fee.amount', { net: (invoice.totalNet?.value ?? 0).toFixed(2), gross: (invoice.totalGross?.value ?? 0).toFixed(2), context: payer === 'waived' ? 'waived' : '' }) : '';
+  const amount = invoice ? t(payer === 'waived' ? 'fee.amountWaived' : 'fee.amount', { net: (invoice.totalNet?.value ?? 0).toFixed(2), gross: (invoice.totalGross?.value ?? 0).toFixed(2) }) : '';
   return [item ? t(`code.item.${item}`) : '', amount, payer ? `${t('fee.payer')} ${t(`payer.${payer}`)}` : ''].filter(Boolean).join(' · ');
 }
 

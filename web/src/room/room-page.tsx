@@ -9,6 +9,7 @@ import { StatusLine } from '../consult/status-line';
 import { patientName } from '../consult/texts';
 import { TransitionButtons } from '../consult/transition-buttons';
 import { RoomCritical } from '../critical/room-critical';
+import { isPassing } from '../fhir';
 import { useTranslation } from '../i18n';
 import { Empty } from '../parts/empty';
 import { hasUnsaved, LeaveGuard } from '../parts/leave-guard';
@@ -51,7 +52,8 @@ export default function RoomPage() {
   const { taskId } = useParams();
   const { data: consult, error, refetch } = useConsult(taskId);
   usePageTitle(t('room.title'));
-  if (error) {
+  // A line that breaks takes nobody out of the room: what is there stays, the head says that the line is down.
+  if (error && !(consult && isPassing(error))) {
     return (
       <Page title={t('room.title')} actions={<Button icon={<ArrowLeftOutlined />} onClick={() => void navigate('/consults')}>{t('room.back')}</Button>}>
         <Problem error={error} retry={() => void refetch()} />

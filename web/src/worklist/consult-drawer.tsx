@@ -7,6 +7,7 @@ import { Invitation } from '../consult/invitation';
 import { PatientLine } from '../consult/patient-line';
 import { StatusLine } from '../consult/status-line';
 import { TransitionButtons } from '../consult/transition-buttons';
+import { isPassing } from '../fhir';
 import { useTranslation } from '../i18n';
 import { StateBadge, UrgencyBadge } from '../parts/badges';
 import { Loading } from '../parts/loading';
@@ -27,7 +28,7 @@ function Opened({ taskId }: { taskId: string }) {
   const navigate = useNavigate();
   const session = useSession();
   const { data: consult, error, refetch } = useConsult(taskId);
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (error && !(consult && isPassing(error))) return <Problem error={error} retry={() => void refetch()} />;
   if (!consult) return <Loading />;
   const editable = roleIs(session, 'county-doctor') && (consult.state === 'draft' || consult.state === 'returned');
   const path = `/consults/${taskId}${editable ? '/edit' : ''}`;
