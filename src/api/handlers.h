@@ -39,15 +39,18 @@ enum http_verdict fhir_validate_code(struct http_request *request);
 enum http_verdict fhir_validate_code_system(struct http_request *request);
 enum http_verdict fhir_lookup(struct http_request *request);
 enum http_verdict fhir_subsumes(struct http_request *request);
+
+/* fhir_translate.c (pool) */
 enum http_verdict fhir_translate(struct http_request *request);
 
 /* fhir_validate.c (pool) */
 enum http_verdict fhir_validate(struct http_request *request);
 
 /* fhir_search.c (pool) */
-/* view_run.c */
-enum http_verdict view_run(struct http_request *request);
 enum http_verdict fhir_search(struct http_request *request);
+
+/* view_run.c (pool) */
+enum http_verdict view_run(struct http_request *request);
 
 /* fhir_history.c (pool) */
 enum http_verdict fhir_history(struct http_request *request);
