@@ -193,7 +193,7 @@ def postgresql_tests(folder, program):
         files = [f'tests/api/{n}.test.mjs' for n in names if (n not in NOT_THERE if every else n in STORE_FILES)]
         # The file that kills the server last, and alone.
         last = 'tests/api/postgresql.test.mjs'
-        node_tests('api postgresql', [f for f in files if f != last], {**program, **env}, concurrency='2')
+        node_tests('api postgresql', [f for f in files if f != last], {**program, **env}, concurrency='3')
         node_tests('postgresql killed', [last], {**program, **env})
 
 
@@ -224,10 +224,10 @@ def main():
         web_unit_tests()
     program = {'SHANHAI_PROGRAM': str(release / 'src/shanhai'), 'SHANHAI_PHANTOM': str(release / 'scenarios/shanhai-phantom')}
     if 'api' in wanted:
-        # Each file has a server of its own and mostly waits for it: two at a time fill two cores.
-        node_tests('api release', 'tests/api/*.test.mjs', program, concurrency='2')
+        # Each file has a server of its own and mostly waits for it: three at a time fill two cores.
+        node_tests('api release', 'tests/api/*.test.mjs', program, concurrency='3')
         if asan:
-            node_tests('api asan', 'tests/api/*.test.mjs', {**program, 'SHANHAI_PROGRAM': str(asan / 'src/shanhai')}, concurrency='2')
+            node_tests('api asan', 'tests/api/*.test.mjs', {**program, 'SHANHAI_PROGRAM': str(asan / 'src/shanhai')}, concurrency='3')
     if 'browser' in wanted:
         node_tests('browser', 'tests/browser/*.test.mjs', program, concurrency='2')
     if 'postgresql' in wanted:

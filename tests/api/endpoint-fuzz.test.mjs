@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { addSignedIn } from '../../scenarios/world.mjs';
+import { hasShim } from './fault.mjs';
 import { Chance, Fuzz, fhirRoutes } from './fuzz.mjs';
 import { hasShared, shared, startWorld } from './support.mjs';
 
@@ -132,10 +133,11 @@ describe('by name', () => {
     assert.equal(answer.json.resourceType, 'OperationOutcome', told(answer));
     assert.ok(answer.json.issue[0].details?.text || answer.json.issue[0].diagnostics, told(answer));
   };
-  // While an attack runs four times at once.
+  // While an attack runs four times at once; twice with a sanitizer, which makes growing texts fifty times as slow: four
+  // would keep every worker for longer than others are let wait, and they would rightly be told 503.
   const beside = (name, attack) => test(name, async (t) => {
     const stop = otherWork();
-    const answers = await Promise.all([1, 2, 3, 4].map(attack));
+    const answers = await Promise.all(Array.from({ length: hasShim ? 4 : 2 }, attack));
     t.diagnostic(await stop());
     return answers;
   });
