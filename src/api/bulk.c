@@ -4,7 +4,6 @@
 
 #include "api/call.h"
 #include "api/handlers.h"
-#include "api/operation.h"
 #include "base/file.h"
 #include "base/parse.h"
 #include "feed/bulk.h"
@@ -134,22 +133,12 @@ static bool audit(struct http_request *request, const char *operation, struct er
     return api_audit_read(request, &call_of(request)->session, &read, error);
 }
 
-/* Before anything is promised; the job looks once more. */
-static bool group_exists(struct http_request *request, struct str group, struct error *error)
-{
-    const struct fhir_wanted wanted = { .type = STR("Group"), .id = group };
-    struct store_version version = { 0 };
-    struct json *tree = NULL;
-    return group.at == NULL || operation_read(request, &wanted, &version, &tree, error);
-}
-
 enum http_verdict bulk_export_ask(struct http_request *request)
 {
     struct error error = { 0 };
     struct bulk_export export = { 0 };
     uint64_t id = 0;
     if (!export_read(request, &export, &error) || !audit(request, "$export", &error) ||
-        !group_exists(request, export.group, &error) ||
         !bulk_export_begin(api_of(request)->bulk, &call_of(request)->session, &request->arena, &export, &id,
                            &error)) {
         return api_fail(request, &error);
