@@ -8,17 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startServer } from '../../scenarios/world.mjs';
-import { Faults, hasShim } from './fault.mjs';
+import { canMount, Faults, hasShim } from './fault.mjs';
 import { issuesOf, makePhantom, program, startWorld } from './support.mjs';
 
 const MEGABYTE = 1 << 20;
-const canMount = process.getuid() === 0 && (() => {
-  const folder = mkdtempSync(join(tmpdir(), 'shanhai-mount-'));
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]).status === 0;
-  if (mounted) spawnSync('umount', [folder]);
-  rmSync(folder, { recursive: true, force: true });
-  return mounted;
-})();
 const hasStorescu = spawnSync('storescu', ['--version']).status === 0;
 
 const document = (w, i) => ({

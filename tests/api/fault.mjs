@@ -1,10 +1,21 @@
 // The page through which tests/crash/fault_shim.c is told what shall fail in a running program.
-import { closeSync, existsSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { program } from './support.mjs';
 
 export const shim = resolve(dirname(program), '../tests/crash/fault.so');
 export const hasShim = existsSync(shim);
+
+/** Whether a small file system can be mounted here, to be filled. */
+export const canMount = process.getuid() === 0 && (() => {
+  const folder = mkdtempSync(join(tmpdir(), 'shanhai-mount-'));
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]).status === 0;
+  if (mounted) spawnSync('umount', [folder]);
+  rmSync(folder, { recursive: true, force: true });
+  return mounted;
+})();
 
 export const KINDS = { write: 0, sync: 1, memory: 2, room: 3, name: 4 };
 export const ERRNO = { EIO: 5, ENOMEM: 12, ENOSPC: 28, EDQUOT: 122 };

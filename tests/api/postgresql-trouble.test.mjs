@@ -9,17 +9,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startServer } from '../../scenarios/world.mjs';
+import { canMount } from './fault.mjs';
 import { issuesOf, makeDatabase, postgresql, program, runSql, startWorld } from './support.mjs';
 
 const MEGABYTE = 1 << 20;
 const none = postgresql ? false : 'left out: no PostgreSQL server is named (tests/run.py --only postgresql)';
-const canMount = process.getuid() === 0 && (() => {
-  const folder = mkdtempSync(join(tmpdir(), 'shanhai-mount-'));
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]).status === 0;
-  if (mounted) spawnSync('umount', [folder]);
-  rmSync(folder, { recursive: true, force: true });
-  return mounted;
-})();
 
 const observation = (w, text, note) => ({
   resourceType: 'Observation', status: 'final', code: { text }, subject: { reference: `Patient/${w.patient.id}` },
