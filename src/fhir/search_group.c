@@ -107,18 +107,16 @@ bool search_composite_parse(struct search_parse *parse, const struct search_targ
     struct str value = STR_NONE;
     while (search_split(&rest, ',', &value)) {
         struct str parts[INDEX_COMPONENTS_MAX] = { STR_NONE, STR_NONE, STR_NONE };
-        struct search_target first = *target;
         struct search_values firsts = { 0 };
         size_t count = 0;
         while (count < INDEX_COMPONENTS_MAX && search_split(&value, '$', &parts[count])) {
             count++;
         }
-        first.parameter = model_search_find(target->type, target->parameter->components[0].code);
-        if (count != INDEX_COMPONENTS_MAX || value.at != NULL || first.parameter == NULL) {
+        if (count != INDEX_COMPONENTS_MAX || value.at != NULL) {
             return FAIL(error, ERROR_INPUT, "the value of '%.*s' must be three values with $ between them",
                         STR_FMT(target->name));
         }
-        if (!search_part_parse(parse, &first, parts[0], 0, &firsts, error)) {
+        if (!search_first_parse(parse, target, parts[0], &firsts, error)) {
             return false;
         }
         uint32_t own = hash_parameter(target->type, target->parameter->code);

@@ -45,6 +45,11 @@ bool search_value_parse(struct search_parse *parse, const struct search_target *
 bool search_part_parse(struct search_parse *parse, const struct search_target *target, struct str text,
                        uint32_t parameter, struct search_values *list, struct error *error) MUST_CHECK;
 
+/* The keys of a composite's first component, which is a token; a whole system ("system|") is refused, since pairs are
+ * kept by the keys of codes. */
+bool search_first_parse(struct search_parse *parse, const struct search_target *target, struct str text,
+                        struct search_values *list, struct error *error) MUST_CHECK;
+
 /* ---- search_group.c ---- */
 
 /* Adds an alternative to a criterion, which becomes a group. */

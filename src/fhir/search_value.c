@@ -541,6 +541,19 @@ static bool value_of_kind(struct search_parse *parse, const struct search_target
     return FAIL(error, ERROR_UNSUPPORTED, "'%.*s' cannot be searched by", STR_FMT(target->name));
 }
 
+bool search_first_parse(struct search_parse *parse, const struct search_target *target, struct str text,
+                        struct search_values *list, struct error *error)
+{
+    struct search_target first = *target;
+    first.parameter = model_search_find(target->type, target->parameter->components[0].code);
+    assert(first.parameter != NULL);
+    if (str_ends_with(text, STR("|")) && primitive_element(&first) == NULL) {
+        return bad_value(target, "of a code or system|code first: pairs are not kept by a whole system",
+                         error);
+    }
+    return token_value(parse, &first, text, 0, list, error);
+}
+
 static bool composite_value(struct search_parse *parse, const struct search_target *target, struct str text,
                             struct search_values *list, struct error *error)
 {
@@ -550,12 +563,11 @@ static bool composite_value(struct search_parse *parse, const struct search_targ
     struct str second = STR_NONE;
     bool two = search_split(&rest, '$', &first) && search_split(&rest, '$', &second) && rest.at == NULL;
     struct search_target part = *target;
-    part.parameter = model_search_find(target->type, composite->components[0].code);
     struct search_values firsts = { 0 };
-    if (!two || part.parameter == NULL) {
+    if (!two) {
         return bad_value(target, "two values with $ between them", error);
     }
-    if (!token_value(parse, &part, first, 0, &firsts, error)) {
+    if (!search_first_parse(parse, target, first, &firsts, error)) {
         return false;
     }
     part.parameter = model_search_find(target->type, composite->components[1].code);
