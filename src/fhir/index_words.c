@@ -284,6 +284,25 @@ static bool is_prose(const struct model_type *type)
     return type != NULL && (str_equal(type->name, STR("string")) || str_equal(type->name, STR("markdown")));
 }
 
+/* Strings of the model that are what a thing is known by, a unit or a row of figures: tokens and quantities are asked for
+ * them, a text search is not (R4 3.1.1.4.10 leaves open what it looks at). Each is new with each resource, and a new piece
+ * costs a random page for itself and one for each of its grams. */
+static bool is_named_value(const struct model_type *owner, struct str element)
+{
+    static const struct {
+        struct str owner;
+        struct str element;
+    } values[] = { { { "Identifier", 10 }, { "value", 5 } },
+                   { { "ContactPoint", 12 }, { "value", 5 } },
+                   { { "Quantity", 8 }, { "unit", 4 } },
+                   { { "SampledData", 11 }, { "data", 4 } } };
+    bool found = false;
+    for (size_t i = 0; i < sizeof values / sizeof *values && !found; i++) {
+        found = str_equal(values[i].element, element) && str_equal(values[i].owner, owner->name);
+    }
+    return found;
+}
+
 /* Every string and markdown below; codes, ids, references and dates are no prose. */
 static void add_content(struct row_builder *builder, uint32_t parameter, const struct model_type *type,
                         const struct json *value, unsigned depth)
@@ -307,7 +326,7 @@ static void add_content(struct row_builder *builder, uint32_t parameter, const s
         inner != NULL ? model_resource_find(json_text(builder->arena, inner)) : type;
     JSON_EACH(member, value) {
         const struct model_element *element = own == NULL ? NULL : model_element_find(own, member->name);
-        if (element != NULL) {
+        if (element != NULL && !is_named_value(own, member->name)) {
             add_content(builder, parameter, element->type, member, depth + 1);
         }
     }

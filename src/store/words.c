@@ -46,35 +46,31 @@ static bool piece_add(struct connection *connection, const struct index_row *row
     return true;
 }
 
-/* Without looking first: that would be an answer to wait for. Those met of late are known without the database. */
+/* Where a look is an answer to wait for, without one. */
 static bool piece_put(struct writer *writer, const struct index_row *row, struct error *error)
 {
-    uint64_t *known = &writer->pieces_known[row->key & (STORE_PIECES_KNOWN - 1)];
-    if (*known == row->key) {
-        return true;
+    struct connection *connection = &writer->connection;
+    bool known = false;
+    if (!database_has_runs(connection->database)) {
+        return pieces_remember(writer, row, error);
     }
-    if (!pieces_remember(writer, row, error)) {
-        return false;
-    }
-    *known = row->key; /* a rollback forgets all */
-    return true;
+    return piece_is_known(connection, row->key, &known, error) &&
+           (known || piece_add(connection, row, error));
 }
 
+/* Those met of late are known without the database. */
 bool words_add(struct writer *writer, const struct index_rows *index, struct error *error)
 {
-    struct connection *connection = &writer->connection;
-    bool looks = database_has_runs(connection->database);
     for (size_t i = 0; index != NULL && i < index->count; i++) {
         const struct index_row *row = &index->rows[i];
-        bool known = true;
-        if (row->words && !looks) {
-            if (!piece_put(writer, row, error)) {
-                return false;
-            }
-        } else if (row->words && (!piece_is_known(connection, row->key, &known, error) ||
-                                  (!known && !piece_add(connection, row, error)))) {
+        uint64_t *known = &writer->pieces_known[row->key & (STORE_PIECES_KNOWN - 1)];
+        if (!row->words || *known == row->key) {
+            continue;
+        }
+        if (!piece_put(writer, row, error)) {
             return false;
         }
+        *known = row->key; /* a rollback forgets all */
     }
     return true;
 }

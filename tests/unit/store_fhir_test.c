@@ -307,7 +307,10 @@ static void searches_as_clients_write_them(void **state)
         { "DiagnosticReport", "_content=胸部CT 双肺 李时珍", "r1" },
         { "DiagnosticReport", "_content=胸部MR", "" },
         { "DiagnosticReport", "_content=contrast", "r1" },
-        { "DiagnosticReport", "_content=final", "" }, /* codes are no prose */
+        { "DiagnosticReport", "_content=final", "" },     /* codes are no prose */
+        { "Patient", "_content=660101199001010011", "" }, /* nor is what its own parameter is asked for */
+        { "Patient", "identifier=660101199001010011", "p1" },
+        { "Observation", "_content=cel", "" },
         { "DiagnosticReport", "code:text=胸部ct", "r1" },
         { "DiagnosticReport", "code:text=chest ct with", "r1" },
         { "DiagnosticReport", "code:text=CT chest", "" },
