@@ -16,6 +16,7 @@ struct shape {
 struct check {
     struct arena *arena;
     struct shape input;
+    bool quiet; /* an unknown element is nothing, not an error */
 };
 
 /* A step of a path: what stands before it, and what $this is around it. */
@@ -101,7 +102,7 @@ static bool check_member(struct check *check, const struct expression *step, con
             return false;
         }
     }
-    if (!in->anything && in->count > 0 && out->count == 0 && !out->anything) {
+    if (!check->quiet && !in->anything && in->count > 0 && out->count == 0 && !out->anything) {
         return FAIL(error, ERROR_INPUT, "FHIRPath, column %u: %.*s has no element '%.*s'", step->at + 1,
                     STR_FMT(in->types[0]->name), STR_FMT(str_slice(step->name, 0, 64)));
     }
@@ -134,9 +135,9 @@ static bool is_one_of(struct str name, const char *const *names, size_t count)
 static bool shape_of_call(const struct place *place, const struct shape arguments[2], struct shape *out,
                           struct error *error)
 {
-    static const char *const same[] = { "where", "first",          "last",      "tail",    "skip",
-                                        "take",  "single",         "intersect", "exclude", "trace",
-                                        "sort",  "checkModifiers", "distinct" };
+    static const char *const same[] = { "where", "first",          "last",      "tail",          "skip",
+                                        "take",  "single",         "intersect", "exclude",       "trace",
+                                        "sort",  "checkModifiers", "distinct",  "defineVariable" };
     struct str name = str_from_cstr(place->step->function->name);
     *out = anything();
     if (is_one_of(name, same, sizeof same / sizeof same[0])) {
@@ -162,19 +163,43 @@ static bool shape_of_call(const struct place *place, const struct shape argument
     return true;
 }
 
+/* repeat() looks at what it found with the same argument again: an element need only be one of some type that
+ * comes up on the way (`repeat(item | answer)` of a QuestionnaireResponse). *self is its input and all of these. */
+static bool shape_of_repeat(const struct place *place, struct shape *self, struct error *error)
+{
+    struct check *check = place->check;
+    bool before = check->quiet;
+    size_t count = 0;
+    bool ok = true;
+    *self = *place->in;
+    check->quiet = true;
+    do {
+        struct shape found = { 0 };
+        count = self->count;
+        ok = check_expression(check, place->step->parts[0], self, &found, error) &&
+             shape_merge(check, self, &found, error);
+    } while (ok && self->count > count);
+    check->quiet = before;
+    return ok;
+}
+
 static bool check_call(const struct place *place, struct shape *out, struct error *error)
 {
     const struct expression *call = place->step;
     struct shape arguments[2] = { { 0 }, { 0 } };
+    struct shape items = *place->in;
     bool on_items = (call->function->flags & FUNCTION_PREDICATE) != 0;
+    if (str_starts_with(str_from_cstr(call->function->name), STR("repeat")) &&
+        !shape_of_repeat(place, &items, error)) {
+        return false;
+    }
     if (place->in->unordered && (call->function->flags & FUNCTION_ORDER) != 0) {
         return FAIL(error, ERROR_INPUT, "FHIRPath, column %u: %s() needs an order, and its input has none",
                     call->at + 1, call->function->name);
     }
     for (uint32_t i = 0; i < call->parts_count; i++) {
         struct shape shape = { 0 };
-        if (!check_expression(place->check, call->parts[i], on_items ? place->in : place->self, &shape,
-                              error)) {
+        if (!check_expression(place->check, call->parts[i], on_items ? &items : place->self, &shape, error)) {
             return false;
         }
         if (i < 2) {

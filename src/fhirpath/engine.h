@@ -33,9 +33,10 @@ struct run {
 
 /* What $this, $index and $total mean at a place of the expression. */
 struct scope {
-    const struct fhirpath_item *self; /* NULL: nothing */
-    int64_t index;                    /* -1: no $index */
-    const struct list *total;         /* NULL: no $total */
+    const struct fhirpath_item *self;          /* NULL: nothing */
+    int64_t index;                             /* -1: no $index */
+    const struct list *total;                  /* NULL: no $total */
+    const struct fhirpath_variable *variables; /* of defineVariable, the newest first */
 };
 
 /* A call of a function in a path: `in` is what stands before the dot. */
@@ -69,7 +70,8 @@ enum {
     FUNCTION_ORDER = 2,     /* the order of the input matters */
     FUNCTION_UNORDERED = 4, /* the output has no order */
     FUNCTION_PREDICATE = 8, /* arguments are evaluated once for each item with $this as that item */
-    FUNCTION_SORT = 16,     /* arguments may begin with - for "descending" */
+    FUNCTION_SORT = 16,     /* arguments may begin with - for "descending", or end with asc or desc */
+    FUNCTION_DEFINES = 32,  /* what comes after it in the path sees the variable that it names */
 };
 
 /* NULL when there is no function of that name. */
@@ -99,6 +101,12 @@ struct fhirpath_item run_value(struct run *run, const struct fhirpath_item *item
 /* ---- evaluation ---- */
 bool evaluate(struct run *run, const struct expression *expression, const struct scope *scope,
               struct list *out, struct error *error) MUST_CHECK;
+
+/* ---- variables (variables.c) ---- */
+bool evaluate_variable(struct run *run, const struct expression *expression, const struct scope *scope,
+                       struct list *out, struct error *error) MUST_CHECK;
+/* defineVariable: `inner` is the scope of the steps after it. */
+bool define_variable(struct call *call, struct scope *inner, struct error *error) MUST_CHECK;
 
 /* The argument evaluated in the scope of the call. */
 bool call_argument(struct call *call, size_t index, struct list *out, struct error *error) MUST_CHECK;

@@ -279,92 +279,18 @@ static bool evaluate_path(struct run *run, const struct expression *path, const 
     } else if (!evaluate(run, head, scope, &list, error)) {
         return false;
     }
+    struct scope inner = *scope; /* with the variables that the path's own steps define */
     for (uint32_t i = first; i < path->parts_count; i++) {
+        const struct expression *step = path->parts[i];
         struct list next = { 0 };
-        struct call call = {
-            .run = run, .expression = path->parts[i], .scope = scope, .in = &list, .out = &next
-        };
-        if (!evaluate_step(&call, error)) {
+        struct call call = { .run = run, .expression = step, .scope = &inner, .in = &list, .out = &next };
+        bool defines = step->kind == EXPRESSION_CALL && (step->function->flags & FUNCTION_DEFINES) != 0;
+        if (!(defines ? define_variable(&call, &inner, error) : evaluate_step(&call, error))) {
             return false;
         }
         list = next;
     }
     *out = list;
-    return true;
-}
-
-static bool add_resource(struct run *run, const struct json *resource, struct list *out, struct error *error)
-{
-    if (resource == NULL) {
-        return true;
-    }
-    struct fhirpath_item item = fhirpath_item_of_resource(resource);
-    return list_add(run, out, &item, error);
-}
-
-/* N1 1.5 and R4 fhirpath.html 2.9.1.1: names of the environment. */
-static bool evaluate_standard_variable(struct run *run, struct str name, struct list *out, bool *found,
-                                       struct error *error)
-{
-    static const struct {
-        const char *name;
-        const char *value;
-    } systems[] = {
-        { "ucum", "http://unitsofmeasure.org" },
-        { "sct", "http://snomed.info/sct" },
-        { "loinc", "http://loinc.org" },
-    };
-    *found = true;
-    if (str_equal(name, STR("context"))) {
-        return run->input == NULL || list_add(run, out, run->input, error);
-    }
-    if (str_equal(name, STR("resource"))) {
-        return add_resource(run, run->context->resource, out, error);
-    }
-    if (str_equal(name, STR("rootResource"))) {
-        const struct json *root = run->context->root_resource;
-        return add_resource(run, root != NULL ? root : run->context->resource, out, error);
-    }
-    for (size_t i = 0; i < sizeof systems / sizeof systems[0]; i++) {
-        if (str_equal_cstr(name, systems[i].name)) {
-            return list_add_string(run, out, str_from_cstr(systems[i].value), error);
-        }
-    }
-    if (str_starts_with(name, STR("vs-"))) {
-        return list_add_string(
-            run, out, arena_concat(run->arena, STR("http://hl7.org/fhir/ValueSet/"), str_skip(name, 3)),
-            error);
-    }
-    if (str_starts_with(name, STR("ext-"))) {
-        return list_add_string(
-            run, out,
-            arena_concat(run->arena, STR("http://hl7.org/fhir/StructureDefinition/"), str_skip(name, 4)),
-            error);
-    }
-    *found = false;
-    return true;
-}
-
-static bool evaluate_variable(struct run *run, const struct expression *expression, struct list *out,
-                              struct error *error)
-{
-    for (const struct fhirpath_variable *variable = run->context->variables; variable != NULL;
-         variable = variable->next) {
-        if (str_equal(variable->name, expression->name)) {
-            /* Shared and never changed, as in list_of_self. */
-            out->items = (struct fhirpath_item *)(uintptr_t)variable->value.items;
-            out->count = variable->value.count;
-            return true;
-        }
-    }
-    bool found = false;
-    if (!evaluate_standard_variable(run, expression->name, out, &found, error)) {
-        return false;
-    }
-    if (!found) {
-        return FAIL(error, ERROR_INPUT, "FHIRPath: no variable '%%%.*s'",
-                    STR_FMT(str_slice(expression->name, 0, 64)));
-    }
     return true;
 }
 
@@ -392,7 +318,7 @@ static bool evaluate_term(struct run *run, const struct expression *expression, 
         }
         return true;
     case EXPRESSION_VARIABLE:
-        return evaluate_variable(run, expression, out, error);
+        return evaluate_variable(run, expression, scope, out, error);
     case EXPRESSION_PATH:
     case EXPRESSION_MEMBER:
     case EXPRESSION_CALL:

@@ -33,6 +33,8 @@ bool function_exclude(struct call *call, struct error *error) MUST_CHECK;
 bool function_union(struct call *call, struct error *error) MUST_CHECK;
 bool function_combine(struct call *call, struct error *error) MUST_CHECK;
 bool function_iif(struct call *call, struct error *error) MUST_CHECK;
+bool function_coalesce(struct call *call, struct error *error) MUST_CHECK;
+bool function_define_variable(struct call *call, struct error *error) MUST_CHECK;
 bool function_not(struct call *call, struct error *error) MUST_CHECK;
 bool function_sort(struct call *call, struct error *error) MUST_CHECK;
 

@@ -12,7 +12,8 @@ static bool condition(struct call *call, size_t index, enum truth *truth, struct
 {
     struct scope scope = { .self = &call->in->items[index],
                            .index = (int64_t)index,
-                           .total = call->scope->total };
+                           .total = call->scope->total,
+                           .variables = call->scope->variables };
     struct list list = { 0 };
     return call_argument_on(call, 0, &scope, &list, error) &&
            list_truth(call->run, call->expression, &list, truth, error);
@@ -155,7 +156,8 @@ bool function_select(struct call *call, struct error *error)
     for (size_t i = 0; i < call->in->count; i++) {
         struct scope scope = { .self = &call->in->items[i],
                                .index = (int64_t)i,
-                               .total = call->scope->total };
+                               .total = call->scope->total,
+                               .variables = call->scope->variables };
         struct list list = { 0 };
         if (!call_argument_on(call, 0, &scope, &list, error) ||
             !list_add_all(call->run, call->out, &list, error)) {
@@ -178,7 +180,8 @@ static bool repeat(struct call *call, bool distinct, struct error *error)
         for (size_t i = done; i < end; i++) {
             struct scope scope = { .self = &from->items[i],
                                    .index = (int64_t)i,
-                                   .total = call->scope->total };
+                                   .total = call->scope->total,
+                                   .variables = call->scope->variables };
             struct list found;
             if (!call_argument_on(call, 0, &scope, &found, error)) {
                 return false;
@@ -214,7 +217,10 @@ bool function_aggregate(struct call *call, struct error *error)
         return false;
     }
     for (size_t i = 0; i < call->in->count; i++) {
-        struct scope scope = { .self = &call->in->items[i], .index = (int64_t)i, .total = &total };
+        struct scope scope = { .self = &call->in->items[i],
+                               .index = (int64_t)i,
+                               .total = &total,
+                               .variables = call->scope->variables };
         struct list next = { 0 };
         if (!call_argument_on(call, 0, &scope, &next, error)) {
             return false;
@@ -262,15 +268,12 @@ bool function_tail(struct call *call, struct error *error)
     return take_range(call, 1, call->in->count);
 }
 
-static bool count_argument(struct call *call, size_t *count, struct error *error)
+/* N1 4.4: an empty argument makes an empty result. */
+static bool count_argument(struct call *call, size_t *count, bool *given, struct error *error)
 {
     int64_t value = 0;
-    bool given = false;
-    if (!call_integer(call, 0, &value, &given, error)) {
+    if (!call_integer(call, 0, &value, given, error)) {
         return false;
-    }
-    if (!given) {
-        return call_fail(call, "the number of items is missing", error);
     }
     *count = value < 0 ? 0 : (size_t)value;
     return true;
@@ -279,13 +282,16 @@ static bool count_argument(struct call *call, size_t *count, struct error *error
 bool function_skip(struct call *call, struct error *error)
 {
     size_t count = 0;
-    return count_argument(call, &count, error) && take_range(call, count, call->in->count);
+    bool given = false;
+    return count_argument(call, &count, &given, error) &&
+           (!given || take_range(call, count, call->in->count));
 }
 
 bool function_take(struct call *call, struct error *error)
 {
     size_t count = 0;
-    return count_argument(call, &count, error) && take_range(call, 0, count);
+    bool given = false;
+    return count_argument(call, &count, &given, error) && (!given || take_range(call, 0, count));
 }
 
 /* ---- combining ---- */
@@ -370,6 +376,19 @@ bool function_iif(struct call *call, struct error *error)
         return false;
     }
     *call->out = result;
+    return true;
+}
+
+/* Trial use: the first argument that is not empty; those after it are not evaluated. */
+bool function_coalesce(struct call *call, struct error *error)
+{
+    struct list found = { 0 };
+    for (size_t i = 0; i < call->expression->parts_count && found.count == 0; i++) {
+        if (!call_argument(call, i, &found, error)) {
+            return false;
+        }
+    }
+    *call->out = found;
     return true;
 }
 
@@ -474,7 +493,9 @@ bool function_sort(struct call *call, struct error *error)
         return run_out_of_memory(error);
     }
     for (size_t i = 0; i < count; i++) {
-        struct scope scope = { .self = &call->in->items[i], .index = (int64_t)i };
+        struct scope scope = { .self = &call->in->items[i],
+                               .index = (int64_t)i,
+                               .variables = call->scope->variables };
         for (size_t key = 0; key < keys; key++) {
             if (!sort_key(call, key, &scope, &values[i * keys + key], error)) {
                 return false;

@@ -129,11 +129,7 @@ static bool as_moment(const struct fhirpath_item *value, enum fhirpath_kind kind
 static bool as_date(struct run *run, const struct fhirpath_item *value, struct fhirpath_item *out)
 {
     (void)run;
-    struct fhirpath_item whole = *value;
-    /* A string may hold a dateTime: its date is taken (N1 5.5.4). */
-    return as_moment(&whole, FHIRPATH_DATE, out) ||
-           (value->kind == FHIRPATH_STRING && as_moment(value, FHIRPATH_DATETIME, &whole) &&
-            as_moment(&whole, FHIRPATH_DATE, out));
+    return as_moment(value, FHIRPATH_DATE, out); /* N1 5.5.4: a string of the form YYYY-MM-DD, no longer */
 }
 
 static bool as_datetime(struct run *run, const struct fhirpath_item *value, struct fhirpath_item *out)

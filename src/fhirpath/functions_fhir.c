@@ -32,7 +32,9 @@ bool function_trace(struct call *call, struct error *error)
     if (call->expression->parts_count == 2) {
         shown = (struct list){ 0 };
         for (size_t i = 0; i < call->in->count; i++) {
-            struct scope scope = { .self = &call->in->items[i], .index = (int64_t)i };
+            struct scope scope = { .self = &call->in->items[i],
+                                   .index = (int64_t)i,
+                                   .variables = call->scope->variables };
             struct list part;
             if (!call_argument_on(call, 1, &scope, &part, error) ||
                 !list_add_all(call->run, &shown, &part, error)) {

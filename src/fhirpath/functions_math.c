@@ -123,12 +123,20 @@ static bool add_double(struct call *call, double value, struct error *error)
     return !decimal_from_double(value, &number) || list_add_decimal(call->run, call->out, number, error);
 }
 
+/* As input_number, without quantities: N1 5.7 has no root or power of a unit. */
+static bool input_plain(struct call *call, struct fhirpath_item *value, struct decimal *number, bool *given,
+                        struct error *error)
+{
+    return input_number(call, value, number, given, error) &&
+           (!*given || value->kind != FHIRPATH_QUANTITY || call_fail(call, "a number is needed", error));
+}
+
 bool function_exp(struct call *call, struct error *error)
 {
     struct fhirpath_item input = { 0 };
     struct decimal number = { 0 };
     bool given = false;
-    return input_number(call, &input, &number, &given, error) &&
+    return input_plain(call, &input, &number, &given, error) &&
            (!given || add_double(call, exp(decimal_to_double(number)), error));
 }
 
@@ -137,7 +145,7 @@ bool function_ln(struct call *call, struct error *error)
     struct fhirpath_item input = { 0 };
     struct decimal number = { 0 };
     bool given = false;
-    return input_number(call, &input, &number, &given, error) &&
+    return input_plain(call, &input, &number, &given, error) &&
            (!given || add_double(call, log(decimal_to_double(number)), error));
 }
 
@@ -146,7 +154,7 @@ bool function_sqrt(struct call *call, struct error *error)
     struct fhirpath_item input = { 0 };
     struct decimal number = { 0 };
     bool given = false;
-    return input_number(call, &input, &number, &given, error) &&
+    return input_plain(call, &input, &number, &given, error) &&
            (!given || add_double(call, sqrt(decimal_to_double(number)), error));
 }
 
@@ -178,7 +186,7 @@ bool function_log(struct call *call, struct error *error)
     struct decimal base = { 0 };
     bool given = false;
     bool base_given = false;
-    if (!input_number(call, &input, &number, &given, error) ||
+    if (!input_plain(call, &input, &number, &given, error) ||
         !number_argument(call, &base_item, &base, &base_given, error)) {
         return false;
     }
@@ -216,7 +224,7 @@ bool function_power(struct call *call, struct error *error)
     struct decimal exponent = { 0 };
     bool given = false;
     bool exponent_given = false;
-    if (!input_number(call, &input, &number, &given, error) ||
+    if (!input_plain(call, &input, &number, &given, error) ||
         !number_argument(call, &exponent_item, &exponent, &exponent_given, error)) {
         return false;
     }

@@ -218,7 +218,9 @@ static bool matches(struct call *call, bool whole, struct error *error)
     struct regex_question question = { .whole = whole };
     bool given = false;
     bool found = false;
-    if (!two_strings(call, &question.text, &question.pattern, &given, error)) {
+    bool has_flags = false;
+    if (!two_strings(call, &question.text, &question.pattern, &given, error) ||
+        !call_string(call, 1, &question.flags, &has_flags, error)) {
         return false;
     }
     if (!given) {
@@ -245,8 +247,10 @@ bool function_replace_matches(struct call *call, struct error *error)
     struct str out = { 0 };
     bool given = false;
     bool substitution_given = false;
+    bool has_flags = false;
     if (!two_strings(call, &question.text, &question.pattern, &given, error) ||
-        !call_string(call, 1, &question.substitution, &substitution_given, error)) {
+        !call_string(call, 1, &question.substitution, &substitution_given, error) ||
+        !call_string(call, 2, &question.flags, &has_flags, error)) {
         return false;
     }
     if (!given || !substitution_given) {

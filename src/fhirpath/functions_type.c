@@ -70,8 +70,8 @@ bool item_is_type(const struct fhirpath_item *item, const struct expression *exp
         return wanted != NULL && json_is_type(item->node.value, expression->name);
     }
     /* The R4 cases want ofType(string) to leave out a code, though code comes from string. */
-    return exact && item->type->kind == MODEL_PRIMITIVE ? item->type == wanted
-                                                        : type_descends(item->type, wanted);
+    bool by_name = exact && item->type->kind == MODEL_PRIMITIVE && wanted->kind == MODEL_PRIMITIVE;
+    return by_name ? item->type == wanted : type_descends(item->type, wanted);
 }
 
 static bool check_type(const struct expression *expression, struct error *error)

@@ -250,7 +250,24 @@ static bool parse_type_argument(struct parser *parser, struct expression *call, 
     return parse_type_name(parser, call, error) && take_symbol(parser, ")", error);
 }
 
-static bool parse_arguments(struct parser *parser, struct parts *parts, struct error *error)
+/* `key desc` is what `-key` is; `asc` says what is so without it. */
+static bool parse_direction(struct parser *parser, struct expression **key, struct error *error)
+{
+    bool is_descending = parser->token.kind == TOKEN_WORD && str_equal(parser->token.text, STR("desc"));
+    if (!is_descending) {
+        bool is_ascending = parser->token.kind == TOKEN_WORD && str_equal(parser->token.text, STR("asc"));
+        return !is_ascending || advance(parser, error);
+    }
+    struct expression *turned = make(parser, EXPRESSION_NEGATE, error);
+    struct parts parts = { 0 };
+    if (turned == NULL || !advance(parser, error) || !parts_add(parser, &parts, *key, error)) {
+        return false;
+    }
+    *key = turned;
+    return adopt(parser, turned, parts, error);
+}
+
+static bool parse_arguments(struct parser *parser, bool sorts, struct parts *parts, struct error *error)
 {
     if (is_symbol(parser, ")")) {
         return advance(parser, error);
@@ -258,6 +275,7 @@ static bool parse_arguments(struct parser *parser, struct parts *parts, struct e
     for (;;) {
         struct expression *argument = NULL;
         if (!parse_expression(parser, OPERATION_LEVEL_LOWEST, &argument, error) ||
+            (sorts && !parse_direction(parser, &argument, error)) ||
             !parts_add(parser, parts, argument, error)) {
             return false;
         }
@@ -283,7 +301,8 @@ static bool parse_call(struct parser *parser, struct expression *call, struct st
     if (call->function != NULL && (call->function->flags & FUNCTION_TYPE) != 0) {
         return parse_type_argument(parser, call, error);
     }
-    if (!parse_arguments(parser, &parts, error) || !adopt(parser, call, parts, error)) {
+    bool sorts = call->function != NULL && (call->function->flags & FUNCTION_SORT) != 0;
+    if (!parse_arguments(parser, sorts, &parts, error) || !adopt(parser, call, parts, error)) {
         return false;
     }
     if (call->function == NULL) {

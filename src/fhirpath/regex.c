@@ -14,7 +14,8 @@ enum {
 struct regex_cache {
     URegularExpression *compiled;
     struct str pattern; /* what it was compiled from, to know it again */
-    UChar *scratch;     /* for the text, used again and again */
+    uint32_t flags;
+    UChar *scratch; /* for the text, used again and again */
     size_t scratch_capacity;
 };
 
@@ -73,10 +74,29 @@ static bool set_text(struct regex_cache *cache, struct arena *arena, struct str 
     return check(status, error);
 }
 
-static bool compile(struct regex_cache **cache, struct arena *arena, struct str pattern, struct error *error)
+static bool read_flags(struct str text, uint32_t *flags, struct error *error)
+{
+    *flags = UREGEX_DOTALL;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] != 'i' && text.at[i] != 'm') {
+            return FAIL(error, ERROR_RULE, "a regular expression knows the flags i and m only");
+        }
+        *flags |= text.at[i] == 'i' ? UREGEX_CASE_INSENSITIVE : UREGEX_MULTILINE;
+    }
+    return true;
+}
+
+static bool compile(struct regex_cache **cache, struct arena *arena, const struct regex_question *question,
+                    struct error *error)
 {
     int32_t length = 0;
-    if (*cache != NULL && str_equal((*cache)->pattern, pattern)) {
+    uint32_t flags = 0;
+    /* ICU refuses the empty pattern, which is everywhere. */
+    struct str pattern = question->pattern.len == 0 ? STR("(?:)") : question->pattern;
+    if (!read_flags(question->flags, &flags, error)) {
+        return false;
+    }
+    if (*cache != NULL && (*cache)->flags == flags && str_equal((*cache)->pattern, pattern)) {
         return true;
     }
     regex_cache_close(*cache);
@@ -91,11 +111,12 @@ static bool compile(struct regex_cache **cache, struct arena *arena, struct str 
     }
     UErrorCode status = U_ZERO_ERROR;
     UParseError where;
-    fresh->compiled = uregex_open(text, length, UREGEX_DOTALL, &where, &status);
+    fresh->compiled = uregex_open(text, length, flags, &where, &status);
     if (U_FAILURE(status)) {
         return FAIL(error, ERROR_RULE, "a regular expression is not well formed");
     }
     fresh->pattern = pattern;
+    fresh->flags = flags;
     *cache = fresh;
     uregex_setTimeLimit(fresh->compiled, REGEX_TIME_LIMIT, &status);
     uregex_setStackLimit(fresh->compiled, REGEX_STACK_BYTES, &status);
@@ -105,7 +126,7 @@ static bool compile(struct regex_cache **cache, struct arena *arena, struct str 
 bool regex_matches(struct regex_cache **cache, struct arena *arena, const struct regex_question *question,
                    bool *matches, struct error *error)
 {
-    if (!compile(cache, arena, question->pattern, error) || !set_text(*cache, arena, question->text, error)) {
+    if (!compile(cache, arena, question, error) || !set_text(*cache, arena, question->text, error)) {
         return false;
     }
     UErrorCode status = U_ZERO_ERROR;
@@ -139,7 +160,7 @@ bool regex_replace(struct regex_cache **cache, struct arena *arena, const struct
 {
     int32_t length = 0;
     UErrorCode status = U_ZERO_ERROR;
-    if (!compile(cache, arena, question->pattern, error) || !set_text(*cache, arena, question->text, error)) {
+    if (!compile(cache, arena, question, error) || !set_text(*cache, arena, question->text, error)) {
         return false;
     }
     UChar *substitution = to_utf16(arena, question->substitution, &length, error);

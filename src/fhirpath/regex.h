@@ -13,6 +13,7 @@ struct regex_question {
     struct str pattern; /* must live as long as the cache */
     struct str text;
     struct str substitution; /* for replace; may name groups ($1, ${name}) */
+    struct str flags;        /* of "i" (case does not matter) and "m" (^ and $ also at line ends) */
     bool whole;              /* the pattern must cover the whole text */
 };
 
