@@ -2,11 +2,11 @@
  * asynchronous request pattern; GET as STU 2 has it and POST with Parameters as STU 3 on). */
 #include <string.h>
 
-#include "api/call.h"
+#include "api/bulk_ask.h"
 #include "api/handlers.h"
+#include "api/operation.h"
 #include "base/file.h"
 #include "base/parse.h"
-#include "feed/bulk.h"
 
 #define NDJSON "application/fhir+ndjson"
 
@@ -14,7 +14,7 @@ enum { ASK_AGAIN_S = 2 };
 
 /* ---- kick-off ---- */
 
-static bool wants_async(struct http_request *request)
+bool bulk_wants_async(struct http_request *request)
 {
     struct str rest = http_header(request, STR("Prefer"));
     struct str wish = STR_NONE;
@@ -26,7 +26,7 @@ static bool wants_async(struct http_request *request)
     return false;
 }
 
-static struct str job_url(struct http_request *request, uint64_t id, const char *name)
+struct str bulk_job_url(struct http_request *request, uint64_t id, const char *name)
 {
     struct str base = api_url(request, "%s", "");
     base = str_ends_with(base, STR("/fhir")) ? str_slice(base, 0, base.len - 5) : base;
@@ -36,13 +36,13 @@ static struct str job_url(struct http_request *request, uint64_t id, const char 
 
 static enum http_verdict accepted(struct http_request *request, uint64_t id)
 {
-    http_add_header(request, STR("Content-Location"), job_url(request, id, ""));
+    http_add_header(request, STR("Content-Location"), bulk_job_url(request, id, ""));
     http_respond(request, 202, STR_NONE, STR(""));
     return HTTP_DONE;
 }
 
 /* A parameter of the query, or of the Parameters that were sent. */
-static struct str asked(struct http_request *request, const struct json *body, struct str name)
+struct str bulk_asked(struct http_request *request, const struct json *body, struct str name)
 {
     JSON_EACH(parameter, JSON_GET(body, "parameter")) {
         if (json_equals_text(JSON_GET(parameter, "name"), name)) {
@@ -106,11 +106,11 @@ static bool export_read(struct http_request *request, struct bulk_export *export
 {
     struct json *body = NULL;
     bool has_body = request->method == HTTP_POST && request->body.len > 0;
-    if (!wants_async(request)) {
+    if (!bulk_wants_async(request)) {
         return FAIL(error, ERROR_INPUT, "an export takes its time: send 'Prefer: respond-async'");
     }
     if (!check_parameters(request, error) || (has_body && !api_read_json(request, &body, error)) ||
-        !check_format(asked(request, body, STR("_outputFormat")), error)) {
+        !check_format(bulk_asked(request, body, STR("_outputFormat")), error)) {
         return false;
     }
     *export =
@@ -120,17 +120,26 @@ static bool export_read(struct http_request *request, struct bulk_export *export
                               .group = http_parameter(request, STR("id")),
                               .patients = str_equal(request->path, STR("/fhir/Patient/$export")),
                               .types = asked_list(request, body, STR("_type")),
-                              .since = asked(request, body, STR("_since")),
-                              .elements = asked(request, body, STR("_elements")),
+                              .since = bulk_asked(request, body, STR("_since")),
+                              .elements = bulk_asked(request, body, STR("_elements")),
                               .typefilter = asked_list(request, body, STR("_typeFilter")) };
     return true;
 }
 
-static bool audit(struct http_request *request, const char *operation, struct error *error)
+bool bulk_audit(struct http_request *request, const char *operation, struct error *error)
 {
     const struct api_read read = { .act = { .interaction = ACCESS_OPERATION,
                                             .operation = str_from_cstr(operation) } };
     return api_audit_read(request, &call_of(request)->session, &read, error);
+}
+
+/* Before anything is promised; the job looks once more. */
+static bool group_exists(struct http_request *request, struct str group, struct error *error)
+{
+    const struct fhir_wanted wanted = { .type = STR("Group"), .id = group };
+    struct store_version version = { 0 };
+    struct json *tree = NULL;
+    return group.at == NULL || operation_read(request, &wanted, &version, &tree, error);
 }
 
 enum http_verdict bulk_export_ask(struct http_request *request)
@@ -138,162 +147,13 @@ enum http_verdict bulk_export_ask(struct http_request *request)
     struct error error = { 0 };
     struct bulk_export export = { 0 };
     uint64_t id = 0;
-    if (!export_read(request, &export, &error) || !audit(request, "$export", &error) ||
+    if (!export_read(request, &export, &error) || !bulk_audit(request, "$export", &error) ||
+        !group_exists(request, export.group, &error) ||
         !bulk_export_begin(api_of(request)->bulk, &call_of(request)->session, &request->arena, &export, &id,
                            &error)) {
         return api_fail(request, &error);
     }
     return accepted(request, id);
-}
-
-/* ---- $viewdefinition-export ---- */
-
-static bool is_of_views(struct str name)
-{
-    static const struct str known[] = { { "view", 4 },    { "_format", 7 }, { "header", 6 },
-                                        { "patient", 7 }, { "_since", 6 },  { "clientTrackingId", 16 } };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (str_equal(name, known[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A parameter `view` with the parts name and viewResource. */
-static bool add_view(struct http_request *request, const struct json *parameter, struct json *views,
-                     struct error *error)
-{
-    struct arena *arena = &request->arena;
-    struct json *item = json_append(views, json_new(arena, JSON_OBJECT));
-    JSON_EACH(part, JSON_GET(parameter, "part")) {
-        const struct json *name = JSON_GET(part, "name");
-        if (json_equals_text(name, STR("name"))) {
-            (void)json_add_text(arena, item, STR("name"), JSON_TEXT(arena, part, "valueString"));
-        } else if (json_equals_text(name, STR("viewResource"))) {
-            (void)json_add(item, STR("resource"), json_copy(arena, JSON_GET(part, "resource"), false));
-        } else {
-            return FAIL(error, ERROR_UNSUPPORTED, "a view is sent along as viewResource here");
-        }
-    }
-    return JSON_GET(item, "resource") != NULL ||
-           FAIL(error, ERROR_INPUT, "a view wants a ViewDefinition as viewResource");
-}
-
-static bool views_read(struct http_request *request, struct bulk_views *views, struct error *error)
-{
-    struct arena *arena = &request->arena;
-    struct json *body = NULL;
-    struct json *list = json_new(arena, JSON_ARRAY);
-    struct json *patients = json_new(arena, JSON_ARRAY);
-    if (!wants_async(request)) {
-        return FAIL(error, ERROR_INPUT, "an export takes its time: send 'Prefer: respond-async'");
-    }
-    if (!api_read_json(request, &body, error)) {
-        return false;
-    }
-    JSON_EACH(parameter, JSON_GET(body, "parameter")) {
-        struct str name = JSON_TEXT(arena, parameter, "name");
-        struct str patient = JSON_TEXT(arena, JSON_GET(parameter, "valueReference"), "reference");
-        if (!is_of_views(name)) {
-            return FAIL(error, ERROR_UNSUPPORTED, "$viewdefinition-export has no parameter '%.*s' here",
-                        STR_FMT(str_slice(name, 0, 40)));
-        }
-        if (str_equal(name, STR("view")) && !add_view(request, parameter, list, error)) {
-            return false;
-        }
-        if (str_equal(name, STR("patient"))) {
-            if (!str_starts_with(patient, STR("Patient/"))) {
-                return FAIL(error, ERROR_INPUT, "patient is a Reference to a Patient");
-            }
-            (void)json_append(patients, json_new_string(arena, str_skip(patient, strlen("Patient/"))));
-        }
-    }
-    *views = (struct bulk_views){ .url = api_url(request, "%.*s",
-                                                 STR_FMT(str_skip(request->path, strlen("/fhir")))),
-                                  .views = list,
-                                  .format = asked(request, body, STR("_format")),
-                                  .header = !str_equal(asked(request, body, STR("header")), STR("false")),
-                                  .patients = patients,
-                                  .since = asked(request, body, STR("_since")),
-                                  .tracking = asked(request, body, STR("clientTrackingId")) };
-    return true;
-}
-
-static struct json *add_output(struct arena *arena, struct json *list, struct str name, struct str value_name,
-                               struct str value)
-{
-    struct json *parameter = value.at == NULL ? NULL : json_append(list, json_new(arena, JSON_OBJECT));
-    (void)json_add_text(arena, parameter, STR("name"), name);
-    (void)json_add_text(arena, parameter, value_name, value);
-    return parameter;
-}
-
-/* What the operation answers, at first and in the end. */
-static struct json *views_answer(struct http_request *request, uint64_t id, const char *status,
-                                 struct str tracking)
-{
-    struct arena *arena = &request->arena;
-    struct json *parameters = json_new(arena, JSON_OBJECT);
-    (void)json_add_text(arena, parameters, STR("resourceType"), STR("Parameters"));
-    struct json *list = json_add(parameters, STR("parameter"), json_new(arena, JSON_ARRAY));
-    (void)add_output(arena, list, STR("exportId"), STR("valueString"),
-                     arena_printf(arena, "%llu", (unsigned long long)id));
-    (void)add_output(arena, list, STR("clientTrackingId"), STR("valueString"), tracking);
-    (void)add_output(arena, list, STR("status"), STR("valueCode"), str_from_cstr(status));
-    (void)add_output(arena, list, STR("location"), STR("valueUri"), job_url(request, id, ""));
-    (void)add_output(arena, list, STR("cancelUrl"), STR("valueUri"), job_url(request, id, ""));
-    return parameters;
-}
-
-enum http_verdict bulk_views_ask(struct http_request *request)
-{
-    struct error error = { 0 };
-    struct bulk_views views = { 0 };
-    uint64_t id = 0;
-    if (!views_read(request, &views, &error) || !audit(request, "$viewdefinition-export", &error) ||
-        !bulk_views_begin(api_of(request)->bulk, &call_of(request)->session, &request->arena, &views, &id,
-                          &error)) {
-        return api_fail(request, &error);
-    }
-    http_add_header(request, STR("Content-Location"), job_url(request, id, ""));
-    api_respond_json(request, 202, true, views_answer(request, id, "accepted", views.tracking));
-    return HTTP_DONE;
-}
-
-/* One output a view, with the addresses of its files. */
-static struct json *views_result(struct http_request *request, uint64_t id, const struct bulk_status *status)
-{
-    struct arena *arena = &request->arena;
-    struct json *parameters =
-        views_answer(request, id, "completed", JSON_TEXT(arena, status->input, "tracking"));
-    struct json *list = JSON_GET(parameters, "parameter");
-    int64_t at = 0;
-    (void)add_output(arena, list, STR("_format"), STR("valueCode"),
-                     JSON_TEXT(arena, status->input, "format"));
-    (void)add_output(arena, list, STR("exportStartTime"), STR("valueInstant"),
-                     JSON_TEXT(arena, status->result, "start"));
-    (void)add_output(arena, list, STR("exportEndTime"), STR("valueInstant"),
-                     JSON_TEXT(arena, status->result, "end"));
-    JSON_EACH(view, JSON_GET(status->input, "views")) {
-        struct json *output = json_append(list, json_new(arena, JSON_OBJECT));
-        struct str number = arena_printf(arena, "%lld", (long long)at++);
-        struct str name = JSON_TEXT(arena, view, "name");
-        name = name.at == NULL ? JSON_TEXT(arena, JSON_GET(view, "resource"), "name") : name;
-        (void)json_add_text(arena, output, STR("name"), STR("output"));
-        struct json *parts = json_add(output, STR("part"), json_new(arena, JSON_ARRAY));
-        (void)add_output(arena, parts, STR("name"), STR("valueString"),
-                         name.at == NULL ? arena_printf(arena, "view_%.*s", STR_FMT(number)) : name);
-        JSON_EACH(file, JSON_GET(status->result, "files")) {
-            const struct json *of = JSON_GET(file, "view");
-            const char *part = arena_cstr(arena, JSON_TEXT(arena, file, "name"));
-            if (of != NULL && str_equal(of->raw, number)) {
-                (void)add_output(arena, parts, STR("location"), STR("valueUri"),
-                                 job_url(request, id, part == NULL ? "" : part));
-            }
-        }
-    }
-    return parameters;
 }
 
 /* ---- $import: the body is written down as it comes ---- */
@@ -352,7 +212,7 @@ enum http_verdict bulk_import_ask(struct http_request *request)
     struct import *import = request->state;
     struct error error = { 0 };
     uint64_t id = 0;
-    if (!audit(request, "$import", &error) ||
+    if (!bulk_audit(request, "$import", &error) ||
         !bulk_import_begin(&import->upload, &import->call.session, &request->arena, &id, &error)) {
         return api_fail(request, &error);
     }
@@ -388,7 +248,7 @@ static struct json *manifest_of(struct http_request *request, uint64_t id, const
         struct json *item = json_append(output, json_new(arena, JSON_OBJECT));
         const char *name = arena_cstr(arena, JSON_TEXT(arena, file, "name"));
         (void)json_add(item, STR("type"), json_copy(arena, JSON_GET(file, "type"), false));
-        (void)json_add_text(arena, item, STR("url"), job_url(request, id, name == NULL ? "" : name));
+        (void)json_add_text(arena, item, STR("url"), bulk_job_url(request, id, name == NULL ? "" : name));
         (void)json_add(item, STR("count"), json_copy(arena, JSON_GET(file, "count"), false));
     }
     (void)json_add(manifest, STR("error"), json_new(arena, JSON_ARRAY));
@@ -404,7 +264,7 @@ static struct json *import_result(struct http_request *request, uint64_t id, con
     if (rejected != NULL && !str_equal(rejected->raw, STR("0"))) {
         struct json *item = json_append(errors, json_new(arena, JSON_OBJECT));
         (void)json_add_text(arena, item, STR("type"), STR("OperationOutcome"));
-        (void)json_add_text(arena, item, STR("url"), job_url(request, id, "errors.ndjson"));
+        (void)json_add_text(arena, item, STR("url"), bulk_job_url(request, id, "errors.ndjson"));
         (void)json_add(item, STR("count"), json_copy(arena, rejected, false));
     }
     return result;
@@ -432,7 +292,7 @@ enum http_verdict bulk_status_get(struct http_request *request)
         http_add_header(request, STR("Expires"), api_http_date(&request->arena, status.ends_ms));
         api_respond_json(request, 200, status.kind == BULK_KIND_VIEWS,
                          status.kind == BULK_KIND_EXPORT  ? manifest_of(request, id, &status)
-                         : status.kind == BULK_KIND_VIEWS ? views_result(request, id, &status)
+                         : status.kind == BULK_KIND_VIEWS ? view_export_result(request, id, &status)
                                                           : import_result(request, id, &status));
         break;
     }
@@ -443,7 +303,7 @@ enum http_verdict bulk_file_get(struct http_request *request)
 {
     struct error error = { 0 };
     struct bulk_file file = { .name = http_parameter(request, STR("file")), .fd = -1 };
-    if (!job_id(request, &file.id, &error) || !audit(request, "$export", &error) ||
+    if (!job_id(request, &file.id, &error) || !bulk_audit(request, "$export", &error) ||
         !bulk_file_open(api_of(request)->bulk, &call_of(request)->session, &request->arena, &file, &error)) {
         return api_fail(request, &error);
     }

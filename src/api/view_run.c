@@ -4,6 +4,7 @@
 #include "api/call.h"
 #include "api/handlers.h"
 #include "api/operation.h"
+#include "api/view_ask.h"
 #include "base/limits.h"
 #include "base/parse.h"
 #include "store/body.h"
@@ -61,20 +62,27 @@ static bool read_format(struct view_job *job, struct error *error)
     return view_format_of(format, &job->format, error);
 }
 
+static bool check_name(struct str name, struct error *error)
+{
+    if (str_equal(name, STR("source"))) {
+        return FAIL(error, ERROR_UNSUPPORTED, VIEW_ASK_NO_SOURCE);
+    }
+    return is_known(name) || FAIL(error, ERROR_UNSUPPORTED, "$run has no parameter '%.*s' here",
+                                  STR_FMT(str_slice(name, 0, 40)));
+}
+
 static bool check_names(struct view_job *job, struct error *error)
 {
     const struct http_request *request = job->request;
     for (size_t i = 0; i < request->pairs_count; i++) {
-        if (!is_known(request->pairs[i].name) && !str_equal(request->pairs[i].name, STR("_pretty"))) {
-            return FAIL(error, ERROR_UNSUPPORTED, "$run has no parameter '%.*s' here",
-                        STR_FMT(str_slice(request->pairs[i].name, 0, 40)));
+        if (!str_equal(request->pairs[i].name, STR("_pretty")) &&
+            !check_name(request->pairs[i].name, error)) {
+            return false;
         }
     }
     JSON_EACH(parameter, JSON_GET(job->body, "parameter")) {
-        struct str name = JSON_TEXT(&job->request->arena, parameter, "name");
-        if (!is_known(name)) {
-            return FAIL(error, ERROR_UNSUPPORTED, "$run has no parameter '%.*s' here",
-                        STR_FMT(str_slice(name, 0, 40)));
+        if (!check_name(JSON_TEXT(&job->request->arena, parameter, "name"), error)) {
+            return false;
         }
     }
     return true;
@@ -101,11 +109,7 @@ static bool read_view(struct view_job *job, struct error *error)
         return ok;
     }
     if (name.at == NULL) {
-        struct str own = api_url(request, "%s", "/");
-        reference = str_starts_with(reference, own) ? str_skip(reference, own.len) : reference;
-        name = str_starts_with(reference, STR("ViewDefinition/"))
-                   ? str_skip(reference, sizeof "ViewDefinition/" - 1)
-                   : STR("");
+        name = view_ask_name(request, reference);
     }
     job->view = view_set_find(api_of(request)->views, name);
     return job->view != NULL || FAIL(error, ERROR_NOT_FOUND, "there is no ViewDefinition of that name here");
@@ -113,60 +117,20 @@ static bool read_view(struct view_job *job, struct error *error)
 
 /* ---- whose ---- */
 
-static bool patient_add(struct buf *list, struct str reference, struct error *error)
-{
-    struct str id = str_starts_with(reference, STR("Patient/")) ? str_skip(reference, 8) : reference;
-    bool plain = id.len > 0 && str_find_char(id, '/') == id.len && str_find_char(id, ',') == id.len;
-    buf_add(list, list->len > 0 ? STR(",") : STR(""));
-    buf_add(list, id);
-    return (plain || FAIL(error, ERROR_INPUT, "patient and group are references: Patient/1, Group/1")) &&
-           (!list->failed || FAIL(error, ERROR_TOO_COSTLY, "too many patients for one $run"));
-}
-
-static bool group_add(struct view_job *job, struct buf *list, struct str reference, struct error *error)
-{
-    struct str id = str_starts_with(reference, STR("Group/")) ? str_skip(reference, 6) : reference;
-    const struct fhir_wanted wanted = { .type = STR("Group"), .id = id };
-    struct store_version version = { 0 };
-    struct json *group = NULL;
-    if (!operation_read(job->request, &wanted, &version, &group, error)) {
-        return false;
-    }
-    JSON_EACH(member, JSON_GET(group, "member")) {
-        struct str who = JSON_TEXT(&job->request->arena, JSON_GET(member, "entity"), "reference");
-        if (str_starts_with(who, STR("Patient/")) && !json_is_true(JSON_GET(member, "inactive")) &&
-            !patient_add(list, who, error)) {
-            return false;
-        }
-    }
-    return list->len > 0 || FAIL(error, ERROR_RULE, "the group has no patients as members");
-}
-
-static bool whose_add(struct view_job *job, struct buf *list, struct str name, struct str value,
-                      struct error *error)
-{
-    return str_equal(name, STR("patient")) ? patient_add(list, value, error)
-           : str_equal(name, STR("group")) ? group_add(job, list, value, error)
-                                           : true;
-}
-
-/* The patients of all `patient` and `group`, with commas between; absent when none is named. */
+/* The ids with commas between, as a search wants them; absent when none is named. */
 static bool read_patients(struct view_job *job, struct str *patients, struct error *error)
 {
-    struct http_request *request = job->request;
     struct buf list = { .bytes_max = PATIENTS_BYTES_MAX };
-    bool ok = true;
-    for (size_t i = 0; ok && i < request->pairs_count; i++) {
-        ok = whose_add(job, &list, request->pairs[i].name, request->pairs[i].value, error);
+    struct json *ids = NULL;
+    if (!view_ask_patients(job->request, job->body, &ids, error)) {
+        return false;
     }
-    JSON_EACH(parameter, JSON_GET(job->body, "parameter")) {
-        struct str text = JSON_TEXT(&request->arena, parameter, "valueString");
-        text = text.at != NULL
-                   ? text
-                   : JSON_TEXT(&request->arena, JSON_GET(parameter, "valueReference"), "reference");
-        ok = ok && whose_add(job, &list, JSON_TEXT(&request->arena, parameter, "name"), text, error);
+    JSON_EACH(id, ids) {
+        buf_add(&list, list.len > 0 ? STR(",") : STR(""));
+        buf_add(&list, json_text(&job->request->arena, id));
     }
-    *patients = list.len > 0 ? arena_dup(&request->arena, buf_str(&list)) : STR_NONE;
+    bool ok = !list.failed || FAIL(error, ERROR_TOO_COSTLY, "too many patients for one $run");
+    *patients = ok && list.len > 0 ? arena_dup(&job->request->arena, buf_str(&list)) : STR_NONE;
     buf_deinit(&list);
     return ok;
 }

@@ -32,6 +32,7 @@ enum {
     LIMIT_FHIRPATH_DEPTH = 128,
     LIMIT_FHIRPATH_STEPS = 2000000,      /* items visited by one evaluation */
     LIMIT_VIEW_ROWS = 10000,             /* rows of one view for one resource */
+    LIMIT_VIEW_PATIENTS = 10000,         /* named by `patient` and `group` of one export of views */
     LIMIT_VIEW_STEPS = 20000000,         /* items visited by all paths of a view for one resource */
     LIMIT_FEED_FOLLOWERS = 256,          /* live connections */
     LIMIT_FEED_RESUME_VERSIONS = 100000, /* further back a client reads anew */

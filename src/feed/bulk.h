@@ -71,13 +71,14 @@ void bulk_import_drop(struct bulk_upload *upload);
 /* ---- rows of views ---- */
 
 struct bulk_views {
-    struct str url;              /* as it was asked */
-    const struct json *views;    /* [{"name", "resource": a ViewDefinition}] */
-    struct str format;           /* json, ndjson, csv; absent: json */
-    bool header;                 /* of CSV */
-    const struct json *patients; /* ids of those whose records are wanted; empty or NULL: everybody's */
-    struct str since;            /* absent: from the beginning */
-    struct str tracking;         /* the client's own name for it */
+    struct str url;           /* as it was asked */
+    const struct json *views; /* [{"name", "resource": a ViewDefinition}] */
+    struct str format;        /* json, ndjson, csv; absent: json */
+    bool header;              /* of CSV */
+    const struct json
+        *patients;       /* ids of those whose records are wanted, each once; empty or NULL: everybody's */
+    struct str since;    /* absent: from the beginning */
+    struct str tracking; /* the client's own name for it */
 };
 bool bulk_views_begin(struct bulk *bulk, const struct access_session *session, struct arena *arena,
                       const struct bulk_views *request, uint64_t *id, struct error *error) MUST_CHECK;

@@ -18,14 +18,23 @@ enum {
     PAGE_BYTES_MAX = 256 * 1024 * 1024,
     TEXT_BYTES_MAX = 64 * 1024 * 1024,
     VIEWS_MAX = 20,
-    PATIENTS_MAX = 100
+    PATIENTS_TOGETHER = 100 /* in one search; a record of patients of two such slices comes twice */
 };
 
 /* ---- the request ---- */
 
-static bool parse_query(struct arena *arena, const struct json *input, int offset_minutes, struct str type,
+/* The search of one slice of the patients; `slice` is 0 where none are named. */
+struct slice {
+    const struct json *input;
+    struct str type;
+    size_t slice;
+};
+
+static bool parse_query(struct arena *arena, const struct slice *slice, int offset_minutes,
                         struct search_query *query, struct error *error)
 {
+    const struct json *input = slice->input;
+    struct str type = slice->type;
     const struct search_options options = { .type = type, .offset_minutes = offset_minutes };
     struct str since = JSON_TEXT(arena, input, "since");
     struct buf text = { .bytes_max = LIMIT_URL_BYTES };
@@ -34,9 +43,12 @@ static bool parse_query(struct arena *arena, const struct json *input, int offse
     buf_printf(&text, "_sort=_id&_count=%d&_lastUpdated=lt%.*s", PAGE_RESOURCES,
                STR_FMT(JSON_TEXT(arena, input, "time")));
     buf_printf(&text, "%s%.*s", since.len > 0 ? "&_lastUpdated=ge" : "", STR_FMT(since));
-    JSON_EACH(patient, JSON_GET(input, "patients")) {
-        buf_printf(&text, "%s%.*s", separator, STR_FMT(json_text(arena, patient)));
-        separator = of_patient ? "," : ",Patient/";
+    size_t at = 0;
+    JSON_EACH(patient, JSON_GET(slice->input, "patients")) {
+        if (at++ / PATIENTS_TOGETHER == slice->slice) {
+            buf_printf(&text, "%s%.*s", separator, STR_FMT(json_text(arena, patient)));
+            separator = of_patient ? "," : ",Patient/";
+        }
     }
     struct str kept = text.failed ? STR_NONE : arena_dup(arena, buf_str(&text));
     buf_deinit(&text);
@@ -58,7 +70,8 @@ static bool check_view(const struct bulk *bulk, const struct access_session *ses
         return FAIL(error, ERROR_FORBIDDEN, "a view would reveal what is masked for this role");
     }
     return access_check(session, act, error) &&
-           parse_query(arena, input, bulk->options.offset_minutes, act.type, &query, error) &&
+           parse_query(arena, &(struct slice){ .input = input, .type = act.type },
+                       bulk->options.offset_minutes, &query, error) &&
            access_query_allowed(session, &query, error);
 }
 
@@ -86,10 +99,8 @@ bool bulk_views_begin(struct bulk *bulk, const struct access_session *session, s
     char folder[UUID_TEXT_BYTES];
     enum view_format format = VIEW_JSON;
     struct json *input = json_new(arena, JSON_OBJECT);
-    if (request->views->count == 0 || request->views->count > VIEWS_MAX ||
-        (request->patients != NULL && request->patients->count > PATIENTS_MAX)) {
-        return FAIL(error, ERROR_INPUT, "an export wants 1 to %d views, and at most %d patients", VIEWS_MAX,
-                    PATIENTS_MAX);
+    if (request->views->count == 0 || request->views->count > VIEWS_MAX) {
+        return FAIL(error, ERROR_INPUT, "an export wants 1 to %d views", VIEWS_MAX);
     }
     if (!view_format_of(request->format, &format, error) || !read_since(bulk, arena, request, input, error)) {
         return false;
@@ -122,7 +133,8 @@ struct walk {
     const struct json *views;
     struct view *view; /* the present one */
     struct json *files;
-    size_t at; /* index in views */
+    size_t at;    /* index in views */
+    size_t slice; /* of the patients */
     struct str cursor;
     enum view_format format;
     bool header;
@@ -202,6 +214,7 @@ static bool save(struct walk *walk, struct error *error)
     struct arena *arena = walk->run->arena;
     struct json *state = json_new(arena, JSON_OBJECT);
     (void)json_add(state, STR("view"), json_new_integer(arena, (int64_t)walk->at));
+    (void)json_add(state, STR("slice"), json_new_integer(arena, (int64_t)walk->slice));
     (void)json_add_text(arena, state, STR("cursor"), walk->cursor);
     if (json_add(state, STR("files"), json_copy(arena, walk->files, false)) == NULL) {
         return FAIL(error, ERROR_TOO_LARGE, "the export has too many files");
@@ -257,7 +270,8 @@ static bool write_page(struct walk *walk, bool *more, struct error *error)
     struct search_query query = { 0 };
     const struct access_act act = { .interaction = ACCESS_SEARCH, .type = view_resource(walk->view) };
     struct store_search search = { .query = &query, .cursor = walk->cursor, .now_ms = clock_now_ms() };
-    bool ok = parse_query(&arena, run->input, run->bulk->options.offset_minutes, act.type, &query, error) &&
+    const struct slice slice = { .input = run->input, .type = act.type, .slice = walk->slice };
+    bool ok = parse_query(&arena, &slice, run->bulk->options.offset_minutes, &query, error) &&
               access_filter(&run->session, act, &arena, &search.filter, error) &&
               store_reader_begin(run->bulk->options.store, &reader, error);
     if (ok) {
@@ -265,8 +279,11 @@ static bool write_page(struct walk *walk, bool *more, struct error *error)
         store_reader_end(reader);
     }
     ok = ok && write_hits(walk, &hits, error);
-    *more = ok && hits.next_cursor.at != NULL;
-    walk->cursor = *more ? arena_dup(run->arena, hits.next_cursor) : STR_NONE;
+    const struct json *patients = JSON_GET(run->input, "patients");
+    walk->cursor = ok && hits.next_cursor.at != NULL ? arena_dup(run->arena, hits.next_cursor) : STR_NONE;
+    walk->slice += walk->cursor.at == NULL;
+    *more = ok && (walk->cursor.at != NULL ||
+                   (patients != NULL && walk->slice * PATIENTS_TOGETHER < patients->count));
     arena_deinit(&arena);
     return ok;
 }
@@ -298,6 +315,7 @@ static bool write_views(struct walk *walk, struct error *error)
             walk->out = NULL;
         }
         walk->at += ok;
+        walk->slice = ok ? 0 : walk->slice;
         if (!ok || !save(walk, error) ||
             !store_job_progress(run->bulk->options.store, run->id,
                                 (unsigned)(1000 * walk->at / walk->views->count), error)) {
@@ -326,6 +344,7 @@ bool bulk_views_run(void *data, struct arena *arena, const struct store_job *job
     walk.header = json_is_true(JSON_GET(run.input, "header"));
     walk.files = files == NULL ? json_new(arena, JSON_ARRAY) : json_copy(arena, files, false);
     walk.at = (size_t)bulk_number(run.state, STR("view"));
+    walk.slice = (size_t)bulk_number(run.state, STR("slice"));
     walk.cursor = cursor.len > 0 ? cursor : STR_NONE;
     if (!write_views(&walk, error)) {
         return false;

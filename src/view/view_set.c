@@ -12,6 +12,7 @@ enum { VIEWS_MAX = 64, FILL_STEP_VERSIONS = 200 };
 
 struct kept_view {
     struct view *view;
+    const struct json *definition;
     struct str name;
     enum store_value_kind *kinds;
     _Atomic uint64_t filled_seq; /* UINT64_MAX: wholly */
@@ -42,14 +43,26 @@ bool view_set_open(struct arena *arena, struct store *store, int offset_minutes,
     return true;
 }
 
-const struct view *view_set_find(const struct view_set *set, struct str name)
+static const struct kept_view *find(const struct view_set *set, struct str name)
 {
     for (size_t i = 0; set != NULL && i < set->count; i++) {
         if (str_equal(set->views[i].name, name)) {
-            return set->views[i].view;
+            return &set->views[i];
         }
     }
     return NULL;
+}
+
+const struct view *view_set_find(const struct view_set *set, struct str name)
+{
+    const struct kept_view *kept = find(set, name);
+    return kept == NULL ? NULL : kept->view;
+}
+
+const struct json *view_set_definition(const struct view_set *set, struct str name)
+{
+    const struct kept_view *kept = find(set, name);
+    return kept == NULL ? NULL : kept->definition;
 }
 
 static enum store_value_kind kind_of_type(struct str type)
@@ -115,6 +128,7 @@ bool view_set_add(struct view_set *set, struct str text, struct error *error)
         !view_compile(set->arena, definition, &kept->view, error)) {
         return false;
     }
+    kept->definition = definition;
     kept->name = view_name(kept->view);
     bool known = json_is_true(JSON_GET(definition, "known"));
     if (kept->name.at == NULL) {

@@ -23,6 +23,9 @@ bool view_set_add(struct view_set *set, struct str text, struct error *error) MU
 /* The view of that name, or NULL. */
 const struct view *view_set_find(const struct view_set *set, struct str name);
 
+/* Its ViewDefinition as it was loaded, or NULL. */
+const struct json *view_set_definition(const struct view_set *set, struct str name);
+
 /* The rows that a resource gives in every view of its type, for store_write.view_rows. NULL resource: the empty rows
  * of a deletion. */
 bool view_set_rows(const struct view_set *set, struct arena *arena, struct str type,

@@ -108,6 +108,7 @@ describe('$export', () => {
       assert.ok(status >= 400 && status < 500, `${query}: ${status}`);
     }
     assert.equal((await ask('?_type=Account')).status, 403);
+    assert.equal((await steward.request('GET', '/fhir/Group/nobody/$export', undefined, ASYNC)).status, 404);
   });
 
   test('only who has the right asks; only who asked sees, takes away or ends it', async () => {
@@ -178,6 +179,38 @@ describe('$viewdefinition-export', () => {
     assert.equal((await steward.request('GET', `${one.job}/state.json`)).status, 404);
   });
 
+  test('by reference to a view of the server, of patients and groups, since a time', async () => {
+    const rows = async (made, at = 0) => (await Promise.all(made.outputs[at].files.map((f) => steward.request('GET', f)))).flatMap((f) => lines(f.text));
+    const named = (name) => ({ name: 'view', part: [{ name: 'name', valueString: `my_${name}` }, { name: 'viewReference', valueReference: { reference: `ViewDefinition/${name}` } }] });
+    const ndjson = { name: '_format', valueCode: 'ndjson' };
+    const all = await exportViews(steward, { resourceType: 'Parameters', parameter: [named('patient'), ndjson] });
+    assert.deepEqual(all.outputs.map((o) => o.name), ['my_patient']);
+    const run = (await steward.request('GET', '/fhir/ViewDefinition/patient/$run?_format=json')).json;
+    assert.deepEqual((await rows(all)).sort((a, b) => (a.id < b.id ? -1 : 1)), run.sort((a, b) => (a.id < b.id ? -1 : 1)));
+    assert.ok(run.length >= 2);
+    // More patients than one search of the job asks for, each once, also one that is named twice and by a group.
+    const many = Array.from({ length: 230 }, (_, i) => `many-${i}`);
+    await imported(steward, many.map((id) => `${JSON.stringify({ resourceType: 'Patient', id })}\n${JSON.stringify({ resourceType: 'Observation', status: 'final', code: { text: 'x' }, subject: { reference: `Patient/${id}` } })}`).join('\n'));
+    const group = await steward.create({ resourceType: 'Group', type: 'person', actual: true, member: many.map((id) => ({ entity: { reference: `Patient/${id}` } })) });
+    const whose = [{ name: 'group', valueReference: { reference: `Group/${group.id}` } }, { name: 'patient', valueReference: { reference: 'Patient/many-3' } }, { name: 'patient', valueReference: { reference: `Patient/${w.patient.id}` } }];
+    const some = await exportViews(steward, asked([patients, values], [ndjson, ...whose]));
+    assert.deepEqual((await rows(some)).map((r) => r.id).sort(), [...many, w.patient.id].sort());
+    assert.equal((await rows(some, 1)).length, 230 + 12);
+    const from = (await steward.read('Patient/many-229')).meta.lastUpdated;
+    const late = await createPatient(w.doctor, { id: 'LATER', national: '660243197001010033', name: '秦更晚', gender: 'male', birthDate: '1970-01-01' });
+    const since = await exportViews(steward, asked([patients], [ndjson, { name: '_since', valueInstant: from }]));
+    assert.ok((await rows(since)).some((r) => r.id === late.id));
+    assert.ok(!(await rows(since)).some((r) => r.id === w.patient.id));
+    for (const [parameter, status] of [[[named('nothing')], 404], [[{ name: 'view', part: [...named('patient').part, { name: 'viewResource', resource: patients }] }], 400], [[{ name: 'view', part: [{ name: 'name', valueString: 'x' }] }], 400],
+      [[named('patient'), { name: 'group', valueReference: { reference: 'Group/nobody' } }], 404], [[named('patient'), { name: 'patient', valueReference: { reference: 'Patient/1&_count=1' } }], 400],
+      [[named('patient'), { name: 'source', valueString: 's3://x' }], 400]]) {
+      const answer = await steward.request('POST', '/fhir/$viewdefinition-export', { resourceType: 'Parameters', parameter }, ASYNC);
+      assert.equal(answer.status, status, answer.text);
+    }
+    const refused = await steward.request('GET', '/fhir/ViewDefinition/patient/$run?source=s3://x');
+    assert.equal(refused.json.issue[0].details.coding[0].code, 'no-source');
+  });
+
   test('what is wrong is told at once', async () => {
     const status = async (person, body, headers = ASYNC) => (await person.request('POST', '/fhir/$viewdefinition-export', body, headers)).status;
     assert.equal(await status(steward, asked([patients]), {}), 400, 'without Prefer: respond-async');
@@ -206,8 +239,8 @@ describe('$viewdefinition-export', () => {
     });
     for (const output of outputs(done).slice(1)) {
       const rows = (await Promise.all(output.files.map((f) => steward.request('GET', f)))).flatMap((f) => lines(f.text));
-      assert.equal(new Set(rows.map((r) => r.id)).size, 12);
-      assert.equal(rows.length, 12);
+      assert.equal(new Set(rows.map((r) => r.id)).size, 12 + 230);
+      assert.equal(rows.length, 12 + 230);
     }
   });
 });

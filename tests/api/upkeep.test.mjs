@@ -57,11 +57,14 @@ describe('jobs', () => {
   });
 
   test('one that fails says why and is tried again; one that runs is cancelled', async () => {
-    const asked = await steward.request('GET', '/fhir/Group/none/$export', undefined, ASYNC);
+    await w.doctor.create({ resourceType: 'Patient', name: [{ family: '欧阳', given: ['一', '二'] }] });
+    // Only the rows tell that a column has two values.
+    const view = { resourceType: 'ViewDefinition', name: 'given', status: 'active', resource: 'Patient', select: [{ column: [{ name: 'given', path: 'name.given' }] }] };
+    const asked = await steward.request('POST', '/fhir/$viewdefinition-export', { resourceType: 'Parameters', parameter: [{ name: 'view', part: [{ name: 'viewResource', resource: view }] }] }, ASYNC);
     assert.equal(asked.status, 202);
     const failed = await waitFor('the failure', async () => (await jobs(w.admins.county, '?state=failed'))[0]);
-    assert.equal(failed.error, '没有这个分组');
-    assert.equal((await w.admins.county.must('GET', '/admin/jobs?state=failed', undefined, { 'Accept-Language': 'en' })).jobs[0].error, 'there is no such Group');
+    assert.equal(failed.error, '视图中有一列取到多个值，但没有声明为集合');
+    assert.equal((await w.admins.county.must('GET', '/admin/jobs?state=failed', undefined, { 'Accept-Language': 'en' })).jobs[0].error, "column 'given' has several values and is no collection");
     assert.deepEqual(failed.actions, ['retry']);
     assert.equal((await w.admins.county.request('POST', `/admin/jobs/${failed.id}/retry`)).status, 204);
     await waitFor('it to fail again', async () => (await jobs(w.admins.county, '?state=failed')).some((j) => j.id === failed.id && j.attempts === 1));

@@ -111,8 +111,10 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     await house.hire({ key: 'steward', hospital: 'county', account: 'panyun', name: '潘芸', role: 'data-steward', title: 'attending', specialty: '信息科', phone: '15400000041' });
     const ask = (path) => w.steward.must('GET', path, undefined, { Prefer: 'respond-async' });
     await ask('/fhir/$export?_type=Patient');
-    await ask('/fhir/Group/none/$export');
-    await page.locator('tr').filter({ hasText: '失败' }).getByText('没有这个分组').waitFor();
+    await w.doctor.create({ resourceType: 'Patient', name: [{ family: '欧阳', given: ['一', '二'] }] });
+    const view = { resourceType: 'ViewDefinition', name: 'given', status: 'active', resource: 'Patient', select: [{ column: [{ name: 'given', path: 'name.given' }] }] };
+    await w.steward.must('POST', '/fhir/$viewdefinition-export', { resourceType: 'Parameters', parameter: [{ name: 'view', part: [{ name: 'viewResource', resource: view }] }] }, { Prefer: 'respond-async' });
+    await page.locator('tr').filter({ hasText: '失败' }).getByText('视图中有一列取到多个值').waitFor();
     await page.locator('tr').filter({ hasText: '完成' }).getByText('100%').waitFor();
     await at.admin.keep('86-jobs');
     await page.locator('.ant-segmented-item').filter({ hasText: '失败' }).click();
