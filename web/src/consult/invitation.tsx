@@ -65,7 +65,7 @@ function Verdict({ verdict }: { verdict: Observation | undefined }) {
   const code = codeOf(verdict.valueCodeableConcept, 'image-verdict') ?? '';
   const faults = (verdict.component ?? []).filter((part) => part.valueBoolean).map((part) => t(`code.fault.${codeOf(part.code, 'image-fault') ?? ''}`));
   const tone = code === 'acceptable' ? 'done' : code === 'limited' ? 'act' : 'stop';
-  return <span className={`badge badge-${tone}`}>{t(`code.verdict.${code}`)}{faults.length > 0 ? `: ${faults.join('、')}` : ''}</span>;
+  return <span className={`badge badge-${tone}`}>{t(`code.verdict.${code}`)}{faults.length > 0 ? `${t('common.colon')}${faults.join(t('common.listMark'))}` : ''}</span>;
 }
 
 function ConsentText({ consult }: { consult: Consult }) {
@@ -81,6 +81,6 @@ function ConsentText({ consult }: { consult: Consult }) {
     return <>{t('consult.emergencyBasis', { who: directory.postName(consent.performer?.[0]), time })}{reason ? ` · ${reason}` : ''}</>;
   }
   const payer = extensionOf(consent, 'payer')?.valueCode;
-  const who = consent.performer?.map((performer) => performer.display ?? directory.postName(performer)).filter(Boolean).join('、');
+  const who = consent.performer?.map((performer) => performer.display ?? directory.postName(performer)).filter(Boolean).join(t('common.listMark'));
   return <>{[t('consult.consentSigned', { who, time }), payer ? t(`payer.${payer}`) : ''].filter(Boolean).join(' · ')}</>;
 }

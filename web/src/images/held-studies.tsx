@@ -97,7 +97,7 @@ function Reject({ study }: { study: HeldStudy }) {
     onSettled: () => void client.invalidateQueries({ queryKey: ['held'] }),
   });
   const begin = () => void modal.confirm({
-    title: t('held.rejectAsk', { n: study.instances ?? 0 }), content: t('held.rejectHelp'), okText: t('held.reject'), okButtonProps: { danger: true },
+    title: t('held.rejectAsk', { n: study.instances ?? 0, who: study.patient?.name || t('held.nameless') }), content: t('held.rejectHelp'), okText: t('held.reject'), okButtonProps: { danger: true },
     onOk: () => reject.mutateAsync().catch(() => undefined),
   });
   return <Button size="small" danger icon={<StopOutlined />} loading={reject.isPending} onClick={begin}>{t('held.reject')}</Button>;
@@ -131,10 +131,10 @@ function MatchDialog({ study, patientId, onClose, onMatched }: MatchProps) {
   const differs = (row: (typeof rows)[number]) => Boolean(row.onImage && row.onRecord && row.onImage !== row.onRecord);
   const contradicts = patient !== undefined && rows.some((row) => row.asked && differs(row));
   return (
-    <Modal open title={t(study.part ? 'held.releaseTitle' : 'held.matchTitle')} okText={t('held.matchDo', { name: patientName(patient) })}
+    <Modal open title={t(study.part ? 'held.releaseTitle' : 'held.matchTitle')} okText={patient ? t('held.matchDo', { name: patientName(patient) }) : t('held.matchNobody')}
       okButtonProps={{ disabled: !patient || (contradicts && !confirmed), danger: contradicts }} cancelText={t('held.leave')} confirmLoading={match.isPending}
       onOk={() => match.mutate()} onCancel={onClose}>
-      <p>{study.reason ? t(`held.why.${study.reason}`) : ''}</p>
+      {study.reason ? <p className="held-reason">{t(`held.why.${study.reason}`)}</p> : null}
       {patientId || study.part ? null : <PatientPicker onPick={(id) => { setPicked(id); setConfirmed(false); }} />}
       <table className="compare">
         <thead><tr><th><span className="visually-hidden">{t('held.item')}</span></th><th scope="col">{t('held.onImage')}</th><th scope="col">{t('held.onRecord')}</th></tr></thead>

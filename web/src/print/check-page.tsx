@@ -23,7 +23,7 @@ export default function CheckPage() {
     retry: false,
   });
   const facts: [string, string][] = [
-    ['date', data?.date ?? ''], ['hospitals', (data?.hospitals ?? []).join('、')],
+    ['date', data?.date ?? ''], ['hospitals', (data?.hospitals ?? []).join(t('common.listMark'))],
     ['pages', data?.pages ? t('check.pagesN', { n: data.pages }) : ''], ['copy', data?.genuine && copy ? t('print.copyNo', { n: copy }) : ''],
   ];
   return (

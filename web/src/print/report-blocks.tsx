@@ -147,8 +147,8 @@ function FactTable({ consult, directory, t, language }: PartProps) {
   const from = directory.post(request?.requester);
   const title = request?.extension?.find((one) => one.url.endsWith(':wanted-title'))?.valueCode;
   const diagnosis = consult.machine === 'remote-diagnosis';
-  const experts = diagnosis ? [doctorOf(consult, 'reporter'), doctorOf(consult, 'reviewer')].map((who) => directory.postName(who)).join('、')
-    : (consult.appointment?.participant ?? []).filter((one) => one.status === 'accepted').map((one) => directory.postName(one.actor)).join('、');
+  const experts = diagnosis ? [doctorOf(consult, 'reporter'), doctorOf(consult, 'reviewer')].map((who) => directory.postName(who)).join(t('common.listMark'))
+    : (consult.appointment?.participant ?? []).filter((one) => one.status === 'accepted').map((one) => directory.postName(one.actor)).join(t('common.listMark'));
   const rows: [string, string, string, string][] = [
     ['patient.name', patientName(patient), 'patient.genderAge', `${t(genderKey(patient))} ${formatAge(patient?.birthDate, language)}`],
     ['patient.inpatientNo', inpatientNumber(patient), 'patient.birthDate', formatDate(patient?.birthDate, language)],

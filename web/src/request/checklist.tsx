@@ -40,7 +40,7 @@ export function Checklist({ draft, gaps, saving, submitting, problem, onSave, on
                 {open.length === 0 ? <CheckCircleFilled aria-hidden /> : <MinusCircleOutlined aria-hidden />} {t(`checklist.${group.key}`)}
                 <span className="visually-hidden">{t(open.length === 0 ? 'checklist.done' : 'checklist.open')}</span>
               </a>
-              {open.length > 0 ? <span className="check-gaps">{open.map((gap) => t(`gap.${gap}`)).join('、')}</span> : null}
+              {open.length > 0 ? <span className="check-gaps">{open.map((gap) => t(`gap.${gap}`)).join(t('common.listMark'))}</span> : null}
             </li>
           );
         })}

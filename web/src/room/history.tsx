@@ -85,7 +85,7 @@ function Identity({ consult }: { consult: Consult }) {
           {t('identity.done', {
             who: directory.postName(check.performer?.[0]),
             time: formatTime(check.effectiveDateTime, language),
-            what: (check.component ?? []).map((part) => t(`identity.${codeOf(part.code, 'identity-kind') ?? ''}`)).join('、'),
+            what: (check.component ?? []).map((part) => t(`identity.${codeOf(part.code, 'identity-kind') ?? ''}`)).join(t('common.listMark')),
           })}
         </p>
       ))}

@@ -14,6 +14,8 @@ import { isWaiting, primaryActionOf, stationIndex } from '../states';
 import { isLate, priorityOf, useLastSteps, waitsSince, type ConsultRow, type LastStep } from './list';
 
 const COLUMNS = ['patient', 'purpose', 'from', 'images', 'wanted', 'waited', 'expert', 'state'] as const;
+// What stands in the request itself: a post that reads none (the commander) has no columns of dashes.
+const OF_REQUEST = new Set<string>(['purpose', 'images', 'wanted']);
 const TICK_MS = 30_000;
 
 export function useNow(): number {
@@ -36,18 +38,19 @@ export function RowTable({ rows, activeId, onOpen, onAct }: TableProps) {
   const { t } = useTranslation();
   const now = useNow();
   const steps = useLastSteps(rows);
+  const withRequest = rows.length === 0 || rows.some((row) => row.request !== undefined);
   return (
     <div className="table-scroll">
       <table className="list-table">
         <thead>
           <tr>
-            {COLUMNS.map((column) => <th key={column} scope="col">{t(`column.${column}`)}</th>)}
+            {COLUMNS.filter((column) => withRequest || !OF_REQUEST.has(column)).map((column) => <th key={column} scope="col">{t(`column.${column}`)}</th>)}
             <th scope="col"><span className="visually-hidden">{t('column.action')}</span></th>
           </tr>
         </thead>
         <tbody>
           {rows.map((row) => (
-            <Row key={row.task.id} row={row} step={steps.get(row.task.id ?? '')} now={now} active={row.task.id === activeId} onOpen={onOpen} onAct={onAct} />
+            <Row key={row.task.id} row={row} withRequest={withRequest} step={steps.get(row.task.id ?? '')} now={now} active={row.task.id === activeId} onOpen={onOpen} onAct={onAct} />
           ))}
         </tbody>
       </table>
@@ -55,9 +58,9 @@ export function RowTable({ rows, activeId, onOpen, onAct }: TableProps) {
   );
 }
 
-interface RowProps { row: ConsultRow; step: LastStep | undefined; now: number; active: boolean; onOpen: (row: ConsultRow) => void; onAct: (row: ConsultRow) => void }
+interface RowProps { row: ConsultRow; withRequest: boolean; step: LastStep | undefined; now: number; active: boolean; onOpen: (row: ConsultRow) => void; onAct: (row: ConsultRow) => void }
 
-function Row({ row, step, now, active, onOpen, onAct }: RowProps) {
+function Row({ row, withRequest, step, now, active, onOpen, onAct }: RowProps) {
   const { t } = useTranslation();
   const language = useLanguage();
   const directory = useDirectory();
@@ -84,19 +87,25 @@ function Row({ row, step, now, active, onOpen, onAct }: RowProps) {
         <UrgencyBadge priority={priority} />
         {machineOf(task) === 'remote-diagnosis' ? <span className="badge badge-run">{t('machine.short')}</span> : null}
       </td>
-      <td data-label={t('column.purpose')} className="cell-purpose">
-        <span className="one-line">{request?.orderDetail?.[0]?.text ?? '—'}</span>
-        <span className="cell-sub">{number ?? (hidden ? '' : t('consult.noNumber'))}</span>
-      </td>
+      {withRequest ? (
+        <td data-label={t('column.purpose')} className="cell-purpose">
+          <span className="one-line">{request?.orderDetail?.[0]?.text ?? '—'}</span>
+          <span className="cell-sub">{number ?? (hidden ? '' : t('consult.noNumber'))}</span>
+        </td>
+      ) : null}
       <td data-label={t('column.from')}>
         {from?.organizationName || directory.organizationName(request?.requester) || '—'}
         <span className="cell-sub">{[from?.specialty, from?.name].filter(Boolean).join(' · ')}</span>
         {byPhone ? <PhoneLink name={from?.name} phone={from?.phone} /> : null}
       </td>
-      <td data-label={t('column.images')} className="cell-number">
-        {images > 0 ? <><PictureOutlined aria-hidden /> {t('worklist.images', { n: images })}</> : <span className="cell-sub">{hidden ? '—' : t('worklist.noImages')}</span>}
-      </td>
-      <td data-label={t('column.wanted')}>{formatTime(request?.occurrenceDateTime, language) || '—'}</td>
+      {withRequest ? (
+        <>
+          <td data-label={t('column.images')} className="cell-number">
+            {images > 0 ? <><PictureOutlined aria-hidden /> {t('worklist.images', { n: images })}</> : <span className="cell-sub">{hidden ? '—' : t('worklist.noImages')}</span>}
+          </td>
+          <td data-label={t('column.wanted')}>{formatTime(request?.occurrenceDateTime, language) || '—'}</td>
+        </>
+      ) : null}
       <td data-label={t('column.waited')} className={overdue ? 'text-red' : undefined}>
         {since && isWaiting(state) ? formatDuration(now - Date.parse(since), language) : '—'}
         {overdue ? <span className="cell-sub text-red">{t('worklist.overdue')}</span> : null}
