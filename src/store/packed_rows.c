@@ -10,9 +10,10 @@
 
 #include "base/buf.h"
 #include "base/limits.h"
+#include "base/varint.h"
 #include "store/internal.h"
 
-enum { FORM = 1, PLACES_MAX = 14, PLACES_RAW = 15, VARINT_BITS = 64 };
+enum { FORM = 1, PLACES_MAX = 14, PLACES_RAW = 15 };
 
 static const double powers_of_ten[PLACES_MAX + 1] = { 1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
                                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14 };
@@ -27,44 +28,19 @@ struct packing {
     size_t texts_count;
 };
 
-static void add_varint(struct buf *buf, uint64_t value)
-{
-    while (value >= 0x80) {
-        buf_add_char(buf, (char)(value | 0x80));
-        value >>= 7;
-    }
-    buf_add_char(buf, (char)value);
-}
-
-/* Small numbers of either sign as small numbers. */
-static uint64_t zigzag(int64_t value)
-{
-    return (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
-}
-
-static int64_t unzigzag(uint64_t value)
-{
-    return (int64_t)(value >> 1 ^ (0 - (value & 1)));
-}
-
-static void add_bytes(struct buf *buf, const void *bytes, size_t len)
-{
-    buf_add(buf, (struct str){ bytes, len });
-}
-
 static void add_word(struct packing *packing, uint64_t word)
 {
     size_t known = packing->words_count < PACKED_WORDS ? packing->words_count : PACKED_WORDS;
     for (size_t back = 1; back <= known; back++) {
         if (packing->words[(packing->words_count - back) & (PACKED_WORDS - 1)] == word) {
-            add_varint(&packing->buf, back);
+            varint_add(&packing->buf, back);
             return;
         }
     }
     packing->words[packing->words_count & (PACKED_WORDS - 1)] = word;
     packing->words_count++;
-    add_varint(&packing->buf, 0);
-    add_bytes(&packing->buf, &word, sizeof word);
+    varint_add(&packing->buf, 0);
+    bytes_add(&packing->buf, &word, sizeof word);
 }
 
 static void add_packed_text(struct packing *packing, struct str text)
@@ -72,13 +48,13 @@ static void add_packed_text(struct packing *packing, struct str text)
     size_t known = packing->texts_count < PACKED_TEXTS ? packing->texts_count : PACKED_TEXTS;
     for (size_t back = 1; back <= known; back++) {
         if (str_equal(packing->texts[(packing->texts_count - back) & (PACKED_TEXTS - 1)], text)) {
-            add_varint(&packing->buf, back << 1 | 1);
+            varint_add(&packing->buf, back << 1 | 1);
             return;
         }
     }
     packing->texts[packing->texts_count & (PACKED_TEXTS - 1)] = text;
     packing->texts_count++;
-    add_varint(&packing->buf, text.len << 1);
+    varint_add(&packing->buf, text.len << 1);
     buf_add(&packing->buf, text);
 }
 
@@ -93,12 +69,12 @@ static void add_number(struct buf *buf, double number)
             break;
         }
         if (digits / powers_of_ten[places] == number) {
-            add_varint(buf, zigzag((int64_t)digits) << 4 | places);
+            varint_add(buf, varint_zigzag((int64_t)digits) << 4 | places);
             return;
         }
     }
-    add_varint(buf, PLACES_RAW);
-    add_bytes(buf, &number, sizeof number);
+    varint_add(buf, PLACES_RAW);
+    bytes_add(buf, &number, sizeof number);
 }
 
 static void add_row(struct packing *packing, const struct index_row *row, bool flag)
@@ -112,9 +88,9 @@ static void add_row(struct packing *packing, const struct index_row *row, bool f
         add_packed_text(packing, index_text_cut(row->text));
         break;
     case INDEX_DATE: /* the difference may wrap, and wraps back */
-        add_varint(&packing->buf, zigzag(row->from_ms / unit));
-        add_varint(&packing->buf,
-                   zigzag((int64_t)((uint64_t)(row->to_ms / unit) - (uint64_t)(row->from_ms / unit))));
+        varint_add(&packing->buf, varint_zigzag(row->from_ms / unit));
+        varint_add(&packing->buf,
+                   varint_zigzag((int64_t)((uint64_t)(row->to_ms / unit) - (uint64_t)(row->from_ms / unit))));
         break;
     case INDEX_NUMBER:
         add_word(packing, row->key);
@@ -139,8 +115,8 @@ static void add_group(struct packing *packing, const struct run_entry *entries, 
     for (size_t i = 0; i < count; i++) {
         flag = flag && has_flag(entries[i].row);
     }
-    add_varint(&packing->buf, (uint64_t)count << 3 | (flag ? 4 : 0) | (uint64_t)(first->kind - 1));
-    add_bytes(&packing->buf, &first->parameter, sizeof first->parameter);
+    varint_add(&packing->buf, (uint64_t)count << 3 | (flag ? 4 : 0) | (uint64_t)(first->kind - 1));
+    bytes_add(&packing->buf, &first->parameter, sizeof first->parameter);
     for (size_t i = 0; i < count; i++) {
         add_row(packing, entries[i].row, flag);
     }
@@ -200,43 +176,17 @@ bool packed_rows_make(struct arena *arena, const struct index_rows *rows, struct
 
 /* ---- reading ---- */
 
-static bool take(struct str *bytes, void *out, size_t len)
-{
-    if (bytes->len < len) {
-        return false;
-    }
-    memcpy(out, bytes->at, len);
-    *bytes = str_skip(*bytes, len);
-    return true;
-}
-
-static bool take_varint(struct str *bytes, uint64_t *value)
-{
-    *value = 0;
-    for (unsigned shift = 0; shift < VARINT_BITS; shift += 7) {
-        unsigned char byte = 0;
-        if (!take(bytes, &byte, 1)) {
-            return false;
-        }
-        *value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool take_word(struct packed_reader *reader, uint64_t *word)
 {
     uint64_t back = 0;
-    if (!take_varint(&reader->rest, &back) || back > PACKED_WORDS || back > reader->words_count) {
+    if (!varint_take(&reader->rest, &back) || back > PACKED_WORDS || back > reader->words_count) {
         return false;
     }
     if (back > 0) {
         *word = reader->words[(reader->words_count - back) & (PACKED_WORDS - 1)];
         return true;
     }
-    if (!take(&reader->rest, word, sizeof *word)) {
+    if (!bytes_take(&reader->rest, word, sizeof *word)) {
         return false;
     }
     reader->words[reader->words_count & (PACKED_WORDS - 1)] = *word;
@@ -247,7 +197,7 @@ static bool take_word(struct packed_reader *reader, uint64_t *word)
 static bool take_text(struct packed_reader *reader, struct str *text)
 {
     uint64_t head = 0;
-    if (!take_varint(&reader->rest, &head)) {
+    if (!varint_take(&reader->rest, &head)) {
         return false;
     }
     uint64_t number = head >> 1;
@@ -271,14 +221,14 @@ static bool take_text(struct packed_reader *reader, struct str *text)
 static bool take_number(struct str *bytes, double *number)
 {
     uint64_t head = 0;
-    if (!take_varint(bytes, &head)) {
+    if (!varint_take(bytes, &head)) {
         return false;
     }
     uint64_t places = head & 15;
     if (places == PLACES_RAW) {
-        return take(bytes, number, sizeof *number);
+        return bytes_take(bytes, number, sizeof *number);
     }
-    *number = (double)unzigzag(head >> 4) / powers_of_ten[places];
+    *number = (double)varint_unzigzag(head >> 4) / powers_of_ten[places];
     return true;
 }
 
@@ -286,13 +236,13 @@ static bool take_date(struct packed_reader *reader, struct index_row *row)
 {
     uint64_t from = 0;
     uint64_t span = 0;
-    if (!take_varint(&reader->rest, &from) || !take_varint(&reader->rest, &span)) {
+    if (!varint_take(&reader->rest, &from) || !varint_take(&reader->rest, &span)) {
         return false;
     }
     uint64_t unit = reader->flag ? 1000 : 1;
-    uint64_t first = (uint64_t)unzigzag(from);
+    uint64_t first = (uint64_t)varint_unzigzag(from);
     row->from_ms = (int64_t)(first * unit);
-    row->to_ms = (int64_t)((first + (uint64_t)unzigzag(span)) * unit);
+    row->to_ms = (int64_t)((first + (uint64_t)varint_unzigzag(span)) * unit);
     return true;
 }
 
@@ -303,15 +253,15 @@ enum packed packed_rows_begin(struct packed_reader *reader, struct str bytes)
     reader->left = 0;
     reader->words_count = 0;
     reader->texts_count = 0;
-    bool ok = bytes.at == NULL || (take(&reader->rest, &form, 1) && form == FORM);
+    bool ok = bytes.at == NULL || (bytes_take(&reader->rest, &form, 1) && form == FORM);
     return ok ? PACKED_END : PACKED_DAMAGED;
 }
 
 static bool take_group(struct packed_reader *reader)
 {
     uint64_t head = 0;
-    if (!take_varint(&reader->rest, &head) ||
-        !take(&reader->rest, &reader->parameter, sizeof reader->parameter)) {
+    if (!varint_take(&reader->rest, &head) ||
+        !bytes_take(&reader->rest, &reader->parameter, sizeof reader->parameter)) {
         return false;
     }
     reader->kind = (enum index_kind)((head & 3) + 1);

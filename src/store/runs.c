@@ -63,7 +63,7 @@ static int compare_in_one(const void *left, const void *right, void *data)
 
 /* ---- making runs ---- */
 
-static struct run *run_new(size_t rows, size_t texts, uint64_t first, uint64_t last)
+struct run *run_new(size_t rows, size_t texts, uint64_t first, uint64_t last)
 {
     struct run *run = MEMORY_NEW(struct run);
     if (run == NULL) {
@@ -96,7 +96,7 @@ void run_unref(struct run *run)
     }
 }
 
-static void text_add(struct run *run, struct run_row *row, struct str text)
+void run_add_text(struct run *run, struct run_row *row, struct str text)
 {
     row->a = run_text_order(text);
     row->b = (int64_t)run->texts_len;
@@ -116,7 +116,7 @@ static void entry_add(struct run *run, const struct run_entry *entry, struct str
         row->a = (int64_t)from->key;
         break;
     case INDEX_TEXT:
-        text_add(run, row, text);
+        run_add_text(run, row, text);
         break;
     case INDEX_DATE:
         row->a = from->from_ms;
@@ -210,133 +210,6 @@ struct run *run_merge(const struct run *older, const struct run *newer)
         }
     }
     return run;
-}
-
-/* ---- as bytes ----
- * Rows by kind and parameter: kind (1 byte; 0 a head), parameter (4), number of rows (4), then the rows: their sequence
- * number (8) and value. In the byte order of the machine: the bytes never leave the folder. */
-
-static void add_bytes(struct buf *buf, const void *bytes, size_t len)
-{
-    buf_add(buf, (struct str){ bytes, len });
-}
-
-static void row_write(struct buf *buf, const struct run *run, const struct run_row *row)
-{
-    unsigned char len = (unsigned char)row->c;
-    add_bytes(buf, &row->seq, sizeof row->seq);
-    if (run_row_kind(row) == RUN_HEAD) {
-        add_bytes(buf, &row->a, sizeof row->a);
-        return;
-    }
-    switch (run_row_kind(row)) {
-    case INDEX_KEY:
-        add_bytes(buf, &row->a, sizeof row->a);
-        break;
-    case INDEX_TEXT:
-        add_bytes(buf, &len, 1);
-        static_assert(LIMIT_STORE_INDEX_TEXT_BYTES <= 255, "a length in one byte");
-        buf_add(buf, run_row_text(run, row));
-        break;
-    case INDEX_DATE:
-        add_bytes(buf, &row->a, sizeof row->a);
-        add_bytes(buf, &row->b, sizeof row->b);
-        break;
-    case INDEX_NUMBER:
-        add_bytes(buf, &row->a, sizeof row->a);
-        add_bytes(buf, &row->b, sizeof row->b);
-        add_bytes(buf, &row->c, sizeof row->c);
-        break;
-    }
-}
-
-void run_write(const struct run *run, struct buf *buf)
-{
-    for (size_t i = 0; i < run->count;) {
-        size_t end = i + 1;
-        while (end < run->count && run->rows[end].head == run->rows[i].head) {
-            end++;
-        }
-        uint32_t parameter = run_row_parameter(&run->rows[i]);
-        uint32_t count = (uint32_t)(end - i); /* a run of one commit is far below 2^32 rows */
-        buf_add_char(buf, (char)run_row_kind(&run->rows[i]));
-        add_bytes(buf, &parameter, sizeof parameter);
-        add_bytes(buf, &count, sizeof count);
-        for (; i < end; i++) {
-            row_write(buf, run, &run->rows[i]);
-        }
-    }
-}
-
-static bool take(struct str *bytes, void *out, size_t len)
-{
-    if (bytes->len < len) {
-        return false;
-    }
-    memcpy(out, bytes->at, len);
-    *bytes = str_skip(*bytes, len);
-    return true;
-}
-
-static bool row_read(struct str *bytes, struct run *run, uint64_t head)
-{
-    struct run_row *row = &run->rows[run->count];
-    unsigned char len = 0;
-    *row = (struct run_row){ .head = head };
-    bool ok = take(bytes, &row->seq, sizeof row->seq);
-    ok = ok && (run_row_kind(row) != RUN_HEAD || take(bytes, &row->a, sizeof row->a));
-    switch (run_row_kind(row)) {
-    case INDEX_KEY:
-        ok = ok && take(bytes, &row->a, sizeof row->a);
-        break;
-    case INDEX_TEXT:
-        ok = ok && take(bytes, &len, 1) && bytes->len >= len;
-        if (ok) {
-            text_add(run, row, (struct str){ bytes->at, len });
-            *bytes = str_skip(*bytes, len);
-        }
-        break;
-    case INDEX_DATE:
-        ok = ok && take(bytes, &row->a, sizeof row->a) && take(bytes, &row->b, sizeof row->b);
-        break;
-    case INDEX_NUMBER:
-        ok = ok && take(bytes, &row->a, sizeof row->a) && take(bytes, &row->b, sizeof row->b) &&
-             take(bytes, &row->c, sizeof row->c);
-        break;
-    }
-    run->count += ok ? 1 : 0;
-    run->seq_first = ok && row->seq < run->seq_first ? row->seq : run->seq_first;
-    return ok;
-}
-
-enum { ROW_BYTES_MIN = 9 }; /* an empty text */
-
-bool run_read(struct str bytes, uint64_t commit, struct run **out, struct error *error)
-{
-    struct run *run = run_new(bytes.len / ROW_BYTES_MIN + 1, bytes.len, commit, commit);
-    if (run == NULL) {
-        return FAIL(error, ERROR_BUSY, "out of memory; try again");
-    }
-    bool ok = true;
-    while (ok && bytes.len > 0) {
-        unsigned char kind = 0;
-        uint32_t parameter = 0;
-        uint32_t count = 0;
-        ok = take(&bytes, &kind, 1) && take(&bytes, &parameter, sizeof parameter) &&
-             take(&bytes, &count, sizeof count) && kind <= INDEX_NUMBER && count <= bytes.len / ROW_BYTES_MIN;
-        for (uint32_t i = 0; ok && i < count; i++) {
-            ok = row_read(&bytes, run, run_head((enum index_kind)kind, parameter));
-        }
-    }
-    for (size_t i = 1; ok && i < run->count; i++) {
-        ok = run_rows_compare(run, &run->rows[i - 1], run, &run->rows[i]) < 0;
-    }
-    if (!ok) {
-        run_unref(run);
-        return FAIL(error, ERROR_INTERNAL, "waiting index rows are damaged: run `shanhai check`");
-    }
-    *out = run;
-    return true;
 }
 
 /* ---- sets ---- */

@@ -109,9 +109,14 @@ void run_unref(struct run *run); /* NULL is fine */
 /* Both together, as a third. NULL when memory is used up. */
 struct run *run_merge(const struct run *older, const struct run *newer);
 
-/* As bytes, to be kept until the rows are in the main index. Reading gives ERROR_INTERNAL for anything else. */
+/* As bytes, to be kept until the rows are in the main index (run_bytes.c). Reading gives ERROR_INTERNAL for anything else. */
 void run_write(const struct run *run, struct buf *buf);
 bool run_read(struct str bytes, uint64_t commit, struct run **run, struct error *error) MUST_CHECK;
+
+/* A run with room for rows and texts, to be filled in order; NULL when memory is used up. */
+struct run *run_new(size_t rows, size_t texts, uint64_t first, uint64_t last);
+/* Makes the row one of a text, which the run keeps. */
+void run_add_text(struct run *run, struct run_row *row, struct str text);
 
 /* The order of rows of two runs: below, equal, above 0. */
 int run_rows_compare(const struct run *a, const struct run_row *x, const struct run *b,

@@ -294,7 +294,8 @@ const char *sql_schema(void)
     return schema;
 }
 
-/* PostgreSQL stores begin with version 4, and what version 5 changes is not theirs. */
+/* PostgreSQL stores begin with version 4, and what later ones change is not theirs. Version 6 changes no table: an older
+ * program could not read what waits (run_bytes.c). */
 const char *sql_schema_step(enum dialect dialect, int from)
 {
     assert(from > 0);

@@ -6,7 +6,7 @@
 
 #include "store/database.h"
 
-enum { STORE_SCHEMA_VERSION = 5 };
+enum { STORE_SCHEMA_VERSION = 6 };
 
 enum sql {
     SQL_BEGIN_READ,

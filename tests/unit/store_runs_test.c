@@ -157,6 +157,73 @@ static void test_bytes_and_back(void **state)
     run_unref(run);
 }
 
+/* What versions share stands once in the bytes, and each row has its own again: they can be merged. */
+static void test_equal_values_stand_once(void **state)
+{
+    (void)state;
+    const struct index_row rows[] = {
+        text_row(3, "chongqing"),
+        key_row(1, 77),
+        { .kind = INDEX_DATE, .parameter = 4, .from_ms = 1000, .to_ms = 2000 },
+        { .kind = INDEX_NUMBER, .parameter = 5, .key = 8, .low = 128, .high = 128 },
+    };
+    struct run_entry entries[100];
+    for (size_t i = 0; i < 100; i++) {
+        entries[i] = (struct run_entry){ &rows[i % 4], 1000000 + i / 4 * 3, 0 };
+    }
+    struct run *run = run_create(entries, 100, 9);
+    struct buf one = { .bytes_max = 4096 };
+    struct buf all = { .bytes_max = 4096 };
+    struct run *back = NULL;
+    assert_non_null(run);
+    run_write(run, &all);
+    struct run *first = run_create(entries, 4, 9);
+    run_write(first, &one);
+    assert_true(all.len < one.len + 100); /* 96 more rows, a byte each */
+    assert_true(run_read(buf_str(&all), 9, &back, NULL));
+    assert_int_equal(back->count, 100);
+    assert_int_equal(back->seq_first, 1000000);
+    struct run *both = run_merge(back, run);
+    assert_non_null(both);
+    assert_int_equal(both->count, 100); /* equal rows once */
+    for (size_t i = 0; i < 100; i++) {
+        assert_int_equal(run_rows_compare(both, &both->rows[i], run, &run->rows[i]), 0);
+    }
+    run_unref(both);
+    run_unref(back);
+    run_unref(first);
+    run_unref(run);
+    buf_deinit(&one);
+    buf_deinit(&all);
+}
+
+/* As stores up to version 5 have them: kind, parameter, number of rows; seq and value of each. */
+static void test_bytes_of_an_older_store(void **state)
+{
+    (void)state;
+    static const char bytes[] = "\x01\x07\0\0\0\x02\0\0\0"
+                                "\x05\0\0\0\0\0\0\0\x4d\0\0\0\0\0\0\0"
+                                "\x06\0\0\0\0\0\0\0\x4d\0\0\0\0\0\0\0"
+                                "\x02\x03\0\0\0\x01\0\0\0"
+                                "\x05\0\0\0\0\0\0\0\x02li";
+    struct run *run = NULL;
+    assert_true(run_read((struct str){ bytes, sizeof bytes - 1 }, 4, &run, NULL));
+    assert_int_equal(run->count, 3);
+    assert_int_equal(run->seq_first, 5);
+    assert_int_equal(run->rows[1].a, 77);
+    assert_int_equal(run->rows[1].seq, 6);
+    assert_int_equal(run_row_parameter(&run->rows[2]), 3);
+    assert_true(str_equal(run_row_text(run, &run->rows[2]), STR("li")));
+    run_unref(run);
+    for (size_t len = 1; len + 1 < sizeof bytes; len++) {
+        run = NULL;
+        if (run_read((struct str){ bytes, len }, 4, &run, NULL)) {
+            assert_int_equal(run->count, 2); /* cut where a group ends */
+            run_unref(run);
+        }
+    }
+}
+
 /* A set of commits 1 … count, one row each with seq = commit. */
 static struct runs *set_of(uint64_t count)
 {
@@ -240,6 +307,8 @@ int main(void)
         cmocka_unit_test(test_a_long_text_is_cut_between_characters),
         cmocka_unit_test(test_merging_keeps_all_once),
         cmocka_unit_test(test_bytes_and_back),
+        cmocka_unit_test(test_equal_values_stand_once),
+        cmocka_unit_test(test_bytes_of_an_older_store),
         cmocka_unit_test(test_a_set_has_few_runs),
         cmocka_unit_test(test_a_snapshot_sees_each_row_once),
     };

@@ -99,6 +99,15 @@ static const char copy_1[] = COPY_FIRST "UPDATE meta SET value = 1 WHERE name = 
 static const char copy_4[] = COPY_FIRST COPY(words) COPY(gram) "DELETE FROM index_mark;" COPY(index_mark)
     COPY(index_pending) "UPDATE meta SET value = 4 WHERE name = 'schema_version'";
 
+/* clang-format off */
+static const char copy_5[] =
+    COPY(meta) COPY(setting) COPY(resource_type) COPY(dictionary) COPY(resource) COPY(history) COPY(version)
+    COPY(index_key) COPY(index_text) COPY(index_date) COPY(index_number) COPY(grants) COPY(audit_outbox)
+    COPY(job) COPY(feed_cursor) COPY(own_table) COPY(view_registry) COPY(words) COPY(gram)
+    "DELETE FROM index_mark;" COPY(index_mark) COPY(index_pending)
+    "UPDATE meta SET value = 5 WHERE name = 'schema_version'";
+/* clang-format on */
+
 /* Puts a store of the released schema with the same records in the place of the present one. */
 static void make_released(const char *schema, const char *copy)
 {
@@ -159,9 +168,14 @@ static void a_released_folder_is_brought_forward(void **state)
     released_is_brought_forward(state, 1, released_1, copy_1);
 }
 
-static void a_folder_of_the_last_release_is_brought_forward(void **state)
+static void a_folder_of_version_4_is_brought_forward(void **state)
 {
     released_is_brought_forward(state, 4, released_4, copy_4);
+}
+
+static void a_folder_of_version_5_is_brought_forward(void **state)
+{
+    released_is_brought_forward(state, 5, released_5, copy_5);
 }
 
 /* A damaged store is not brought forward: it stays what it was, and says so. */
@@ -283,7 +297,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_STORE(a_kill_while_it_is_brought_forward_loses_nothing),
         IN_STORE(a_released_folder_is_brought_forward),
-        IN_STORE(a_folder_of_the_last_release_is_brought_forward),
+        IN_STORE(a_folder_of_version_4_is_brought_forward),
+        IN_STORE(a_folder_of_version_5_is_brought_forward),
         IN_STORE(a_damaged_folder_stays_as_it_is),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
