@@ -128,6 +128,13 @@ static void add_links(const struct search_job *job, struct buf *out)
         arena_printf(job->arena, "%.*s%s%.*s", STR_FMT(base), self.len > 0 ? "?" : "", STR_FMT(self));
     buf_add(out, STR("\"link\":["));
     add_link(out, "self", url);
+    if (job->query.cursor.at != NULL) {
+        buf_add_char(out, ',');
+        struct str first = self_query(job, true);
+        add_link(
+            out, "first",
+            arena_printf(job->arena, "%.*s%s%.*s", STR_FMT(base), first.len > 0 ? "?" : "", STR_FMT(first)));
+    }
     if (job->hits.next_cursor.at != NULL) {
         buf_add_char(out, ',');
         self = self_query(job, true);
@@ -147,7 +154,8 @@ static bool add_hit(const struct search_job *job, const struct store_hit *hit, s
     struct str text = STR_NONE;
     struct fhir_view view = { .summary = (int)job->query.summary,
                               .elements = job->query.elements,
-                              .elements_count = job->query.elements_count };
+                              .elements_count =
+                                  hit->included ? 0 : job->query.elements_count }; /* R4 3.1.1.5.9 */
     bool whole = view.summary == SEARCH_SUMMARY_FALSE && view.elements_count == 0 &&
                  !access_masks_type(job->session, hit->version.type);
     if (!whole && !fhir_text(job->session, job->arena, &hit->version, &view, &text, error)) {
@@ -274,6 +282,7 @@ static bool read_options(struct http_request *request, struct search_options *op
         .terms = api_terminology(request),
         .lenient = call_of(request)->lenient,
         .contained = true,
+        .ignore_empty = true,
         .compartment_type = http_parameter(request, STR("compartment")),
         .compartment_id = http_parameter(request, STR("id")),
     };
@@ -385,6 +394,7 @@ bool fhir_get_url(struct http_request *request, const struct access_session *ses
     }
     job.options = (struct search_options){ .type = type,
                                            .contained = true,
+                                           .ignore_empty = true,
                                            .base_url = api_of(request)->base_url,
                                            .offset_minutes = api_of(request)->offset_minutes,
                                            .lenient = call_of(request)->lenient,

@@ -317,6 +317,17 @@ static bool has_row(const struct row_builder *builder, uint32_t parameter)
     return false;
 }
 
+/* R4 3.1.1.4.4: an element that has extensions and no value is missing. */
+static bool has_value(const struct fhirpath_collection *values)
+{
+    for (size_t i = 0; i < values->count; i++) {
+        if (values->items[i].kind != FHIRPATH_NODE || values->items[i].node.value != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool index_parameter(struct row_builder *builder, const struct compiled_parameter *parameter,
                             struct fhirpath_context *context, const struct fhirpath_item *root,
                             struct error *error)
@@ -333,7 +344,7 @@ static bool index_parameter(struct row_builder *builder, const struct compiled_p
             return false;
         }
     }
-    if (values.count > 0 && parameter->numbers.kind != MODEL_SEARCH_COMPOSITE &&
+    if (has_value(&values) && parameter->numbers.kind != MODEL_SEARCH_COMPOSITE &&
         !has_row(builder, parameter->numbers.own)) {
         rows_add(builder, (struct index_row){
                               .kind = INDEX_KEY, .parameter = parameter->numbers.valueless, .key = 1 });

@@ -159,6 +159,9 @@ static void index_token(struct row_builder *builder, const struct parameter_numb
     } else {
         /* A code, boolean, id, uri or string: its system is the definition's, so one key is enough. */
         struct str text = fhirpath_item_text(builder->arena, item);
+        if (str_equal(type, STR("string"))) { /* R4 3.1.1.4.10: then the search is not case sensitive */
+            text = index_normalise(builder->arena, text);
+        }
         if (text.len > 0) {
             add_key(builder, numbers->own, index_token_key(STR_NONE, text), text);
         }

@@ -148,8 +148,11 @@ static bool list_parse(struct search_parse *parse, const struct search_pair *pai
 {
     criteria->kind = SEARCH_LIST;
     criteria->parameter = hash_parameter(STR("List"), STR("item"));
-    if (str_starts_with(pair->value, STR("$"))) {
-        return not_offered(parse, pair->name, error);
+    if (str_starts_with(pair->value,
+                        STR("$"))) { /* R4 3.1.1.4.22, 3.3.5: current lists by what they are for */
+        parse->forgivable = true;
+        return FAIL(error, ERROR_UNSUPPORTED,
+                    "_list by function ($current-…) is not offered: name Lists by their ids");
     }
     return ids_parse(parse, pair, criteria, error);
 }

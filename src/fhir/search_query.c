@@ -497,6 +497,24 @@ static bool pair_parse(struct search_parse *parse, const struct search_pair *pai
     return search_criteria_parse(parse, parse->query->type, pair, 0, criteria, error);
 }
 
+/* Each of them says one thing of the whole answer; said twice, one of both would be passed over in silence. */
+static bool is_said_twice(const struct search_pair *pairs, size_t at)
+{
+    struct str name = pairs[at].name;
+    bool once = str_equal(name, STR("_type"));
+    for (size_t i = 0; i < sizeof result_parameters / sizeof result_parameters[0]; i++) {
+        bool repeats =
+            result_parameters[i].parse == include_parse || result_parameters[i].parse == format_parse;
+        once = once || (!repeats && str_equal(name, result_parameters[i].name));
+    }
+    for (size_t i = 0; once && i < at; i++) {
+        if (str_equal(pairs[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool add_warning(struct search_parse *parse, const struct search_pair *pair, const struct error *why,
                         struct error *error)
 {
@@ -522,9 +540,16 @@ static bool pairs_parse(struct search_parse *parse, const struct search_pair *pa
     for (size_t i = 0; i < pairs_count; i++) {
         struct search_criteria *criteria = NULL;
         struct error why = { 0 };
+        bool empty = pairs[i].value.len == 0 && parse->options->ignore_empty;
         parse->forgivable = false;
-        if (!pair_parse(parse, &pairs[i], &criteria, &why)) {
-            bool forgiven = parse->forgivable && parse->options->lenient;
+        if (is_said_twice(pairs, i)) {
+            return FAIL(error, ERROR_INPUT, "'%.*s' is given twice", STR_FMT(pairs[i].name));
+        }
+        if (empty || !pair_parse(parse, &pairs[i], &criteria, &why)) {
+            bool forgiven = empty || (parse->forgivable && parse->options->lenient);
+            if (empty) {
+                (void)FAIL(&why, ERROR_INPUT, "'%.*s' has no value and was left out", STR_FMT(pairs[i].name));
+            }
             if (forgiven && add_warning(parse, &pairs[i], &why, error)) {
                 continue;
             }
@@ -557,7 +582,8 @@ bool search_query_parse(struct arena *arena, const struct search_options *option
         return FAIL(error, ERROR_NOT_FOUND, "no resource type of R4 has this name");
     }
     for (size_t i = 0; i < pairs_count; i++) {
-        if (str_equal(pairs[i].name, STR("_type")) && !types_parse(&parse, &pairs[i], error)) {
+        bool empty = pairs[i].value.len == 0 && options->ignore_empty;
+        if (str_equal(pairs[i].name, STR("_type")) && !empty && !types_parse(&parse, &pairs[i], error)) {
             return false;
         }
     }
@@ -570,6 +596,9 @@ bool search_query_parse(struct arena *arena, const struct search_options *option
     }
     if (!pairs_parse(&parse, pairs, pairs_count, &last, error)) {
         return false;
+    }
+    if (made.summary == SEARCH_SUMMARY_TEXT && made.includes_count > 0) { /* R4 3.1.1.5.8 */
+        return FAIL(error, ERROR_INPUT, "_include and _revinclude cannot be mixed with _summary=text");
     }
     *query = made;
     return true;

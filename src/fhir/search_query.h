@@ -66,7 +66,7 @@ enum search_kind {
     SEARCH_UPDATED, /* lastUpdated: values with from_ms, to_ms and prefix; a moment, so the span is [t, t+1) */
     SEARCH_CHAIN,   /* a KEY row of `parameter` leads to a resource that fits one of `links` */
     SEARCH_HAS, /* a resource of links[0].type fits its criteria and has a KEY row of `parameter` to this one */
-    SEARCH_LIST,  /* the List `ids[0]` names this resource: List's KEY row of `parameter` (_list) */
+    SEARCH_LIST,  /* one of the Lists `ids` names this resource: List's KEY row of `parameter` (_list) */
     SEARCH_GROUP, /* the resource itself is of one of the `links`' types (absent: any) and fits its criteria */
 };
 
@@ -172,6 +172,9 @@ struct search_options {
     int64_t now_ms; /* for ap; 0 = the clock */
     bool lenient;   /* Prefer: handling=lenient */
     bool contained; /* the caller knows how to look into contained resources */
+    /* R4 3.1.1.3: a parameter without a value is ignored, with a warning. Only where nothing is written by the answer:
+     * a condition that says nothing would choose everything. */
+    bool ignore_empty;
     const struct terminology_run
         *terms; /* :below, :above, :in of uploaded sets; NULL: R4's written-out sets only */
     /* Compartment search, "Patient/123/Observation": only what belongs to it. Absent: none. */

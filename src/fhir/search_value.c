@@ -170,9 +170,8 @@ static bool number_value(struct search_parse *parse, const struct search_target 
 
 /* ---- token ---- */
 
-/* The element that "Type.a.b" leads to, when it is one of a primitive type: its codes have the system of the
- * definition, which index rows leave out. NULL for other expressions. */
-static const struct model_element *primitive_element(const struct search_target *target)
+/* The element that "Type.a.where(…).b" leads to; NULL for other expressions. */
+static const struct model_element *target_element(const struct search_target *target)
 {
     struct str rest = target->parameter->expression;
     rest = str_trim(str_slice(rest, 0, str_find_char(rest, '|')));
@@ -183,13 +182,28 @@ static const struct model_element *primitive_element(const struct search_target 
     const struct model_type *type = model_type_find(part);
     const struct model_element *element = NULL;
     while (str_split_next(&rest, '.', &part)) {
+        if (str_starts_with(part, STR("where("))) {
+            continue;
+        }
         element = model_element_find(type, part);
         if (element == NULL) {
             return NULL;
         }
         type = element->type;
     }
+    return element;
+}
+
+/* The same when it is of a primitive type: its codes have the system of the definition, which index rows leave out. */
+static const struct model_element *primitive_element(const struct search_target *target)
+{
+    const struct model_element *element = target_element(target);
     return element != NULL && element->type->kind == MODEL_PRIMITIVE ? element : NULL;
+}
+
+static bool element_is(const struct model_element *element, const char *type)
+{
+    return element != NULL && str_equal_cstr(element->type->name, type);
 }
 
 /* All codes of a system in a value set: "system|" of a code element, and :in. */
@@ -241,8 +255,16 @@ static bool token_value(struct search_parse *parse, const struct search_target *
     if (rest.at != NULL || (first.len == 0 && second.len == 0)) {
         return bad_value(target, "code, system|code, |code or system|", error);
     }
-    const struct model_element *element = primitive_element(target);
-    if (element != NULL) {
+    const struct model_element *element = target_element(target);
+    if (has_bar && (element_is(element, "ContactPoint") || element_is(element, "boolean") ||
+                    element_is(element, "uri"))) {
+        return bad_value(target, "the value alone, without |", error); /* R4 3.1.1.4.10 */
+    }
+    if (element_is(element, "string")) {
+        first = index_normalise(parse->arena, first);
+        second = index_normalise(parse->arena, second);
+    }
+    if (element != NULL && element->type->kind == MODEL_PRIMITIVE) {
         return code_value(parse, element, has_bar ? first : STR_NONE, has_bar ? second : first, parameter,
                           list, error);
     }
@@ -463,6 +485,9 @@ static bool uri_value(struct search_parse *parse, const struct search_target *ta
     struct str value = search_unescape(parse->arena, text);
     if (value.len == 0) {
         return bad_value(target, "a URI", error);
+    }
+    if (target->modifier.len > 0 && str_starts_with(value, STR("urn:"))) {
+        return bad_value(target, "a URL: a URN has nothing above or below it", error); /* R4 3.1.1.4.9 */
     }
     if (str_equal(target->modifier, STR("below"))) {
         return add_text(parse, parameter, SEARCH_TEST_PREFIX, value, list, error);

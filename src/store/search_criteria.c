@@ -189,7 +189,6 @@ static void add_has_found(struct builder *b, const struct search_criteria *crite
 static void add_list_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
 {
     unsigned list = new_alias(b);
-    struct str id = criterion->ids_count > 0 ? criterion->ids[0] : STR("");
     add_sql(b, "EXISTS(SELECT 1 FROM ");
     add_heads(b);
     add_sql(b, " r");
@@ -203,8 +202,12 @@ static void add_list_test(struct builder *b, unsigned alias, const struct search
     add_sql(b, " k ON k.parameter = ");
     add_integer(b, criterion->parameter);
     add_sql(b, " AND k.value = ");
-    add_column(b, alias, ".resource AND k.seq = r.seq WHERE r.key = ");
-    add_key(b, hash_resource_key(STR("List"), id));
+    add_column(b, alias, ".resource AND k.seq = r.seq WHERE r.key IN (");
+    for (size_t i = 0; i < criterion->ids_count; i++) {
+        add_sql(b, i == 0 ? "" : ", ");
+        add_key(b, hash_resource_key(STR("List"), criterion->ids[i]));
+    }
+    add_sql(b, ")");
     add_current(b, list);
     add_visible(b, list, STR("List"), NULL, 0);
     add_sql(b, ")");

@@ -229,6 +229,7 @@ function tokensOf({ value, type }) {
 
 const tokenFits = (model, item, text) => {
   const [first, second] = parts(text, '|').map(plain);
+  if (item.type === 'string') return normalised(item.value) === normalised(first);
   return tokensOf(item).some(([system, code]) => {
     if (second === undefined) return code === first;
     if (system === undefined) {
@@ -416,6 +417,7 @@ const swapCase = (text) => text.replace(/[a-z]/gi, (c) => (c === c.toLowerCase()
 function tokenQuestions(item) {
   const list = tokensOf(item).flatMap(([system, code]) => [
     ...(code ? [[undefined, escaped(code)], ['not', escaped(code)]] : []),
+    ...(code && item.type === 'string' ? [[undefined, escaped(swapCase(code))]] : []),
     ...(code && system ? [[undefined, `${escaped(system)}|${escaped(code)}`], [undefined, `urn:other|${escaped(code)}`]] : []),
     ...(code && system !== undefined && item.type !== 'ContactPoint' ? [[undefined, `|${escaped(code)}`]] : []),
     ...(system ? [[undefined, `${escaped(system)}|`]] : []),
@@ -472,7 +474,9 @@ export function questions(parameter, item) {
     case 'uri': {
       const text = String(item.value);
       const shorter = text.replace(/[/:][^/:]*$/, '');
-      return [[undefined, escaped(text)], [undefined, escaped(`${text}x`)], ['below', escaped(text)], ['above', escaped(text)], ['above', escaped(`${text}/x`)], ['above', escaped(`${text}x`)], ...(shorter.length > 6 ? [['below', escaped(shorter)], ['above', escaped(shorter)]] : [])];
+      const exact = [[undefined, escaped(text)], [undefined, escaped(`${text}x`)]];
+      if (text.startsWith('urn:')) return exact; // R4 3.1.1.4.9: nothing is above or below a URN
+      return [...exact, ['below', escaped(text)], ['above', escaped(text)], ['above', escaped(`${text}/x`)], ['above', escaped(`${text}x`)], ...(shorter.length > 6 ? [['below', escaped(shorter)], ['above', escaped(shorter)]] : [])];
     }
     case 'date': return dateQuestions(item);
     case 'number': case 'quantity': return numberQuestions(parameter, item);

@@ -236,6 +236,73 @@ describe('pages while data changes', () => {
   });
 });
 
+describe('what R4 says of parameters as such', () => {
+  const form = { 'Content-Type': 'application/x-www-form-urlencoded' };
+  let patient;
+  let encounter;
+  let seen;
+  before(async () => {
+    patient = await create(tagged({ resourceType: 'Patient', name: [{ text: '规则' }], _birthDate: { extension: [{ url: 'urn:x', valueString: '不详' }] }, telecom: [{ system: 'phone', value: '15400000077' }] }));
+    encounter = await create(tagged({ resourceType: 'Encounter', status: 'finished', class: { code: 'IMP' }, subject: { reference: `Patient/${patient.id}` } }));
+    seen = await create(observation(patient, { encounter: { reference: `Encounter/${encounter.id}` }, text: { status: 'generated', div: '<div xmlns="http://www.w3.org/1999/xhtml">x</div>' } }));
+  });
+  const status = async (path) => (await d.request('GET', `/fhir/${path}`)).status;
+
+  test('3.1.1.3: without a value one is ignored, told, and not in the self link; never where something is written', async () => {
+    const answer = await search(d, `/fhir/Observation?_tag=urn:run|${RUN}&encounter=${encounter.id}&code=&_sort=`);
+    assert.deepEqual(idsOf(answer), [seen.id]);
+    const outcome = answer.json.entry.find((e) => e.search.mode === 'outcome').resource;
+    assert.deepEqual(outcome.issue.map((i) => [i.severity, i.diagnostics]).sort(), [['warning', "'_sort' has no value and was left out"], ['warning', "'code' has no value and was left out"]]);
+    assert.ok(!/code=|_sort=/.test(answer.json.link[0].url));
+    assert.equal(await status('Observation?code=a,,b'), 400);
+    assert.equal((await d.request('POST', '/fhir/Observation', observation(patient), { 'If-None-Exist': 'code=' })).status, 400);
+    assert.equal((await d.request('PUT', '/fhir/Observation?code=', observation(patient))).status, 400);
+  });
+
+  test('3.1.1.4.4: an element with extensions and no value is missing', async () => {
+    assert.deepEqual(idsOf(await search(d, `/fhir/Patient?_id=${patient.id}&birthdate:missing=true`)), [patient.id]);
+    assert.deepEqual(idsOf(await search(d, `/fhir/Patient?_id=${patient.id}&birthdate:missing=false`)), []);
+  });
+
+  test('3.1.1.4.9, 3.1.1.4.10: no bar where there is no system, nothing above or below a URN', async () => {
+    assert.deepEqual(idsOf(await search(d, '/fhir/Patient?telecom=15400000077')), [patient.id]);
+    for (const wrong of ['Patient?telecom=phone|15400000077', 'Patient?phone=|15400000077', 'Patient?active=x|true', 'ValueSet?url:below=urn:oid:1.2', 'ValueSet?url:above=urn:oid:1.2']) assert.equal(await status(wrong), 400, wrong);
+  });
+
+  test('3.1.1.4.22: several lists, and lists by what they are for', async () => {
+    const list = (reference) => create({ resourceType: 'List', status: 'current', mode: 'working', entry: [{ item: { reference } }] });
+    const [one, two] = [await list(`Patient/${patient.id}`), await list(`Encounter/${encounter.id}`)];
+    assert.deepEqual(idsOf(await search(d, `/fhir/Encounter?_list=${one.id},${two.id}`)), [encounter.id]);
+    assert.deepEqual(idsOf(await search(d, `/fhir/Encounter?_list=${two.id}&_list=${one.id}`)), []);
+    assert.deepEqual(idsOf(await search(d, `/fhir/?_type=Patient,Encounter&_list=${one.id},${two.id}`)).sort(), [patient.id, encounter.id].sort());
+    const refused = await d.request('GET', `/fhir/AllergyIntolerance?patient=${patient.id}&_list=$current-allergies`);
+    assert.equal(refused.status, 400);
+    assert.match(refused.text, /current/);
+  });
+
+  test('3.1.1.5: what is said of the answer is said once, and fits together', async () => {
+    for (const wrong of ['_type=Patient&_type=Encounter', '_type=Patient&_count=1&_count=2', '_type=Patient&_sort=_id&_sort=-_id', '_type=Patient&_summary=text&_include=*', '_type=Patient&_summary=text&_revinclude=Observation:subject', '_type=Patient&_sort=_score']) {
+      assert.equal(await status(`?${wrong}`), 400, wrong);
+    }
+    const both = await d.request('POST', `/fhir/Observation/_search?_tag=urn:run|${RUN}&_count=1`, `encounter=${encounter.id}&_elements=status&_include=Observation:subject`, form);
+    const [match, included] = both.json.entry.map((e) => e.resource);
+    assert.deepEqual(Object.keys(match).sort(), ['code', 'id', 'meta', 'resourceType', 'status'], 'asked for, or mandatory');
+    assert.deepEqual(match.meta.tag.at(-1).code, 'SUBSETTED');
+    assert.equal(included.name[0].text, '规则', '_elements is not about what is included');
+    assert.ok(!(included.meta.tag ?? []).some((t) => t.code === 'SUBSETTED'));
+  });
+
+  test('pages: self, next and first', async () => {
+    const path = `/fhir/?_type=Patient,Encounter,Observation&_tag=urn:run|${RUN}&_count=1`;
+    const links = (answer) => Object.fromEntries(answer.json.link.map((l) => [l.relation, l.url.replace(w.base, '')]));
+    const first = await search(d, path);
+    assert.deepEqual(Object.keys(links(first)), ['self', 'next']);
+    const second = await search(d, links(first).next);
+    assert.deepEqual(Object.keys(links(second)), ['self', 'first', 'next']);
+    assert.deepEqual(idsOf(await search(d, links(second).first)), idsOf(first));
+  });
+});
+
 describe('$run of a ViewDefinition', () => {
   const view = (resource, column, more = {}) => ({ resourceType: 'ViewDefinition', resource, name: 'v', status: 'active', select: [{ column }], ...more });
   const run = (person, parameter, query = '') => person.request('POST', `/fhir/ViewDefinition/$run${query}`, { resourceType: 'Parameters', parameter });

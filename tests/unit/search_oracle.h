@@ -211,6 +211,10 @@ static bool oracle_token(const struct fhirpath_item *item, struct str value)
     }
     struct str code = str_equal(type, STR("ContactPoint")) ? oracle_text(node, "value")
                                                            : fhirpath_item_text(&oracle_scratch, item);
+    if (str_equal(type, STR("string"))) { /* R4 3.1.1.4.10: not case sensitive */
+        code = index_normalise(&oracle_scratch, code);
+        parts[count - 1] = index_normalise(&oracle_scratch, parts[count - 1]);
+    }
     return code.len > 0 && str_equal(code, parts[count - 1]);
 }
 

@@ -265,6 +265,7 @@ static inline struct str question(const struct model_search_parameter *parameter
     case MODEL_SEARCH_URI:
         picked = chance(3) == 0 ? STR("below") : chance(2) == 0 ? STR("above") : STR_NONE;
         made = escape(fhirpath_item_text(&oracle_scratch, item));
+        picked = str_starts_with(made, STR("urn:")) ? STR_NONE : picked; /* nothing is above or below a URN */
         break;
     case MODEL_SEARCH_DATE:
         made = date_question(item);
