@@ -3,64 +3,208 @@
 #include "api/terms.h"
 #include "base/clock.h"
 
-enum { MAPS_MAX = 50 };
+#define ASKED                                                                                                \
+    "url conceptMap conceptMapVersion code system version source coding codeableConcept target "             \
+    "targetsystem dependency reverse"
 
-static void add_match(struct terms *terms, struct json *made, struct str equivalence, struct str system,
-                      struct str code)
-{
-    struct arena *arena = terms->arena;
-    struct json *part = terms_add_part(terms, JSON_GET(made, "parameter"), "match");
-    struct json *list = json_add(part, STR("part"), json_new(arena, JSON_ARRAY));
-    (void)json_add_text(arena, terms_add_part(terms, list, "equivalence"), STR("valueCode"), equivalence);
-    struct json *concept =
-        json_add(terms_add_part(terms, list, "concept"), STR("valueCoding"), json_new(arena, JSON_OBJECT));
-    if (system.at != NULL) {
-        (void)json_add_text(arena, concept, STR("system"), system);
-    }
-    (void)json_add_text(arena, concept, STR("code"), code);
-}
+enum { MAPS_MAX = 50, OTHER_MAPS_MAX = 5 };
 
-/* With `reverse` the map is read from its targets. True when one of the matches is more than "unmatched". */
-static bool translate(struct terms *terms, const struct json *map, const struct terms_coding *from,
-                      bool reverse, struct json *made)
-{
-    struct arena *arena = terms->arena;
-    bool found = false;
-    JSON_EACH(group, JSON_GET(map, "group")) {
-        struct str source = JSON_TEXT(arena, group, "source");
-        struct str target = JSON_TEXT(arena, group, "target");
-        struct str own = reverse ? target : source;
-        struct str wanted = terms_asked(terms, "targetsystem");
-        struct str other = reverse ? source : target;
-        if ((from->code.system.at != NULL && own.at != NULL && !str_equal(own, from->code.system)) ||
-            (wanted.at != NULL && !str_equal(wanted, other))) {
-            continue;
-        }
-        JSON_EACH(element, JSON_GET(group, "element")) {
-            struct str code = JSON_TEXT(arena, element, "code");
-            JSON_EACH(to, JSON_GET(element, "target")) {
-                struct str there = JSON_TEXT(arena, to, "code");
-                struct str how = JSON_TEXT(arena, to, "equivalence");
-                bool none = str_equal(how, STR("unmatched")) || str_equal(how, STR("disjoint"));
-                if (there.at != NULL && str_equal(reverse ? there : code, from->code.code)) {
-                    add_match(terms, made, how, reverse ? source : target, reverse ? code : there);
-                    found = found || !none;
-                }
-            }
-        }
-    }
-    return found;
-}
-
-/* Without a map's address: any that goes between the value sets or to the system that are asked for. */
+/* One request. Without a map's address: any map that goes between the value sets or to the system asked for. */
 struct maps {
     struct terms *terms;
     const struct terms_coding *codings;
     size_t codings_count;
     struct json *made;
     bool reverse;
-    bool found;
+    bool found;  /* a match that is more than "unmatched" */
+    bool failed; /* a map that another one names could not be looked for */
+    struct error *error;
 };
+
+/* A map as it is read: by itself, or because another one leaves to it what it does not know. */
+struct reading {
+    const struct json *map;
+    const struct terms_coding *from;
+    int levels; /* maps may name each other in a circle */
+};
+
+/* ---- matches ---- */
+
+static void add_coding(struct terms *terms, struct json *list, struct str system, struct str code,
+                       struct str display)
+{
+    struct json *concept = json_add(terms_add_part(terms, list, "concept"), STR("valueCoding"),
+                                    json_new(terms->arena, JSON_OBJECT));
+    if (system.at != NULL) {
+        (void)json_add_text(terms->arena, concept, STR("system"), system);
+    }
+    (void)json_add_text(terms->arena, concept, STR("code"), code);
+    if (display.at != NULL) {
+        (void)json_add_text(terms->arena, concept, STR("display"), display);
+    }
+}
+
+/* The parts of a new match. `to` is where its code and display stand (a target, or group.unmapped). */
+static struct json *add_match(struct maps *maps, const struct json *map, struct str equivalence,
+                              struct str system, struct str code)
+{
+    struct terms *terms = maps->terms;
+    struct arena *arena = terms->arena;
+    struct json *part = terms_add_part(terms, JSON_GET(maps->made, "parameter"), "match");
+    struct json *list = json_add(part, STR("part"), json_new(arena, JSON_ARRAY));
+    struct str url = JSON_TEXT(arena, map, "url");
+    bool none = str_equal(equivalence, STR("unmatched")) || str_equal(equivalence, STR("disjoint"));
+    maps->found = maps->found || !none;
+    (void)json_add_text(arena, terms_add_part(terms, list, "equivalence"), STR("valueCode"), equivalence);
+    add_coding(terms, list, system, code, STR_NONE);
+    if (url.at != NULL) {
+        (void)json_add_text(arena, terms_add_part(terms, list, "source"), STR("valueUri"), url);
+    }
+    return list;
+}
+
+static void add_products(struct terms *terms, struct json *list, const struct json *target)
+{
+    struct arena *arena = terms->arena;
+    JSON_EACH(product, JSON_GET(target, "product")) {
+        struct json *parts =
+            json_add(terms_add_part(terms, list, "product"), STR("part"), json_new(arena, JSON_ARRAY));
+        (void)json_add_text(arena, terms_add_part(terms, parts, "element"), STR("valueUri"),
+                            JSON_TEXT(arena, product, "property"));
+        add_coding(terms, parts, JSON_TEXT(arena, product, "system"), JSON_TEXT(arena, product, "value"),
+                   JSON_TEXT(arena, product, "display"));
+    }
+}
+
+/* ---- dependencies ---- */
+
+static const struct json *part_of(const struct json *parameter, struct str name)
+{
+    JSON_EACH(part, JSON_GET(parameter, "part")) {
+        if (json_equals_text(JSON_GET(part, "name"), name)) {
+            return part;
+        }
+    }
+    return NULL;
+}
+
+static bool is_met_by(struct terms *terms, const struct json *depends, const struct json *dependency)
+{
+    struct arena *arena = terms->arena;
+    struct str system = JSON_TEXT(arena, depends, "system");
+    struct str element = JSON_TEXT(arena, part_of(dependency, STR("element")), "valueUri");
+    const struct json *concept = JSON_GET(part_of(dependency, STR("concept")), "valueCodeableConcept");
+    JSON_EACH(coding, JSON_GET(concept, "coding")) {
+        if (str_equal(element, JSON_TEXT(arena, depends, "property")) &&
+            (system.at == NULL || str_equal(system, JSON_TEXT(arena, coding, "system"))) &&
+            str_equal(JSON_TEXT(arena, coding, "code"), JSON_TEXT(arena, depends, "value"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* R4 ConceptMap.group.element.target.dependsOn: the mapping holds only where all of them are given. */
+static bool depends_met(struct terms *terms, const struct json *target)
+{
+    JSON_EACH(depends, JSON_GET(target, "dependsOn")) {
+        bool met = false;
+        JSON_EACH(parameter, JSON_GET(terms->body, "parameter")) {
+            met = met || (json_equals_text(JSON_GET(parameter, "name"), STR("dependency")) &&
+                          is_met_by(terms, depends, parameter));
+        }
+        if (!met) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- one map ---- */
+
+static void translate(struct maps *maps, const struct reading *reading);
+
+/* What a group does with a code that none of its elements has. */
+static void translate_unmapped(struct maps *maps, const struct reading *reading, const struct json *group)
+{
+    struct arena *arena = maps->terms->arena;
+    const struct json *unmapped = JSON_GET(group, "unmapped");
+    struct str mode = JSON_TEXT(arena, unmapped, "mode");
+    struct str target = JSON_TEXT(arena, group, "target");
+    if (maps->reverse || unmapped == NULL) {
+        return;
+    }
+    if (str_equal(mode, STR("provided"))) {
+        (void)add_match(maps, reading->map, STR("equivalent"), target, reading->from->code.code);
+    } else if (str_equal(mode, STR("fixed"))) {
+        (void)add_match(maps, reading->map, STR("inexact"), target, JSON_TEXT(arena, unmapped, "code"));
+    } else if (str_equal(mode, STR("other-map")) && reading->levels > 0) {
+        struct reading other = { .from = reading->from, .levels = reading->levels - 1 };
+        maps->failed =
+            maps->failed || !terminology_find(&maps->terms->run, STR("ConceptMap"),
+                                              JSON_TEXT(arena, unmapped, "url"), &other.map, maps->error);
+        if (!maps->failed && other.map != NULL) {
+            translate(maps, &other);
+        }
+    }
+}
+
+static void translate_group(struct maps *maps, const struct reading *reading, const struct json *group)
+{
+    struct terms *terms = maps->terms;
+    struct arena *arena = terms->arena;
+    struct str other = maps->reverse ? JSON_TEXT(arena, group, "source") : JSON_TEXT(arena, group, "target");
+    bool mapped = false;
+    JSON_EACH(element, JSON_GET(group, "element")) {
+        struct str code = JSON_TEXT(arena, element, "code");
+        mapped = mapped || str_equal(code, reading->from->code.code);
+        JSON_EACH(to, JSON_GET(element, "target")) {
+            struct str there = JSON_TEXT(arena, to, "code");
+            struct str key = maps->reverse ? there : code;
+            if (there.at != NULL && str_equal(key, reading->from->code.code) && depends_met(terms, to)) {
+                struct json *list = add_match(maps, reading->map, JSON_TEXT(arena, to, "equivalence"), other,
+                                              maps->reverse ? code : there);
+                add_products(terms, list, to);
+            }
+        }
+    }
+    if (!mapped) {
+        translate_unmapped(maps, reading, group);
+    }
+}
+
+/* With `reverse` a map is read from its targets. */
+static void translate(struct maps *maps, const struct reading *reading)
+{
+    struct terms *terms = maps->terms;
+    struct arena *arena = terms->arena;
+    struct str wanted = terms_asked(terms, "targetsystem");
+    struct str version = terms_asked(terms, "version");
+    JSON_EACH(group, JSON_GET(reading->map, "group")) {
+        struct str source = JSON_TEXT(arena, group, "source");
+        struct str target = JSON_TEXT(arena, group, "target");
+        struct str own = maps->reverse ? target : source;
+        struct str own_version = maps->reverse ? JSON_TEXT(arena, group, "targetVersion")
+                                               : JSON_TEXT(arena, group, "sourceVersion");
+        bool fits = (reading->from->code.system.at == NULL || own.at == NULL ||
+                     str_equal(own, reading->from->code.system)) &&
+                    (wanted.at == NULL || str_equal(wanted, maps->reverse ? source : target)) &&
+                    (version.at == NULL || own_version.at == NULL || str_equal(version, own_version));
+        if (fits) {
+            translate_group(maps, reading, group);
+        }
+    }
+}
+
+static void translate_all(struct maps *maps, const struct json *map)
+{
+    for (size_t i = 0; i < maps->codings_count; i++) {
+        const struct reading reading = { .map = map, .from = &maps->codings[i], .levels = OTHER_MAPS_MAX };
+        translate(maps, &reading);
+    }
+}
+
+/* ---- which maps ---- */
 
 static bool map_fits(struct terms *terms, const struct json *map)
 {
@@ -83,9 +227,8 @@ static bool map_fits(struct terms *terms, const struct json *map)
 static void take_map(void *data, const struct json *map)
 {
     struct maps *maps = data;
-    for (size_t i = 0; map_fits(maps->terms, map) && i < maps->codings_count; i++) {
-        maps->found =
-            translate(maps->terms, map, &maps->codings[i], maps->reverse, maps->made) || maps->found;
+    if (map_fits(maps->terms, map)) {
+        translate_all(maps, map);
     }
 }
 
@@ -131,29 +274,33 @@ static bool translate_by_any(struct maps *maps, struct error *error)
 
 enum http_verdict fhir_translate(struct http_request *request)
 {
+    static const struct terms_names names = {
+        { "ConceptMap", 10 }, "conceptMap", "url", "conceptMapVersion"
+    };
     struct error error = { 0 };
     struct terms terms = { 0 };
     struct terms_coding codings[16] = { 0 };
     const struct json *map = NULL;
-    bool found = false;
-    bool ok = terms_begin(request, &terms, &error);
+    struct maps maps = { .terms = &terms, .codings = codings, .error = &error };
+    bool ok = terms_begin(request, ASKED, &terms, &error);
     bool any = ok && http_parameter(request, STR("id")).at == NULL && terms_asked(&terms, "url").at == NULL &&
                terms_asked_value(&terms, "conceptMap", "resource") == NULL;
-    ok = ok && (any || terms_find(&terms, STR("ConceptMap"), "conceptMap", "url", &map, &error));
-    size_t count = ok ? terms_codings(&terms, codings, sizeof codings / sizeof codings[0]) : 0;
-    ok = ok && (count > 0 || FAIL(&error, ERROR_INPUT, "give code and system, coding or codeableConcept"));
-    bool reverse = ok && str_equal(terms_asked(&terms, "reverse"), STR("true"));
-    struct json *matches = terms_parameters(&terms);
-    struct maps maps = { &terms, codings, count, matches, reverse, false };
-    ok = ok && (!any || translate_by_any(&maps, &error));
-    found = maps.found;
-    for (size_t i = 0; ok && !any && i < count; i++) {
-        found = translate(&terms, map, &codings[i], reverse, matches) || found;
+    ok = ok && terms_flag(&terms, "reverse", &maps.reverse, &error) &&
+         (any || terms_find(&terms, &names, &map, &error));
+    maps.codings_count = ok ? terms_codings(&terms, codings, sizeof codings / sizeof codings[0]) : 0;
+    maps.made = terms_parameters(&terms);
+    ok = ok &&
+         (maps.codings_count > 0 ||
+          FAIL(&error, ERROR_INPUT, "give code and system, coding or codeableConcept")) &&
+         (!any || translate_by_any(&maps, &error));
+    if (ok && !any) {
+        translate_all(&maps, map);
     }
+    ok = ok && !maps.failed;
     struct json *made = terms_parameters(&terms);
-    terms_add_flag(&terms, made, "result", found);
+    terms_add_flag(&terms, made, "result", maps.found);
     struct json *next = NULL;
-    for (struct json *match = json_first(JSON_GET(matches, "parameter")); match != NULL; match = next) {
+    for (struct json *match = json_first(JSON_GET(maps.made, "parameter")); match != NULL; match = next) {
         next = match->next;
         match->next = NULL;
         (void)json_append(JSON_GET(made, "parameter"), match);

@@ -2,6 +2,7 @@
  * says what there is. In the pool: it lists every type. */
 #include "api/call.h"
 #include "api/handlers.h"
+#include "api/metadata.h"
 #include "feed/topic.h"
 #include "api/smart.h"
 #include "base/clock.h"
@@ -251,12 +252,13 @@ static void add_security(struct http_request *request, struct json *rest)
             "methods, or Authorization: Bearer. Denied by default; see the manual on roles."));
 }
 
-enum http_verdict fhir_metadata(struct http_request *request)
+/* What both statements begin with. */
+static struct json *begin_statement(struct http_request *request, const char *type)
 {
     struct arena *arena = &request->arena;
     struct api *api = api_of(request);
     struct json *statement = json_new(arena, JSON_OBJECT);
-    (void)json_add_text(arena, statement, STR("resourceType"), STR("CapabilityStatement"));
+    (void)json_add_text(arena, statement, STR("resourceType"), str_from_cstr(type));
     (void)json_add_text(arena, statement, STR("status"), STR("active"));
     (void)json_add_text(arena, statement, STR("date"), STR(STATEMENT_DATE));
     (void)json_add_text(arena, statement, STR("kind"), STR("instance"));
@@ -269,6 +271,14 @@ enum http_verdict fhir_metadata(struct http_request *request)
     if (api->base_url.at != NULL) {
         (void)json_add_text(arena, implementation, STR("url"), api->base_url);
     }
+    return statement;
+}
+
+static struct json *capability_statement(struct http_request *request)
+{
+    struct arena *arena = &request->arena;
+    struct api *api = api_of(request);
+    struct json *statement = begin_statement(request, "CapabilityStatement");
     (void)json_add_text(arena, statement, STR("fhirVersion"), STR("4.0.1"));
     struct json *formats = add_array(arena, statement, STR("format"));
     (void)json_append(formats, json_new_string(arena, STR("application/fhir+json")));
@@ -292,6 +302,22 @@ enum http_verdict fhir_metadata(struct http_request *request)
     add_interactions(arena, rest, false);
     add_system_operations(arena, rest);
     add_compartments(arena, rest);
+    return statement;
+}
+
+/* R4 3.1.0.9: mode full, normative or terminology; what is normative is not told apart here. */
+enum http_verdict fhir_metadata(struct http_request *request)
+{
+    struct error error = { 0 };
+    struct str mode = http_query_value(request, STR("mode"));
+    bool terms = str_equal(mode, STR("terminology"));
+    if (!terms && mode.at != NULL && !str_equal(mode, STR("full")) && !str_equal(mode, STR("normative"))) {
+        (void)FAIL(&error, ERROR_INPUT, "mode is full, normative or terminology");
+        return api_fail(request, &error);
+    }
+    const struct json *statement =
+        terms ? metadata_terminology(request, begin_statement(request, "TerminologyCapabilities"))
+              : capability_statement(request);
     http_add_header(request, STR("Cache-Control"), STR("no-cache"));
     api_respond_json(request, 200, true, statement);
     return HTTP_DONE;

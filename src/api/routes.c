@@ -196,6 +196,8 @@ static const struct http_route routes[] = {
     TERMS(HTTP_POST, "/fhir/CodeSystem/$lookup", fhir_lookup, "$lookup", "CodeSystem-lookup"),
     TERMS(HTTP_GET, "/fhir/CodeSystem/$subsumes", fhir_subsumes, "$subsumes", "CodeSystem-subsumes"),
     TERMS(HTTP_POST, "/fhir/CodeSystem/$subsumes", fhir_subsumes, "$subsumes", "CodeSystem-subsumes"),
+    TERMS(HTTP_GET, "/fhir/CodeSystem/{id}/$subsumes", fhir_subsumes, "$subsumes", "CodeSystem-subsumes"),
+    TERMS(HTTP_POST, "/fhir/CodeSystem/{id}/$subsumes", fhir_subsumes, "$subsumes", "CodeSystem-subsumes"),
     TERMS(HTTP_GET, "/fhir/ConceptMap/$translate", fhir_translate, "$translate", "ConceptMap-translate"),
     TERMS(HTTP_GET, "/fhir/ConceptMap/{id}/$translate", fhir_translate, "$translate", "ConceptMap-translate"),
     TERMS(HTTP_POST, "/fhir/ConceptMap/$translate", fhir_translate, "$translate", "ConceptMap-translate"),

@@ -54,7 +54,37 @@ static bool find_uploaded(void *data, struct arena *arena, struct str type, stru
     return true;
 }
 
-bool terms_begin(struct http_request *request, struct terms *terms, struct error *error)
+static bool is_listed(const char *list, struct str name)
+{
+    struct str rest = str_from_cstr(list);
+    struct str word = STR_NONE;
+    while (rest.at != NULL && str_split_next(&rest, ' ', &word)) {
+        if (str_equal(word, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_names(const struct terms *terms, const char *known, struct error *error)
+{
+    const struct http_request *request = terms->request;
+    struct str other = STR_NONE;
+    for (size_t i = 0; i < request->pairs_count; i++) {
+        struct str name = request->pairs[i].name;
+        bool fine = is_listed(known, name) || is_listed("_format _pretty", name);
+        other = fine ? other : name;
+    }
+    JSON_EACH(parameter, JSON_GET(terms->body, "parameter")) {
+        struct str name = JSON_TEXT(terms->arena, parameter, "name");
+        other = is_listed(known, name) ? other : name;
+    }
+    return other.at == NULL || call_of(request)->lenient ||
+           FAIL(error, ERROR_UNSUPPORTED, "'%.*s' is not a parameter of this operation here",
+                STR_FMT(str_slice(other, 0, 40)));
+}
+
+bool terms_begin(struct http_request *request, const char *known, struct terms *terms, struct error *error)
 {
     *terms = (struct terms){ .request = request, .arena = &request->arena };
     terms->source = (struct terminology_source){ .data = terms, .find = find_uploaded };
@@ -62,7 +92,7 @@ bool terms_begin(struct http_request *request, struct terms *terms, struct error
                                            .source = &terms->source,
                                            .arena = &request->arena,
                                            .regex_us = &terms->regex_us };
-    return operation_body(request, &terms->body, error);
+    return operation_body(request, &terms->body, error) && check_names(terms, known, error);
 }
 
 const struct terminology_run *api_terminology(struct http_request *request)
@@ -96,30 +126,107 @@ const struct json *terms_asked_value(const struct terms *terms, const char *name
     return NULL;
 }
 
-/* By the id in the address, a resource in the body, or `url`. */
-bool terms_find(struct terms *terms, struct str type, const char *inline_name, const char *url_name,
-                const struct json **resource, struct error *error)
+bool terms_flag(const struct terms *terms, const char *name, bool *flag, struct error *error)
+{
+    struct str text = terms_asked(terms, name);
+    *flag = str_equal(text, STR("true"));
+    return *flag || text.at == NULL || str_equal(text, STR("false")) ||
+           FAIL(error, ERROR_INPUT, "%s is true or false", name);
+}
+
+bool terms_find(struct terms *terms, const struct terms_names *names, const struct json **resource,
+                struct error *error)
 {
     struct str id = http_parameter(terms->request, STR("id"));
-    struct str url = terms_asked(terms, url_name);
+    struct str url = terms_asked(terms, names->url);
+    struct str version = terms_asked(terms, names->version);
     if (id.at != NULL) {
-        const struct fhir_wanted wanted = { .type = type, .id = id };
-        struct store_version version = { 0 };
+        const struct fhir_wanted wanted = { .type = names->type, .id = id };
+        struct store_version stored = { 0 };
         struct json *tree = NULL;
-        bool ok = operation_read(terms->request, &wanted, &version, &tree, error);
+        bool ok = operation_read(terms->request, &wanted, &stored, &tree, error);
         *resource = tree;
         return ok;
     }
-    *resource = inline_name == NULL ? NULL : terms_asked_value(terms, inline_name, "resource");
+    *resource = names->sent == NULL ? NULL : terms_asked_value(terms, names->sent, "resource");
     if (*resource != NULL) {
         return true;
     }
     if (url.len == 0) {
-        return FAIL(error, ERROR_INPUT, "the parameter '%s' is needed", url_name);
+        return FAIL(error, ERROR_INPUT, "the parameter '%s' is needed", names->url);
     }
-    return terminology_find(&terms->run, type, url, resource, error) &&
-           (*resource != NULL ||
-            FAIL(error, ERROR_NOT_FOUND, "no %.*s of that url is known here", STR_FMT(type)));
+    if (version.len > 0) {
+        url = arena_printf(terms->arena, "%.*s|%.*s", STR_FMT(url), STR_FMT(version));
+    }
+    if (!terminology_find(&terms->run, names->type, url, resource, error)) {
+        return false;
+    }
+    bool other = version.len > 0 && !json_equals_text(JSON_GET(*resource, "version"), version);
+    return (*resource != NULL && !other) ||
+           FAIL(error, ERROR_NOT_FOUND, "no %.*s of that url is known here", STR_FMT(names->type));
+}
+
+/* ---- what is said of a concept ---- */
+
+bool terms_is_abstract(const struct json *concept)
+{
+    JSON_EACH(property, JSON_GET(concept, "property")) {
+        if (json_equals_text(JSON_GET(property, "code"), STR("notSelectable")) &&
+            json_is_true(JSON_GET(property, "valueBoolean"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool terms_is_inactive(struct arena *arena, const struct json *concept)
+{
+    JSON_EACH(property, JSON_GET(concept, "property")) {
+        struct str code = JSON_TEXT(arena, property, "code");
+        struct str status = JSON_TEXT(arena, property, "valueCode");
+        bool ended = str_equal(status, STR("retired")) || str_equal(status, STR("inactive"));
+        if ((str_equal(code, STR("inactive")) && json_is_true(JSON_GET(property, "valueBoolean"))) ||
+            (str_equal(code, STR("status")) && ended)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "zh" asks for "zh-CN" too, "zh-CN" takes "zh" where there is nothing nearer. */
+static bool speaks(struct str language, struct str asked)
+{
+    struct str whole = language.len >= asked.len ? language : asked;
+    size_t len = language.len >= asked.len ? asked.len : language.len;
+    return len > 0 && str_equal_ignore_case(str_slice(language, 0, len), str_slice(asked, 0, len)) &&
+           (whole.len == len || whole.at[len] == '-');
+}
+
+struct str terms_display(struct arena *arena, const struct terminology_code *code, struct str language,
+                         struct str otherwise)
+{
+    const struct json *owners[] = { code->listed, code->concept };
+    for (size_t i = 0; language.len > 0 && i < 2; i++) {
+        JSON_EACH(designation, JSON_GET(owners[i], "designation")) {
+            if (speaks(JSON_TEXT(arena, designation, "language"), language)) {
+                return JSON_TEXT(arena, designation, "value");
+            }
+        }
+    }
+    return otherwise;
+}
+
+bool terms_has_display(struct arena *arena, const struct json *concept, struct str text)
+{
+    if (str_equal_ignore_case(JSON_TEXT(arena, concept, "display"), text)) {
+        return true;
+    }
+    JSON_EACH(designation, JSON_GET(concept, "designation")) {
+        if (str_equal_ignore_case(JSON_TEXT(arena, designation, "value"), text)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* `code` with `system`, a `coding`, or the codings of a `codeableConcept`. */

@@ -40,6 +40,8 @@ static const struct words sentences[] = {
       "视图中有一列取到多个值，但没有声明为集合" },
     { "no-source", "source: rows are made of this server's own records only",
       "source：只能用本服务器的记录生成表格" },
+    { "no-parameter", "'*' is not a parameter of this operation here", "本操作不支持其中一个参数" },
+    { "no-system", "give the system of the code, or inferSystem=true", "请给出代码所属的代码系统" },
     { "job-fixed", "this job cannot be *", "这个任务不能这样处理" },
     { "job-not-failed", "only a job that failed is tried again", "只有失败的任务可以重试" },
     { "job-not-waiting", "only a job that waits can be taken back", "任务已经开始或结束" },

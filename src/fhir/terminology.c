@@ -173,6 +173,22 @@ bool terminology_is_below(const struct terminology_run *run, const struct json *
 
 /* ---- one include ---- */
 
+/* The CodeSystem of an include, in the version that it names, or else that the request does (R4 4.9.5: version). */
+static bool system_of_include(const struct terminology_run *run, const struct json *include,
+                              struct str system, const struct json **code_system, struct error *error)
+{
+    struct str version = JSON_TEXT(run->arena, include, "version");
+    struct str url = system;
+    for (size_t i = 0; version.at == NULL && i < run->versions_count; i++) {
+        size_t bar = str_find_char(run->versions[i], '|');
+        url = str_equal(str_slice(run->versions[i], 0, bar), system) ? run->versions[i] : url;
+    }
+    if (version.len > 0) {
+        url = arena_printf(run->arena, "%.*s|%.*s", STR_FMT(system), STR_FMT(version));
+    }
+    return terminology_find(run, STR("CodeSystem"), url, code_system, error);
+}
+
 static bool code_in_list(const struct json *filter, struct str code, struct arena *arena)
 {
     struct str rest = JSON_TEXT(arena, filter, "value");
@@ -315,7 +331,7 @@ static bool system_has(struct asking *asking, const struct json *include, struct
         *has = concept_in(listed, asking->code->code, 0) != NULL;
         return true;
     }
-    if (!terminology_find(run, STR("CodeSystem"), system, &code_system, error)) {
+    if (!system_of_include(run, include, system, &code_system, error)) {
         return false;
     }
     bool whole = json_equals_text(JSON_GET(code_system, "content"), STR("complete"));
@@ -446,7 +462,8 @@ static bool take_concepts(struct expanding *expanding, const struct json *owner,
     JSON_EACH(concept, list) {
         struct terminology_code code = { .system = system,
                                          .code = JSON_TEXT(arena, concept, "code"),
-                                         .display = JSON_TEXT(arena, concept, "display") };
+                                         .display = JSON_TEXT(arena, concept, "display"),
+                                         .concept = concept };
         if (!take_code(expanding, owner, &code, error) ||
             (!expanding->ended && levels > 0 &&
              !take_concepts(expanding, owner, JSON_GET(concept, "concept"), system, levels - 1, error))) {
@@ -481,20 +498,22 @@ static bool expand_import(struct expanding *expanding, struct str url, struct er
 }
 
 /* Displays of listed codes are left out where the code system has them. */
-static bool take_listed(struct expanding *expanding, const struct json *owner, const struct json *listed,
+static bool take_listed(struct expanding *expanding, const struct json *owner, const struct json *include,
                         struct str system, struct error *error)
 {
     const struct terminology_run *run = expanding->run;
     const struct json *code_system = NULL;
-    if (!terminology_find(run, STR("CodeSystem"), system, &code_system, error)) {
+    if (!system_of_include(run, include, system, &code_system, error)) {
         return false;
     }
-    JSON_EACH(item, listed) {
+    JSON_EACH(item, JSON_GET(include, "concept")) {
         struct terminology_code code = { .system = system,
                                          .code = JSON_TEXT(run->arena, item, "code"),
-                                         .display = JSON_TEXT(run->arena, item, "display") };
+                                         .display = JSON_TEXT(run->arena, item, "display"),
+                                         .listed = item };
+        code.concept = terminology_concept(run, code_system, code.code);
         if (code.display.at == NULL) {
-            code.display = JSON_TEXT(run->arena, terminology_concept(run, code_system, code.code), "display");
+            code.display = JSON_TEXT(run->arena, code.concept, "display");
         }
         if (!take_code(expanding, owner, &code, error)) {
             return false;
@@ -511,17 +530,16 @@ static bool expand_include(struct expanding *expanding, const struct json *owner
 {
     const struct terminology_run *run = expanding->run;
     struct str system = JSON_TEXT(run->arena, include, "system");
-    const struct json *listed = JSON_GET(include, "concept");
     const struct json *imports = JSON_GET(include, "valueSet");
     const struct json *code_system = NULL;
     if (system.at == NULL) {
         /* An intersection is a part of its first set. */
         return imports == NULL || expand_import(expanding, json_text(run->arena, imports->first), error);
     }
-    if (listed != NULL) {
-        return take_listed(expanding, owner, listed, system, error);
+    if (JSON_GET(include, "concept") != NULL) {
+        return take_listed(expanding, owner, include, system, error);
     }
-    if (!terminology_find(run, STR("CodeSystem"), system, &code_system, error)) {
+    if (!system_of_include(run, include, system, &code_system, error)) {
         return false;
     }
     if (code_system == NULL || !json_equals_text(JSON_GET(code_system, "content"), STR("complete"))) {

@@ -40,6 +40,8 @@ struct terminology_run {
     struct arena *arena;
     int64_t *
         regex_us; /* processor time that regular expressions of filters have taken so far; NULL: none is offered */
+    const struct str *versions; /* "system|version" to take where a value set names none */
+    size_t versions_count;
 };
 
 /* Uploaded ones first, then R4's own; *resource stays NULL when neither has it. */
@@ -58,7 +60,9 @@ bool terminology_is_below(const struct terminology_run *run, const struct json *
 struct terminology_code {
     struct str system;
     struct str code;
-    struct str display;
+    struct str display;         /* absent where nobody told one */
+    const struct json *concept; /* in its CodeSystem; NULL where that is not known. Only from an expansion */
+    const struct json *listed;  /* in the value set that lists it, or NULL */
 };
 bool terminology_expand(const struct terminology_run *run, const struct json *value_set,
                         bool (*take)(void *data, const struct terminology_code *code), void *data,
