@@ -9,11 +9,28 @@ static void validate_object(struct validate_run *run, const struct json *value, 
 static void validate_nested_resource(struct validate_run *run, const struct json *value,
                                      const struct outcome_place *place);
 
-/* "_name": id and extensions of a primitive, an object of type Element. */
-static void validate_extra(struct validate_run *run, const struct json *extra,
+static void tell_no_content(struct validate_run *run, const struct outcome_place *place)
+{
+    validate_tell(
+        run, place,
+        (struct validate_issue){ .code = "invariant",
+                                 .text = STR("an element needs a value or children besides its id (ele-1)"),
+                                 .chinese = STR("除 id 外，元素须有取值或下级元素（ele-1）") });
+}
+
+static bool has_only_id(const struct json *value)
+{
+    return value->kind == JSON_OBJECT && value->count == 1 && JSON_GET(value, "id") != NULL;
+}
+
+/* "_name": id and extensions of a primitive, an object of type Element, which may stand alone (R4 2.6.2.1). */
+static void validate_extra(struct validate_run *run, const struct json *extra, bool has_value,
                            const struct outcome_place *place)
 {
     validate_object(run, extra, model_type_find(STR("Element")), place);
+    if (!has_value && has_only_id(extra)) {
+        tell_no_content(run, place);
+    }
 }
 
 /* ---- members ---- */
@@ -34,8 +51,11 @@ static void validate_item(struct validate_run *run, const struct json *value,
     if (value->kind != JSON_OBJECT) {
         return;
     }
+    if (has_only_id(value)) {
+        tell_no_content(run, place);
+    }
     bool bound = element->strength == MODEL_BINDING_REQUIRED ||
-                 (element->strength == MODEL_BINDING_EXTENSIBLE && run->extensible);
+                 (element->strength == MODEL_BINDING_EXTENSIBLE && run->full);
     if (bound && element->value_set != NULL) {
         validate_binding(run, value, element, place);
     }
@@ -73,11 +93,12 @@ static void validate_list(struct validate_run *run, const struct json *value, co
     }
 }
 
-static void validate_extras(struct validate_run *run, const struct json *extra,
+/* `values` are what stands beside it without the "_", or NULL. */
+static void validate_extras(struct validate_run *run, const struct json *extra, const struct json *values,
                             const struct model_element *element, struct outcome_place place)
 {
     if (!element->is_list) {
-        validate_extra(run, extra, &place);
+        validate_extra(run, extra, values != NULL, &place);
         return;
     }
     if (extra->kind != JSON_ARRAY || extra->count == 0) {
@@ -88,11 +109,16 @@ static void validate_extras(struct validate_run *run, const struct json *extra,
         return;
     }
     place.index = 0;
-    for (const struct json *item = extra->first; item != NULL; item = item->next) {
+    const struct json *value = values != NULL && values->kind == JSON_ARRAY ? values->first : NULL;
+    JSON_EACH(item, extra) {
+        bool has_value = value != NULL && value->kind != JSON_NULL;
         if (item->kind != JSON_NULL) {
-            validate_extra(run, item, &place);
+            validate_extra(run, item, has_value, &place);
+        } else if (values == NULL) {
+            tell_no_content(run, &place);
         }
         place.index++;
+        value = value == NULL ? NULL : value->next;
     }
 }
 
@@ -256,7 +282,7 @@ static void validate_object(struct validate_run *run, const struct json *value, 
                                                    .text = STR("is given twice"),
                                                    .chinese = STR("重复出现") });
         } else if (extra) {
-            validate_extras(run, member, element, here);
+            validate_extras(run, member, json_member(value, str_skip(member->name, 1)), element, here);
         } else {
             validate_member(run, value, member, element, &here);
         }
@@ -321,7 +347,7 @@ static void validate_nested_resource(struct validate_run *run, const struct json
     bool contained = str_equal(place->name, STR("contained"));
     if (!contained) {
         struct validate_run inner = {
-            .outcome = run->outcome, .arena = run->arena, .root = value, .extensible = run->extensible
+            .outcome = run->outcome, .arena = run->arena, .root = value, .full = run->full
         };
         validate_whole(&inner, value, type, place);
         return;
@@ -348,7 +374,7 @@ bool validate_resource(const struct json *resource, const struct validate_option
     assert(resource != NULL);
     size_t errors_before = outcome->errors_count;
     struct validate_run run = { .outcome = outcome, .arena = outcome->arena, .root = resource };
-    run.extensible = options != NULL && options->extensible;
+    run.full = options != NULL && options->full;
     struct outcome_place place = { .name = STR("Resource"), .index = -1 };
     const struct model_type *type = type_of_resource(&run, resource, &place);
     if (type != NULL) {

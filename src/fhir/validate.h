@@ -11,7 +11,8 @@
 
 struct validate_options {
     struct str type; /* the type the route asks for ("PUT /Patient/1"); absent: any */
-    bool extensible; /* also warn of codes outside an extensible binding (R4 4.1.5.3) */
+    bool full; /* also what stands in the text of R4 only: forms of references and of extension URLs, the
+                        namespace of narrative; warnings of codes outside an extensible binding (R4 4.1.5.3) */
 };
 
 /* Adds what is wrong to the outcome; true when nothing of severity error or fatal was added. */

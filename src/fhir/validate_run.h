@@ -9,7 +9,7 @@ struct validate_run {
     struct outcome *outcome;
     struct arena *arena;
     const struct json *root; /* resource whose `contained` a "#id" looks into */
-    bool extensible;         /* warn of codes outside an extensible binding */
+    bool full;               /* struct validate_options */
 };
 
 struct validate_issue {

@@ -38,6 +38,13 @@ static void check_code(struct validate_run *run, const struct model_element *ele
             .chinese = arena_printf(run->arena, "代码不在必须使用的值集 %.*s 中", STR_FMT(url)) });
 }
 
+/* R4 2.4.0: of the outermost element. */
+static bool has_namespace(struct str html)
+{
+    struct str tag = str_slice(html, 0, str_find_char(html, '>'));
+    return str_find(tag, STR("http://www.w3.org/1999/xhtml")) < tag.len;
+}
+
 void validate_primitive(struct validate_run *run, const struct json *value,
                         const struct model_element *element, const struct outcome_place *place)
 {
@@ -65,6 +72,13 @@ void validate_primitive(struct validate_run *run, const struct json *value,
                 .text = arena_printf(run->arena, "%.*s must be %s", STR_FMT(element->type->name), fault),
                 .chinese =
                     arena_printf(run->arena, "%.*s 格式不正确（%s）", STR_FMT(element->type->name), fault) });
+    } else if (primitive == PRIMITIVE_XHTML && run->full && !has_namespace(text)) {
+        validate_tell(
+            run, place,
+            (struct validate_issue){
+                .code = "value",
+                .text = STR("the <div> must name its namespace: xmlns=\"http://www.w3.org/1999/xhtml\""),
+                .chinese = STR("<div> 须写明命名空间 xmlns=\"http://www.w3.org/1999/xhtml\"") });
     } else if (element->strength == MODEL_BINDING_REQUIRED && element->value_set != NULL &&
                primitive == PRIMITIVE_CODE) {
         check_code(run, element, text, place);
@@ -158,17 +172,50 @@ static struct str reference_type(struct str reference)
     return model_resource_find(name) == NULL ? STR_NONE : name;
 }
 
-static bool contained_has(struct validate_run *run, struct str id)
+/* What "#id" leads to: NULL when nothing. "#" is the container (R4 2.3.0.2). */
+static const struct json *contained_find(struct validate_run *run, struct str id)
 {
     if (id.len == 0) {
-        return true; /* "#" is the container (R4 2.3.0.2) */
+        return run->root;
     }
     JSON_EACH(resource, JSON_GET(run->root, "contained")) {
         if (json_equals_text(JSON_GET(resource, "id"), id)) {
-            return true;
+            return resource;
         }
     }
-    return false;
+    return NULL;
+}
+
+static bool has_scheme(struct str uri)
+{
+    size_t colon = str_find_char(uri, ':');
+    bool is_name = colon > 0 && colon < uri.len;
+    for (size_t i = 0; i < colon && is_name; i++) {
+        char c = uri.at[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        is_name = letter || (i > 0 && ((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.'));
+    }
+    return is_name;
+}
+
+/* R4 2.3.0.1: what is no absolute URL is Type/id, with a version or not; a search (?) is for transactions. */
+static bool is_relative_reference(struct str reference)
+{
+    struct str rest = str_slice(reference, 0, str_find_char(reference, '#'));
+    struct str type = STR_NONE;
+    struct str id = STR_NONE;
+    struct str history = STR_NONE;
+    struct str version = STR_NONE;
+    if (str_find_char(reference, '?') < reference.len) {
+        return true;
+    }
+    bool ok = str_split_next(&rest, '/', &type) && model_resource_find(type) != NULL &&
+              str_split_next(&rest, '/', &id) && primitive_fault(PRIMITIVE_ID, id) == NULL;
+    if (ok && str_split_next(&rest, '/', &history)) {
+        ok = str_equal(history, STR("_history")) && str_split_next(&rest, '/', &version) &&
+             primitive_fault(PRIMITIVE_ID, version) == NULL && rest.len == 0;
+    }
+    return ok;
 }
 
 /* Official R4 examples refer to a Practitioner where an Organization is asked for and to a DeviceDefinition where a
@@ -190,17 +237,41 @@ static bool is_neighbour(struct str type, struct str targets)
     return false;
 }
 
+/* R4 2.3.0.1 does not forbid addresses that are no FHIR server's, so it is a warning. */
+static void warn_of_reference(struct validate_run *run, const struct outcome_place *place)
+{
+    const struct outcome_issue issue = {
+        .severity = OUTCOME_WARNING,
+        .code = "value",
+        .path = outcome_path(run->arena, place),
+        .text = STR(
+            "leads nowhere on a FHIR server: write Type/id, an absolute URL or # and the id of a contained "
+            "resource"),
+        .chinese = STR("无法按此找到资源：请写“类型/id”、绝对地址，或 # 加内含资源的 id"),
+    };
+    outcome_add(run->outcome, issue);
+}
+
 void validate_reference(struct validate_run *run, const struct json *value,
                         const struct model_element *element, const struct outcome_place *place)
 {
     struct str reference = JSON_TEXT(run->arena, value, "reference");
     struct str type = reference_type(reference);
-    if (str_starts_with(reference, STR("#")) && !contained_has(run, str_skip(reference, 1))) {
-        validate_tell(
-            run, place,
-            (struct validate_issue){ .code = "not-found",
-                                     .text = STR("no contained resource has the id that is referred to"),
-                                     .chinese = STR("所引用的内含资源不存在") });
+    if (str_starts_with(reference, STR("#"))) {
+        const struct json *target = contained_find(run, str_skip(reference, 1));
+        if (target == NULL) {
+            validate_tell(
+                run, place,
+                (struct validate_issue){ .code = "not-found",
+                                         .text = STR("no contained resource has the id that is referred to"),
+                                         .chinese = STR("所引用的内含资源不存在") });
+        }
+        type =
+            target == NULL || target == run->root ? STR_NONE : JSON_TEXT(run->arena, target, "resourceType");
+    } else if (run->full && reference.len > 0 && !has_scheme(reference) &&
+               !is_relative_reference(reference)) {
+        warn_of_reference(run, place);
+        return;
     }
     struct str said = JSON_TEXT(run->arena, value, "type");
     if (type.len == 0 && model_resource_find(said) != NULL) {
@@ -235,5 +306,14 @@ void validate_extension(struct validate_run *run, const struct json *value, cons
             (struct validate_issue){ .code = "invariant",
                                      .text = STR("an extension has either a value or extensions (ext-1)"),
                                      .chinese = STR("扩展须有值或下级扩展，且只能有其一（ext-1）") });
+    }
+    /* R4 2.5.1.0.1: relative only inside another extension, whose definition says what it means. */
+    struct str url = JSON_TEXT(run->arena, value, "url");
+    bool inner = place->parent != NULL && str_ends_with(place->parent->name, STR("xtension"));
+    if (run->full && url.len > 0 && !inner && !has_scheme(url)) {
+        validate_tell(run, place,
+                      (struct validate_issue){ .code = "value",
+                                               .text = STR("the url of an extension must be absolute"),
+                                               .chinese = STR("扩展的 url 须为绝对地址") });
     }
 }

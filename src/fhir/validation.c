@@ -71,7 +71,7 @@ bool validation_check(const struct validator *validator, const struct json *reso
 {
     assert(validator != NULL);
     size_t errors_before = outcome->errors_count;
-    const struct validate_options structure = { .type = options->type, .extensible = true };
+    const struct validate_options structure = { .type = options->type, .full = true };
     if (!validate_resource(resource, &structure, outcome)) {
         return false;
     }

@@ -112,6 +112,14 @@ static const struct bad_input {
       "Patient.text.div", "value" },
     { "{\"resourceType\":\"Patient\",\"text\":{\"status\":\"generated\"}}", "Patient.text.div", "required" },
     { "{\"resourceType\":\"Patient\",\"photo\":[{\"data\":\"abc\"}]}", "Patient.photo[0].data", "value" },
+    { "{\"resourceType\":\"Patient\",\"_gender\":{\"id\":\"a\"}}", "Patient._gender",
+      "invariant" }, /* ele-1 */
+    { "{\"resourceType\":\"Patient\",\"name\":[{\"id\":\"a\"}]}", "Patient.name[0]", "invariant" },
+    { "{\"resourceType\":\"Patient\",\"name\":[{\"given\":[null],\"_given\":[{\"id\":\"a\"}]}]}",
+      "Patient.name[0]._given[0]", "invariant" },
+    { "{\"resourceType\":\"Patient\",\"contained\":[{\"resourceType\":\"Patient\",\"id\":\"o\"}],"
+      "\"managingOrganization\":{\"reference\":\"#o\"}}",
+      "Patient.managingOrganization", "value" },
     { "{\"resourceType\":\"Observation\",\"code\":{\"text\":\"a\"}}", "Observation.status", "required" },
     { "{\"resourceType\":\"Observation\",\"status\":\"final\"}", "Observation.code", "required" },
     { "{\"resourceType\":\"Observation\",\"status\":\"final\",\"code\":{\"text\":\"a\"},"
@@ -147,7 +155,10 @@ static void accepts_what_looks_odd_and_is_right(void **state)
 {
     (void)state;
     static const char *const good[] = {
-        "{\"resourceType\":\"Patient\",\"name\":[{\"given\":[null,\"a\"],\"_given\":[{\"id\":\"x\"},null]}]}",
+        "{\"resourceType\":\"Patient\",\"name\":[{\"given\":[null,\"a\"],\"_given\":[{\"extension\":[{"
+        "\"url\":"
+        "\"http://a.b\",\"valueCode\":\"x\"}]},null]}]}",
+        "{\"resourceType\":\"Patient\",\"gender\":\"male\",\"_gender\":{\"id\":\"x\"}}",
         "{\"resourceType\":\"Patient\",\"_gender\":{\"extension\":[{\"url\":\"http://"
         "a.b\",\"valueCode\":\"x\"}]}}",
         "{\"resourceType\":\"Patient\",\"birthDate\":\"2020-02-29\",\"deceasedDateTime\":\"2020\"}",
@@ -159,6 +170,54 @@ static void accepts_what_looks_odd_and_is_right(void **state)
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         struct outcome outcome = outcome_in(&arena);
         if (!validate_resource(read_json(str_from_cstr(good[i])), NULL, &outcome)) {
+            fail_msg("%s: %.*s", good[i], STR_FMT(outcome.first->text));
+        }
+    }
+}
+
+/* What R4 says in its text and not in its tables: only where the whole validation is asked for. */
+static void tells_more_when_all_is_asked_for(void **state)
+{
+    (void)state;
+    static const struct bad_input only_full[] = {
+        { "{\"resourceType\":\"Patient\",\"extension\":[{\"url\":\"rel\",\"valueCode\":\"a\"}]}", /* 2.5.1.0.1 */
+          "Patient.extension[0]", "value" },
+        { "{\"resourceType\":\"Patient\",\"text\":{\"status\":\"generated\",\"div\":\"<div>a</div>\"}}",
+          "Patient.text.div", "value" }, /* 2.4.0 */
+    };
+    static const char *const good[] = {
+        "{\"resourceType\":\"Patient\",\"managingOrganization\":{\"reference\":\"Organization/a/_history/"
+        "2\"}}",
+        "{\"resourceType\":\"Patient\",\"managingOrganization\":{\"reference\":\"urn:uuid:0c3151bd-1cbf-4d64-"
+        "b04d-"
+        "cd9187a4c6e0\"}}",
+        "{\"resourceType\":\"Patient\",\"extension\":[{\"url\":\"http://"
+        "a.b\",\"extension\":[{\"url\":\"rel\","
+        "\"valueCode\":\"a\"}]}]}",
+    };
+    static const char *const odd_references[] = { "Foo/1", "patient/1", "Organization/a b", "Organization/",
+                                                  "hospital" };
+    const struct validate_options full = { .full = true };
+    for (size_t i = 0; i < sizeof odd_references / sizeof odd_references[0]; i++) { /* 2.3.0.1: a warning */
+        struct outcome outcome = outcome_in(&arena);
+        struct str text = arena_printf(
+            &arena, "{\"resourceType\":\"Patient\",\"managingOrganization\":{\"reference\":\"%s\"}}",
+            odd_references[i]);
+        assert_true(validate_resource(read_json(text), &full, &outcome));
+        assert_true(outcome.count == 1 && outcome.first->severity == OUTCOME_WARNING);
+    }
+    for (size_t i = 0; i < sizeof only_full / sizeof only_full[0]; i++) {
+        struct outcome quick = outcome_in(&arena);
+        struct outcome whole = outcome_in(&arena);
+        struct json *resource = read_json(str_from_cstr(only_full[i].json));
+        assert_true(validate_resource(resource, NULL, &quick));
+        assert_false(validate_resource(resource, &full, &whole));
+        assert_true(str_equal_cstr(whole.first->path, only_full[i].path));
+        assert_string_equal(whole.first->code, only_full[i].code);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        struct outcome outcome = outcome_in(&arena);
+        if (!validate_resource(read_json(str_from_cstr(good[i])), &full, &outcome)) {
             fail_msg("%s: %.*s", good[i], STR_FMT(outcome.first->text));
         }
     }
@@ -270,6 +329,7 @@ int main(void)
         cmocka_unit_test(accepts_the_synthea_bundles),
         cmocka_unit_test(tells_each_fault_with_its_path),
         cmocka_unit_test(accepts_what_looks_odd_and_is_right),
+        cmocka_unit_test(tells_more_when_all_is_asked_for),
         cmocka_unit_test(suggests_a_near_name),
         cmocka_unit_test(lists_all_issues_up_to_the_limit),
         cmocka_unit_test(refuses_another_type_than_the_route),
