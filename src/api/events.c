@@ -75,6 +75,19 @@ static bool events_deliver(void *data, struct store_reader *reader, const struct
     return alive;
 }
 
+/* Said in passing about a resource: no number, for nobody reads it later. */
+static bool events_hear(void *data, struct store_reader *reader, const struct store_version *subject,
+                        struct str text)
+{
+    struct events *events = data;
+    struct arena arena = { .bytes_max = LIMIT_RESOURCE_BYTES };
+    struct http_event event = { .type = STR("word"), .data = text };
+    bool may = false;
+    bool alive = may_see(events, &arena, reader, subject, &may);
+    arena_deinit(&arena);
+    return alive && (!may || http_stream_push(events->stream, &event));
+}
+
 static void events_left(void *data)
 {
     struct events *events = data;
@@ -114,9 +127,11 @@ static struct events *events_create(struct http_request *request)
     uint64_t after = 0;
     struct str last = http_header(request, STR("Last-Event-ID"));
     (void)(last.at != NULL && parse_uint64(last, UINT64_MAX, &after));
-    events->follower = (struct feed_follower){
-        .data = events, .deliver = events_deliver, .left = events_left, .after_seq = after
-    };
+    events->follower = (struct feed_follower){ .data = events,
+                                               .deliver = events_deliver,
+                                               .hear = events_hear,
+                                               .left = events_left,
+                                               .after_seq = after };
     atomic_store(&events->refs, 2);
     events->arena = arena;
     return events;

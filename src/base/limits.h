@@ -36,6 +36,8 @@ enum {
     LIMIT_VIEW_STEPS = 20000000,         /* items visited by all paths of a view for one resource */
     LIMIT_FEED_FOLLOWERS = 256,          /* live connections */
     LIMIT_FEED_RESUME_VERSIONS = 100000, /* further back a client reads anew */
+    LIMIT_FEED_WORDS = 32,               /* said in passing, waiting to be told */
+    LIMIT_FEED_WORD_BYTES = 1024,        /* one of them */
     LIMIT_SUBSCRIPTIONS = 1000,          /* that are wanted, at a time */
     LIMIT_SUBSCRIPTION_FILTERS = 20,
     LIMIT_SUBSCRIPTION_HEADERS = 20,

@@ -100,6 +100,10 @@ static void *follow_thread(void *data)
     (void)pthread_mutex_lock(&feed->lock);
     while (!feed->stopping) {
         drop_leaving(feed);
+        if (feed->words_count > 0) {
+            feed_tell_word(feed);
+            continue;
+        }
         uint64_t after_seq = slowest(feed);
         if (after_seq >= feed->committed_seq) {
             feed_wait(feed, clock_now_ms() + FEED_IDLE_MS);

@@ -58,6 +58,10 @@ bool feed_is_stopping(struct feed *feed);
 struct feed_follower {
     void *data;
     bool (*deliver)(void *data, struct store_reader *reader, const struct store_version *version);
+    /* What somebody says in passing about a resource, `subject` as it is now; NULL: hears nothing. Only who may read
+     * the subject may be told. */
+    bool (*hear)(void *data, struct store_reader *reader, const struct store_version *subject,
+                 struct str text);
     void (*left)(void *data);   /* last call for this follower */
     uint64_t after_seq;         /* only versions after this one; 0: from now on */
     struct feed_follower *next; /* the feed's own */
@@ -67,6 +71,16 @@ struct feed_follower {
 /* The follower is the caller's memory until `left` was called. ERROR_TOO_MANY over LIMIT_FEED_FOLLOWERS;
  * ERROR_GONE when after_seq is so far back that a client should rather read anew. */
 bool feed_follow(struct feed *feed, struct feed_follower *follower, struct error *error) MUST_CHECK;
+
+/* Said in passing and kept nowhere (what a presenter points at): told once to the followers that are there. Of what one
+ * speaker says about one resource and waits, only the last is told. Copied. Any thread. ERROR_BUSY when too much waits. */
+struct feed_word {
+    struct str type; /* of the resource that it is about */
+    struct str id;
+    struct str speaker; /* any name that tells one from the other */
+    struct str text;    /* at most LIMIT_FEED_WORD_BYTES */
+};
+bool feed_say(struct feed *feed, const struct feed_word *word, struct error *error) MUST_CHECK;
 
 /* Takes it off from any thread; `left` is called soon, on the feed's thread. */
 void feed_leave(struct feed *feed, struct feed_follower *follower);

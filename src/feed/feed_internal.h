@@ -4,9 +4,22 @@
 
 #include <pthread.h>
 
+#include "base/limits.h"
 #include "feed/feed.h"
 
-enum { FEED_WORKERS_MAX = 4 };
+enum { FEED_WORKERS_MAX = 4, FEED_NAME_BYTES = 96 };
+
+/* A word that waits: texts of its own. */
+struct feed_waiting_word {
+    char type[FEED_NAME_BYTES];
+    char id[FEED_NAME_BYTES];
+    char speaker[FEED_NAME_BYTES];
+    char text[LIMIT_FEED_WORD_BYTES];
+    size_t type_len;
+    size_t id_len;
+    size_t speaker_len;
+    size_t text_len;
+};
 
 struct feed {
     struct feed_options options;
@@ -17,6 +30,8 @@ struct feed {
     uint64_t committed_seq;
     struct feed_follower *followers;
     size_t followers_count;
+    struct feed_waiting_word words[LIMIT_FEED_WORDS]; /* the oldest first */
+    size_t words_count;
     pthread_t follow_thread;
     pthread_t chore_thread;
     pthread_t workers[FEED_WORKERS_MAX];
@@ -28,6 +43,9 @@ struct feed {
 
 /* Waits for the signal, at most until `until_ms` of the wall clock. With the lock held. */
 void feed_wait(struct feed *feed, int64_t until_ms);
+
+/* Tells the oldest word that waits. With the lock held, which it lets go meanwhile. On the followers' thread. */
+void feed_tell_word(struct feed *feed);
 
 void *feed_job_thread(void *feed);
 void *feed_chore_thread(void *feed);

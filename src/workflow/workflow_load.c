@@ -170,6 +170,10 @@ static bool check_transition(const struct workflow_machine *machine, struct aren
                     "workflow %.*s: 'after' wants days, hours and minutes, like P7D or PT10M",
                     STR_FMT(machine->code));
     }
+    if (json_is_true(JSON_GET(transition, "quiet")) && (to != NULL || after != NULL)) {
+        return FAIL(error, ERROR_STRUCTURE, "workflow %.*s: a quiet step stays in its state and has no time",
+                    STR_FMT(machine->code));
+    }
     static const char *const kinds[] = { "create", "patch", "grant", "revoke", "share", "sign", "document" };
     JSON_EACH(effect, JSON_GET(transition, "effects")) {
         size_t known = 0;

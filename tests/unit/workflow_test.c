@@ -64,6 +64,8 @@ static void a_wrong_file_is_told_at_load(void **state)
         "{\"name\":\"t\",\"from\":[\"a\"],\"who\":[],\"after\":7}",
         "{\"name\":\"t\",\"from\":[\"a\"],\"who\":[],\"after\":\"P1D\",\"since\":\"%task.(\"}",
         "{\"name\":\"t\",\"from\":[\"a\"],\"who\":[],\"effects\":[{\"unknown\":\"x\"}]}",
+        "{\"name\":\"t\",\"from\":[\"a\"],\"to\":\"a\",\"who\":[],\"quiet\":true}",
+        "{\"name\":\"t\",\"from\":[\"a\"],\"who\":[],\"quiet\":true,\"after\":\"P1D\"}",
         "{\"from\":[\"a\"],\"who\":[]}",
     };
     struct error error = { 0 };
