@@ -62,7 +62,7 @@ fail:
 }
 
 /* To be raised when rows are made otherwise by the same parameters (another form of a value, a further row). */
-enum { INDEX_FORMS_VERSION = 4 };
+enum { INDEX_FORMS_VERSION = 5 };
 
 static uint64_t parameters_digest(struct str type, uint64_t digest)
 {
@@ -123,6 +123,7 @@ static struct parameter_numbers numbers_of(struct str type, const struct model_s
         }
     } else if (kind == MODEL_SEARCH_STRING) {
         numbers.words = index_parameter_with(type, code, STR("contains"));
+        numbers.ends = index_parameter_with(type, code, STR("end"));
     }
     return numbers;
 }

@@ -117,6 +117,10 @@ struct str index_normalise(struct arena *arena, struct str text);
 /* The row's text of a string: its normal form, cut at INDEX_STRING_BYTES, and unless that is the string itself a mark
  * made of its hash in control characters, which no question holds. Equal texts mean equal strings (`:exact`). */
 enum { INDEX_STRING_BYTES = 110, INDEX_MARK_BYTES = 17 };
+/* What a mark begins with: the text before it is the whole, or its beginning. */
+enum { INDEX_MARK_WHOLE = 0x01, INDEX_MARK_CUT = 0x02 };
+/* The end of a text that was cut, for rows under the number of "code:end"; STR_NONE when nothing was cut, or no memory. */
+struct str index_string_end(struct arena *arena, struct str text);
 struct str index_string_text(struct arena *arena, struct str text);
 /* ---- places (Location.near) ---- */
 

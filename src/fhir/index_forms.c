@@ -290,7 +290,8 @@ struct str index_string_text(struct arena *arena, struct str text)
         return normal;
     }
     size_t end = normal.len;
-    if (end > INDEX_STRING_BYTES) {
+    bool cut = end > INDEX_STRING_BYTES;
+    if (cut) {
         end = INDEX_STRING_BYTES;
         while (end > 0 && ((unsigned char)normal.at[end] & 0xC0) == 0x80) {
             end--;
@@ -301,11 +302,34 @@ struct str index_string_text(struct arena *arena, struct str text)
         return STR_NONE;
     }
     memcpy(out, normal.at, end);
-    out[end] = 0x01;
+    out[end] = cut ? INDEX_MARK_CUT : INDEX_MARK_WHOLE;
     uint64_t hash = hash64(text, SEED_EXACT);
     for (size_t i = 1; i < INDEX_MARK_BYTES; i++) {
         out[end + i] = (char)(0x0E + (hash & 0x0F)); /* 0x0E … 0x1D */
         hash >>= 4;
     }
     return (struct str){ out, end + INDEX_MARK_BYTES };
+}
+
+static size_t next_character(struct str text, size_t at)
+{
+    while (at < text.len && ((unsigned char)text.at[at] & 0xC0) == 0x80) {
+        at++;
+    }
+    return at;
+}
+
+struct str index_string_end(struct arena *arena, struct str text)
+{
+    enum { WORKED_ON = 4 * INDEX_STRING_BYTES };
+    struct str normal = index_normalise(arena, text);
+    if (normal.len <= INDEX_STRING_BYTES) {
+        return STR_NONE;
+    }
+    struct str last =
+        text.len > WORKED_ON ? str_skip(text, next_character(text, text.len - WORKED_ON)) : text;
+    normal = index_normalise(arena, last);
+    return normal.len > INDEX_STRING_BYTES
+               ? str_skip(normal, next_character(normal, normal.len - INDEX_STRING_BYTES))
+               : normal;
 }

@@ -250,6 +250,10 @@ static void add_string(struct row_builder *builder, const struct parameter_numbe
         return;
     }
     add_text(builder, numbers->own, marked);
+    bool cut = marked.len > INDEX_MARK_BYTES && marked.at[marked.len - INDEX_MARK_BYTES] == INDEX_MARK_CUT;
+    if (numbers->ends != 0 && cut) {
+        add_text(builder, numbers->ends, index_string_end(builder->arena, text));
+    }
     if (text.len > INDEX_STRING_BYTES - INDEX_MARK_BYTES) { /* its end may be cut off */
         index_add_words(builder, numbers->words, text, true);
     }

@@ -61,7 +61,7 @@ static bool check_modifier(struct search_parse *parse, const struct search_targe
     const char *known = "missing";
     switch (target->parameter->kind) {
     case MODEL_SEARCH_STRING:
-        offered = known = parse->inside_filter ? "missing exact contains whole" : "missing exact contains";
+        offered = known = parse->inside_filter ? "missing contains whole ends" : "missing exact contains";
         break;
     case MODEL_SEARCH_TOKEN:
         offered = known = "missing not in not-in of-type text above below";
@@ -71,7 +71,7 @@ static bool check_modifier(struct search_parse *parse, const struct search_targe
         known = "missing identifier above below";
         break;
     case MODEL_SEARCH_URI:
-        offered = known = "missing above below";
+        offered = known = parse->inside_filter ? "missing below contains ends" : "missing above below";
         break;
     case MODEL_SEARCH_NUMBER:
     case MODEL_SEARCH_DATE:

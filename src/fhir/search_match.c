@@ -75,6 +75,10 @@ static bool row_matches(const struct search_value *value, const struct index_row
         return row->kind == INDEX_TEXT && str_find(row->text, value->text) < row->text.len;
     case SEARCH_TEST_EQUAL:
         return row->kind == INDEX_TEXT && str_equal(row->text, value->text);
+    case SEARCH_TEST_ENDS: /* before the mark, or where there is none */
+        return row->kind == INDEX_TEXT &&
+               str_ends_with(str_slice(row->text, 0, str_find_char(row->text, INDEX_MARK_WHOLE)),
+                             value->text);
     case SEARCH_TEST_ABOVE:
         return row->kind == INDEX_TEXT && is_above(row->text, value->text);
     case SEARCH_TEST_DATE:

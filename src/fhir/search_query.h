@@ -32,6 +32,7 @@ enum search_test {
     SEARCH_TEST_PREFIX,   /* a TEXT row that begins with text */
     SEARCH_TEST_CONTAINS, /* a TEXT row with text in it */
     SEARCH_TEST_EQUAL,    /* a TEXT row that is text */
+    SEARCH_TEST_ENDS,     /* a TEXT row that ends with text, a mark of its exact bytes left aside */
     SEARCH_TEST_ABOVE,    /* a TEXT row by which text begins, at a path boundary (uri :above) */
     SEARCH_TEST_DATE,     /* a DATE row against [from_ms, to_ms) by prefix, see search_date_matches */
     SEARCH_TEST_NUMBER,   /* a NUMBER row with this key against number and [low, high] by prefix, see

@@ -110,7 +110,9 @@ static bool date_value(struct search_parse *parse, const struct search_target *t
                        uint32_t parameter, struct search_values *list, struct error *error)
 {
     struct search_value value = { .test = SEARCH_TEST_DATE, .parameter = parameter };
-    value.prefix = take_prefix(&text);
+    bool overlaps = parse->inside_filter && str_starts_with(text, STR("po")); /* R4 3.1.3.2 */
+    text = overlaps ? str_skip(text, 2) : text;
+    value.prefix = overlaps ? SEARCH_AP : take_prefix(&text);
     struct date_span span;
     struct error unused = { 0 };
     if (!date_parse(text, parse->options->offset_minutes, &span, &unused)) {
@@ -119,7 +121,8 @@ static bool date_value(struct search_parse *parse, const struct search_target *t
     }
     value.from_ms = span.from_ms;
     value.to_ms = span.to_ms;
-    if (value.prefix == SEARCH_AP) { /* R4 3.1.1.4.6: 10 % of the time between now and the date */
+    if (value.prefix == SEARCH_AP &&
+        !overlaps) { /* R4 3.1.1.4.6: 10 % of the time between now and the date */
         int64_t gap =
             (parse->now_ms > span.from_ms ? parse->now_ms - span.from_ms : span.from_ms - parse->now_ms);
         value.from_ms -= gap / 10;
@@ -434,6 +437,19 @@ static struct str without_blanks(struct arena *arena, struct str text)
     return out == NULL ? STR_NONE : (struct str){ out, len };
 }
 
+/* _filter's ew: the end of a row, or of what was too long for one. */
+static bool ends_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                       struct search_values *list, struct error *error)
+{
+    size_t from = text.len > INDEX_STRING_BYTES ? text.len - INDEX_STRING_BYTES : 0;
+    while (from > 0 && from < text.len && ((unsigned char)text.at[from] & 0xC0) == 0x80) {
+        from++;
+    }
+    text = str_skip(text, from);
+    return add_text(parse, number_of(target), SEARCH_TEST_ENDS, text, list, error) &&
+           add_text(parse, number_with(target, STR("end")), SEARCH_TEST_ENDS, text, list, error);
+}
+
 static bool string_value(struct search_parse *parse, const struct search_target *target, struct str text,
                          uint32_t parameter, struct search_values *list, struct error *error)
 {
@@ -450,10 +466,14 @@ static bool string_value(struct search_parse *parse, const struct search_target 
     if (normal.len == 0) {
         return bad_value(target, "a text", error);
     }
+    if (str_equal(target->modifier, STR("ends"))) {
+        return ends_value(parse, target, normal, list, error);
+    }
+    const char mark[1] = { normal.len > INDEX_STRING_BYTES ? INDEX_MARK_CUT : INDEX_MARK_WHOLE };
     normal = str_slice(normal, 0, whole_characters(normal, INDEX_STRING_BYTES));
     if (str_equal(target->modifier,
                   STR("whole"))) { /* _filter's eq: with and without the mark of its exact bytes */
-        struct str marked = arena_concat(parse->arena, normal, STR("\x01"));
+        struct str marked = arena_concat(parse->arena, normal, (struct str){ mark, 1 });
         return marked.at == NULL ? search_no_memory(error)
                                  : add_text(parse, parameter, SEARCH_TEST_EQUAL, normal, list, error) &&
                                        add_text(parse, parameter, SEARCH_TEST_PREFIX, marked, list, error);
@@ -486,7 +506,13 @@ static bool uri_value(struct search_parse *parse, const struct search_target *ta
     if (value.len == 0) {
         return bad_value(target, "a URI", error);
     }
-    if (target->modifier.len > 0 && str_starts_with(value, STR("urn:"))) {
+    if (str_equal(target->modifier, STR("contains"))) {
+        return add_text(parse, parameter, SEARCH_TEST_CONTAINS, value, list, error);
+    }
+    if (str_equal(target->modifier, STR("ends"))) {
+        return add_text(parse, parameter, SEARCH_TEST_ENDS, value, list, error);
+    }
+    if (target->modifier.len > 0 && !parse->inside_filter && str_starts_with(value, STR("urn:"))) {
         return bad_value(target, "a URL: a URN has nothing above or below it", error); /* R4 3.1.1.4.9 */
     }
     if (str_equal(target->modifier, STR("below"))) {

@@ -429,7 +429,8 @@ bool criterion_is_costly(const struct search_criteria *criterion)
 {
     for (size_t i = 0; i < criterion->values_count; i++) {
         enum search_test test = criterion->values[i].test;
-        if (test == SEARCH_TEST_CONTAINS || test == SEARCH_TEST_WITHIN || test == SEARCH_TEST_ABOVE) {
+        if (test == SEARCH_TEST_CONTAINS || test == SEARCH_TEST_WITHIN || test == SEARCH_TEST_ABOVE ||
+            test == SEARCH_TEST_ENDS) {
             return true;
         }
     }

@@ -128,6 +128,15 @@ static void add_text_test(struct builder *b, const struct search_value *value)
         add_text(b, text);
         add_sql(b, ") > 0");
         break;
+    case SEARCH_TEST_ENDS: /* of the row, or before its mark */
+        add_sql(b, "(substr(value, length(value) - length(");
+        add_text(b, text);
+        add_sql(b, ") + 1) = ");
+        add_text(b, text);
+        add_sql(b, " OR instr(value, ");
+        add_text(b, arena_concat(b->arena, text, (struct str){ (const char[]){ INDEX_MARK_WHOLE }, 1 }));
+        add_sql(b, ") > 0");
+        break;
     case SEARCH_TEST_ABOVE: /* the row is the text or a part of it that ends where a path ends */
         add_sql(b, "(value = ");
         add_text(b, text);
@@ -146,7 +155,7 @@ static void add_text_test(struct builder *b, const struct search_value *value)
 static bool is_text_test(enum search_test test)
 {
     return test == SEARCH_TEST_PREFIX || test == SEARCH_TEST_CONTAINS || test == SEARCH_TEST_EQUAL ||
-           test == SEARCH_TEST_ABOVE;
+           test == SEARCH_TEST_ABOVE || test == SEARCH_TEST_ENDS;
 }
 
 /* "parameter = … AND (test)" over a row of the value's table; without the key test, which keys() gathers. */

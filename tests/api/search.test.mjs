@@ -303,6 +303,63 @@ describe('what R4 says of parameters as such', () => {
   });
 });
 
+describe('_filter (R4 3.1.3)', () => {
+  const names = {};
+  const add = async (name, resource) => { const made = await create(tagged(resource)); names[made.id] = name; return made; };
+  const long = `${'很长的说明'.repeat(12)}结尾ENDS`;
+  let far;
+  before(async () => {
+    far = await add('far', { resourceType: 'Patient', name: [{ family: 'Weber', given: ['Far'] }], gender: 'male', birthDate: '1950-05-05' });
+    const near = await add('near', { resourceType: 'Patient', name: [{ family: 'Weberin', given: ['Near'] }, { text: 'Zweite' }], gender: 'female' });
+    const of = (patient, more) => ({ resourceType: 'Observation', status: 'final', code: { coding: [{ system: 'urn:f', code: 'a' }] }, subject: { reference: `Patient/${patient.id}` }, ...more });
+    await add('o1', of(far, { effectivePeriod: { start: '2020-01-01', end: '2020-01-31' }, valueQuantity: { value: 5.4, unit: 'kg', system: 'http://unitsofmeasure.org', code: 'kg' } }));
+    await add('o2', of(near, { effectiveDateTime: '2020-02-10', valueString: long, status: 'amended' }));
+    await add('o3', { resourceType: 'Observation', status: 'final', code: { coding: [{ system: 'urn:f', code: 'b' }, { system: 'urn:f', code: 'c' }] } });
+    await add('set', { resourceType: 'Encounter', status: 'finished', class: { system: 'http://terminology.hl7.org/CodeSystem/v3-ActCode', code: 'ACUTE' }, subject: { reference: `Patient/${far.id}` } });
+  });
+  const ask = async (type, filter) => {
+    const answer = await d.request('POST', `/fhir/${type}/_search`, new URLSearchParams({ _tag: `urn:run|${RUN}`, _filter: filter, code: '', _count: '1000' }).toString(), { 'Content-Type': 'application/x-www-form-urlencoded' });
+    return answer.status === 200 ? idsOf(answer).map((id) => names[id]).filter(Boolean).sort().join(' ') : `${answer.status} ${answer.text.slice(0, 300)}`;
+  };
+
+  test('operators', async () => {
+    for (const [type, filter, found] of [
+      ['Patient', 'family eq "weber"', 'far'], ['Patient', 'family eq web', ''], ['Patient', 'family sw web', 'far near'], ['Patient', 'family ew ER', 'far'], ['Patient', 'family ew in or given ew AR', 'far near'],
+      ['Patient', 'family co ebe', 'far near'], ['Patient', 'birthdate pr true', 'far'], ['Patient', 'family sw web and birthdate pr false', 'near'], ['Patient', `id eq ${'ID'}`, 'far'],
+      ['Patient', 'family sw web and birthdate ne 2000', 'far'], ['Patient', 'family sw web and gender ne male', 'near'], ['Patient', 'family sw web and not (birthdate eq 2000)', 'far near'],
+      ['Observation', 'code in http://hl7.org/fhir/ValueSet/administrative-gender', ''], ['Observation', 'status ni http://hl7.org/fhir/ValueSet/administrative-gender and code eq urn:f|', 'o1 o2 o3'],
+      ['Observation', 'value-quantity eq 5.4', 'o1'], ['Observation', 'value-quantity gt 5.3 and value-quantity lt 5.5', 'o1'], ['Observation', 'value-quantity ap 5', 'o1'], ['Observation', 'value-quantity ne 5.4', ''],
+      ['Observation', 'date po 2020-01-15', 'o1'], ['Observation', 'date po 2020', 'o1 o2'], ['Observation', 'date po 2021', ''], ['Observation', 'code eq urn:f| and date sa 2020-01', 'o2'], ['Observation', 'code eq urn:f| and date eb 2020-02', 'o1'],
+      ['Observation', 'value-string ew ends', 'o2'], ['Observation', 'value-string ew "结尾ends"', 'o2'], ['Observation', 'value-string ew 很长', ''], ['Observation', `value-string eq "${long}"`, 'o2'],
+      ['Observation', 'code eq urn:f|c', 'o3'], ['Observation', 'code-value-quantity eq urn:f|a$gt5', 'o1'], ['Observation', 'status ss http://hl7.org/fhir/observation-status|amended and code eq urn:f|', 'o2'],
+      ['Encounter', 'class sb http://terminology.hl7.org/CodeSystem/v3-ActCode|ACUTE', 'set'], ['Encounter', 'class ss http://terminology.hl7.org/CodeSystem/v3-ActCode|IMP', 'set'],
+    ]) assert.equal(await ask(type, filter.replace('ID', far.id)), found, `${type}: ${filter}`);
+  });
+
+  test('and, or, not from left to right', async () => {
+    for (const [filter, found] of [['status eq amended or code eq urn:f|a and value-quantity gt 5', 'o1'], ['status eq amended or (code eq urn:f|a and value-quantity gt 5)', 'o1 o2'],
+      ['code eq urn:f|a and status eq amended or code eq urn:f|b', 'o2 o3'], ['code eq urn:f|b or code eq urn:f|c and status eq final or status eq amended', 'o2 o3'], ['not (code eq urn:f|a) and code eq urn:f|', 'o3'],
+      ['NOT (code eq urn:f|a or code eq urn:f|b) AND code eq urn:f|', '']]) {
+      assert.equal(await ask('Observation', filter), found, filter);
+    }
+    assert.equal(await ask('Observation', Array.from({ length: 100 }, (_, i) => `code eq urn:f|${i === 99 ? 'c' : i}`).join(' or ')), 'o3', 'a hundred alternatives are not a hundred deep');
+  });
+
+  test('paths: over whatever the reference may lead to, with conditions on the same resource, the other way round', async () => {
+    for (const [type, filter, found] of [['Observation', 'subject.name co "ebe"', 'o1 o2'], ['Observation', 'subject:Patient.family eq weberin', 'o2'], ['Observation', 'subject.gender ne male', 'o2'],
+      ['Observation', 'patient[gender eq male].family co web', 'o1'], ['Observation', 'patient[gender eq male and birthdate pr true].name sw web', 'o1'], ['Observation', 'patient[gender eq male].family eq weberin', ''],
+      ['Observation', 'code eq urn:f| and patient.birthdate pr false', 'o2 o3'], ['Observation', 'code eq urn:f| and patient.birthdate pr true', 'o1'],
+      ['Observation', `patient.id eq ${far.id}`, 'o1'], ['Observation', `subject re Patient/${far.id}`, 'o1'],
+      ['Patient', '_has:Observation:patient:code eq urn:f|a and gender eq female', 'near'], ['Patient', '_has:Observation:patient:_has:Provenance:target:recorded gt 2000', ''],
+      ['Patient', '_has:Encounter:patient:status eq finished', 'far'], ['Encounter', 'subject._has:Observation:subject:value-quantity gt 5', 'set']]) {
+      assert.equal(await ask(type, filter), found, `${type}: ${filter}`);
+    }
+    for (const wrong of ['subject.nothing eq x', 'patient[gender eq male] eq x', 'patient[gender eq male.name eq x', 'code gt 1', 'status co fin', 'name:exact eq x', 'subject.name co "x']) {
+      assert.match(await ask('Observation', wrong), /^400 /, wrong);
+    }
+  });
+});
+
 describe('$run of a ViewDefinition', () => {
   const view = (resource, column, more = {}) => ({ resourceType: 'ViewDefinition', resource, name: 'v', status: 'active', select: [{ column }], ...more });
   const run = (person, parameter, query = '') => person.request('POST', `/fhir/ViewDefinition/$run${query}`, { resourceType: 'Parameters', parameter });

@@ -170,7 +170,17 @@ static void what_is_wrong_is_named_and_never_repeated(void **state)
                                            "name eq x and",
                                            "name eq x gender eq y",
                                            "nmae eq x",
-                                           "birthdate eq tomorrow" };
+                                           "birthdate eq tomorrow",
+                                           "link[name eq x.name eq y",
+                                           "link[name eq x] eq y",
+                                           "link[].name eq y",
+                                           "organization.nothing eq y",
+                                           "name.x eq y",
+                                           "link:Nothing.name eq y",
+                                           "_has:Observation:code:status eq y",
+                                           "_has:Observation eq y",
+                                           "name:exact eq y",
+                                           "name pr maybe" };
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
         char text[64];
         (void)snprintf(text, sizeof text, "_filter=%s", filters[i]);
@@ -187,7 +197,10 @@ static void what_is_wrong_is_named_and_never_repeated(void **state)
         (void)snprintf(text, sizeof text, "near=%s", nears[i]);
         refuse(&places, text, ERROR_INPUT, "'near'");
     }
-    refuse(&patient_options, "_filter=name ew x", ERROR_UNSUPPORTED, "'ew'");
+    refuse(&patient_options, "_filter=name gt x", ERROR_UNSUPPORTED, "'gt'");
+    refuse(&patient_options, "_filter=gender co x", ERROR_UNSUPPORTED, "'co'");
+    refuse(&patient_options, "name:ends=x", ERROR_INPUT, "'name:ends'");
+    refuse(&patient_options, "birthdate=po2000", ERROR_INPUT, "'birthdate'");
     refuse(&patient_options, "name:whole=x", ERROR_INPUT, "'name:whole'");
     refuse(&patient_options, "a=%zz", ERROR_INPUT, "percent");
     refuse(&patient_options, "a=%ff", ERROR_INPUT, "percent");
