@@ -177,7 +177,9 @@ static bool compile_parameter(const struct compiling *at, const struct model_sea
             return FAIL(error, ERROR_INTERNAL, "a component of %.*s.%.*s is no search parameter",
                         STR_FMT(type), STR_FMT(parameter->code));
         }
-        compiled->component_numbers[i] = (struct parameter_numbers){ .kind = component->kind };
+        compiled->component_numbers[i] =
+            (struct parameter_numbers){ .kind = component->kind,
+                                        .own = hash_parameter(type, component->code) };
         struct fhirpath *one = compile(arena, parameter->components[i].expression, error);
         if (one == NULL || (of_whole && !fhirpath_trunk_add(at->trunk, one, error))) {
             return false;
@@ -299,10 +301,18 @@ static bool index_composite(struct row_builder *builder, const struct compiled_p
         }
     }
     for (size_t i = 0; i < values[0].count; i++) {
-        uint64_t keys[COMPONENT_KEYS_MAX];
+        struct index_row keys[COMPONENT_KEYS_MAX];
         size_t count = index_component_keys(builder, &values[0].items[i], keys, COMPONENT_KEYS_MAX);
         for (size_t k = 0; k < count; k++) {
-            index_components(builder, parameter, values, keys[k], position);
+            /* By a code alone: asked under the numbers of the whole codings that have it. Of three components there are
+             * too many numbers to ask. */
+            builder->deriving = keys[k].derived && parameter->components_count == 2;
+            index_components(builder, parameter, values, keys[k].key, position);
+            builder->deriving = false;
+            if (keys[k].derived) {
+                keys[k].parameter = parameter->component_numbers[0].own;
+                rows_add(builder, keys[k]);
+            }
         }
     }
     return true;

@@ -3,7 +3,8 @@
  *
  * What a row holds by the kind of the parameter (R4 3.1.1.4):
  * - token (Coding, CodeableConcept, Identifier, ContactPoint, code, boolean, id, uri, string): INDEX_KEY rows, one
- *   for each way to ask: code, system|code, |code (only without system), system| — each is one key look-up.
+ *   for each way to ask: code, system|code, |code (only without system), system| — each is one key look-up. Of a Coding
+ *   only that of system|code (or |code) is stored; the others are derived from it by what the store knows of codings.
  *   `:of-type` has KEY rows of its own (code "identifier:of-type").
  * - reference: the key of the target (hash_resource_key), the key of the URL for an absolute or canonical one
  *   (with and without |version); `:identifier` has rows of its own ("subject:identifier").
@@ -42,6 +43,10 @@ struct index_row {
     uint32_t parameter; /* hash_parameter(type, code) */
     uint64_t key;       /* KEY: the value; NUMBER: key of the unit, 0 = any */
     bool reference;     /* KEY: of what a reference points at (not of its identifier): can be followed */
+    /* Not stored: the row of the whole coding answers for it. Of a KEY row that says so `whole` is that row's key: a store
+     * keeps the pair (key, whole) once for all resources. Rows of composites by such a key are derived too. */
+    bool derived;
+    uint64_t whole;
     bool words; /* KEY: of a piece of text to look into, which is `text`; the store keeps each piece once */
     struct str text; /* TEXT; KEY: the code or id as people order it, for sorting in memory, never stored */
     int64_t from_ms; /* DATE: inclusive */

@@ -25,6 +25,7 @@ struct row_builder {
     struct str texts[INDEX_TEXTS_KEPT]; /* cut into words before, by where they stand */
     size_t texts_count;
     bool words_once; /* a piece that any parameter has is not added again */
+    bool deriving;   /* rows that are added now are derived */
     bool failed;
 };
 
@@ -54,9 +55,9 @@ void index_add_words(struct row_builder *builder, uint32_t parameter, struct str
 /* Those of _text and _content, after all parameters. */
 void index_resource_words(struct row_builder *builder, const struct json *resource);
 
-/* Keys by which a value of a composite's first component is asked for, at most `max`; tokens and references. */
-size_t index_component_keys(struct row_builder *builder, const struct fhirpath_item *item, uint64_t *keys,
-                            size_t max);
+/* Rows whose keys are those by which a value of a composite's first component is asked for, at most `max`; tokens. */
+size_t index_component_keys(struct row_builder *builder, const struct fhirpath_item *item,
+                            struct index_row *keys, size_t max);
 
 /* ---- unit_cache.c ---- */
 

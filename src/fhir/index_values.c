@@ -16,7 +16,7 @@ static bool row_equal(const struct index_row *a, const struct index_row *b)
     }
     switch (a->kind) {
     case INDEX_KEY:
-        return true;
+        return a->whole == b->whole;
     case INDEX_TEXT:
         return str_equal(a->text, b->text);
     case INDEX_DATE:
@@ -45,6 +45,7 @@ static bool rows_grow(struct row_builder *builder)
 
 void rows_add(struct row_builder *builder, struct index_row row)
 {
+    row.derived = row.derived || builder->deriving;
     for (size_t i = builder->section; i < builder->count; i++) {
         if (row_equal(&builder->rows[i], &row)) {
             return;
@@ -97,10 +98,32 @@ static void add_token(struct row_builder *builder, uint32_t parameter, struct st
     }
 }
 
+/* A key that only leads to that of a whole coding. */
+static void add_brief(struct row_builder *builder, uint32_t parameter, uint64_t key, uint64_t whole,
+                      struct str text)
+{
+    rows_add(builder, (struct index_row){ .kind = INDEX_KEY,
+                                          .parameter = parameter,
+                                          .key = key,
+                                          .text = text,
+                                          .derived = true,
+                                          .whole = whole });
+}
+
 static void add_coding(struct row_builder *builder, uint32_t parameter, const struct json *coding)
 {
-    add_token(builder, parameter, JSON_TEXT(builder->arena, coding, "system"),
-              JSON_TEXT(builder->arena, coding, "code"));
+    struct str system = JSON_TEXT(builder->arena, coding, "system");
+    struct str code = JSON_TEXT(builder->arena, coding, "code");
+    uint64_t whole = index_token_key(system.at == NULL ? STR("") : system, code);
+    if (code.len == 0) {
+        add_token(builder, parameter, system, code);
+        return;
+    }
+    add_key(builder, parameter, whole, code);
+    add_brief(builder, parameter, index_token_key(STR_NONE, code), whole, code);
+    if (system.len > 0) {
+        add_brief(builder, parameter, index_token_key(system, STR_NONE), whole, STR_NONE);
+    }
 }
 
 /* Key of :of-type (R4 3.1.1.4.11): system|code|value of the identifier's type. */
@@ -563,8 +586,8 @@ void index_value(struct row_builder *builder, const struct parameter_numbers *nu
     }
 }
 
-size_t index_component_keys(struct row_builder *builder, const struct fhirpath_item *item, uint64_t *keys,
-                            size_t max)
+size_t index_component_keys(struct row_builder *builder, const struct fhirpath_item *item,
+                            struct index_row *keys, size_t max)
 {
     /* The keys are those that the component alone would have, so they are made as rows and taken off again. */
     struct row_builder own = { .arena = builder->arena, .options = builder->options };
@@ -572,9 +595,11 @@ size_t index_component_keys(struct row_builder *builder, const struct fhirpath_i
     index_token(&own, &token, item, fhirpath_item_type_name(item));
     size_t count = 0;
     for (size_t i = 0; i < own.count && count < max; i++) {
+        const struct index_row *row = &own.rows[i];
         /* code and system|code; nobody asks for "system|" there, and it would be rows without end */
-        if (i == 0 || own.rows[i].text.at != NULL || own.rows[i - 1].text.at != NULL) {
-            keys[count++] = own.rows[i].key;
+        bool second = i > 0 && own.rows[i - 1].text.at != NULL && !row->derived;
+        if (i == 0 || row->text.at != NULL || second) {
+            keys[count++] = *row;
         }
     }
     builder->failed = builder->failed || own.failed;

@@ -50,6 +50,11 @@ struct search_value {
     uint32_t
         parameter; /* number of the rows to look at (composites and modifiers have numbers of their own) */
     uint64_t key;
+    /* KEY: of a code or a system alone, for which whole codings answer (struct index_row, derived). */
+    bool brief;
+    /* Of a composite whose first component is such a key: its own number and that key. `parameter` is that of the key. */
+    uint32_t composite;
+    uint64_t composite_key;
     struct str text;
     int64_t from_ms;
     int64_t to_ms;

@@ -268,14 +268,21 @@ static bool token_value(struct search_parse *parse, const struct search_target *
         second = index_normalise(parse->arena, second);
     }
     if (element != NULL && element->type->kind == MODEL_PRIMITIVE) {
-        return code_value(parse, element, has_bar ? first : STR_NONE, has_bar ? second : first, parameter,
-                          list, error);
+        size_t from = list->count;
+        bool ok = code_value(parse, element, has_bar ? first : STR_NONE, has_bar ? second : first, parameter,
+                             list, error);
+        struct str paths = target->parameter->expression;
+        for (; ok && from < list->count; from++) { /* a further path may lead to codings */
+            list->values[from].brief = str_find_char(paths, '|') < paths.len;
+        }
+        return ok;
     }
-    uint64_t key = index_token_key(STR_NONE, first);
+    struct search_value value = key_value(parameter, index_token_key(STR_NONE, first));
     if (has_bar) {
-        key = index_token_key(first, second.len == 0 ? STR_NONE : second);
+        value.key = index_token_key(first, second.len == 0 ? STR_NONE : second);
     }
-    return search_values_add(parse, list, key_value(parameter, key), error);
+    value.brief = !has_bar || second.len == 0;
+    return search_values_add(parse, list, value, error);
 }
 
 /* R4 3.1.1.4.11: system|code|value of an identifier's type. */
@@ -624,8 +631,13 @@ static bool composite_value(struct search_parse *parse, const struct search_targ
     part.parameter = model_search_find(target->type, composite->components[1].code);
     for (size_t i = 0; part.parameter != NULL && i < firsts.count; i++) {
         uint32_t number = index_composite_parameter(number_of(target), firsts.values[i].key);
+        size_t from = list->count;
         if (!value_of_kind(parse, &part, second, number, list, error)) {
             return false;
+        }
+        for (; firsts.values[i].brief && from < list->count; from++) {
+            list->values[from].composite = number_of(target);
+            list->values[from].composite_key = firsts.values[i].key;
         }
     }
     return true;

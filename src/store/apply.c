@@ -283,7 +283,8 @@ static bool write_apply(struct store *store, struct store_write *write, const st
     uint64_t custodian = write->custodian == 0 ? head->custodian : write->custodian;
     if (!version_add(store, write, key, custodian, error) || !place_set(writer, key, head->seq, seq, error) ||
         (head->seq != 0 && !head_close(store, write, key, head, seq, error)) ||
-        !words_add(writer, write->index, error) || !index_remember(writer, write->index, seq, key, error)) {
+        !words_add(writer, write->index, error) || !codings_add(writer, write->index, error) ||
+        !index_remember(writer, write->index, seq, key, error)) {
         return false;
     }
     for (size_t i = 0; i < write->view_rows_count; i++) {
@@ -339,6 +340,7 @@ static bool refill_apply(struct store *store, const struct store_refill *refill,
         return step != STEP_FAILED;
     }
     if (!words_add(&store->writer, refill->index, error) ||
+        !codings_add(&store->writer, refill->index, error) ||
         !index_add_missing(&store->writer, refill->index, refill->seq, key, error)) {
         return false;
     }

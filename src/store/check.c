@@ -185,8 +185,10 @@ static bool sample_check(struct store_reader *reader, struct arena *arena,
         return true;
     }
     for (size_t i = 0; i < index.count; i++) {
-        bool exists = false;
-        if (!index_row_exists(reader, &index.rows[i], version->seq, &exists, error)) {
+        const struct index_row *row = &index.rows[i];
+        bool exists = row->derived && row->whole == 0; /* of a composite: its whole row is looked for */
+        if (!exists && !(row->derived ? coding_exists(reader, row, &exists, error)
+                                      : index_row_exists(reader, row, version->seq, &exists, error))) {
             return false;
         }
         if (!exists) {
@@ -234,14 +236,23 @@ static void sum_add(struct index_sum *sum, const struct index_row *row, uint64_t
 }
 
 /* A version's rows as the index has them: cut, and each once. */
-static bool sums_of_version(struct index_sums *sums, const struct index_rows *index, uint64_t seq,
-                            struct error *error)
+static bool sums_of_version(struct index_sums *sums, struct store_reader *reader,
+                            const struct index_rows *index, uint64_t seq, struct error *error)
 {
     struct run_entry *entries = memory_new_array(index->count + 1, sizeof *entries);
+    size_t count = 0;
+    bool there = true;
     for (size_t i = 0; entries != NULL && i < index->count; i++) {
-        entries[i] = (struct run_entry){ &index->rows[i], seq, 0 };
+        /* Stores of before version 7 have derived rows too, of the versions that were written then. */
+        const struct index_row *row = &index->rows[i];
+        if (row->derived && !index_row_exists(reader, row, seq, &there, error)) {
+            memory_free(entries);
+            return false;
+        }
+        entries[count] = (struct run_entry){ row, seq, 0 };
+        count += !row->derived || there ? 1 : 0;
     }
-    struct run *run = entries == NULL ? NULL : run_create(entries, index->count, 1);
+    struct run *run = entries == NULL ? NULL : run_create(entries, count, 1);
     for (size_t i = 0; run != NULL && i < run->count; i++) {
         const struct run_row *from = &run->rows[i];
         enum index_kind kind = run_row_kind(from);
@@ -308,7 +319,7 @@ static bool sums_compute(struct store_reader *reader, struct arena *arena, struc
                 ok = store_body_text(arena, version, &text, error) &&
                      options->index_rows(options->index_rows_data, arena, version->type, text, &index,
                                          error) &&
-                     sums_of_version(sums, &index, version->seq, error) &&
+                     sums_of_version(sums, reader, &index, version->seq, error) &&
                      packed_check(reader, arena, version->seq, &index, report, error);
             }
         }

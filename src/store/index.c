@@ -57,7 +57,7 @@ bool index_remember(struct writer *writer, const struct index_rows *index, uint6
     }
     for (size_t i = 0; i < index->count; i++) {
         writer->entries[writer->entries_count] = (struct run_entry){ &index->rows[i], seq, resource };
-        writer->entries_count++;
+        writer->entries_count += index->rows[i].derived ? 0 : 1;
     }
     return true;
 }
@@ -318,6 +318,9 @@ bool index_add_missing(struct writer *writer, const struct index_rows *index, ui
     for (size_t i = 0; i < index->count; i++) {
         bool exists = false;
         struct run_entry entry = { &index->rows[i], seq, resource };
+        if (index->rows[i].derived) {
+            continue;
+        }
         if (!index_row_exists(inside, &index->rows[i], seq, &exists, error)) {
             return false;
         }
@@ -478,6 +481,7 @@ void index_after_rollback(struct store *store)
     writer->entries_again = false;
     versions_forget(writer);
     memset(writer->pieces_known, 0, sizeof writer->pieces_known);
+    memset(writer->codings_known, 0, sizeof writer->codings_known);
     writer->pending = writer->pending_committed;
     writer->mark_next = writer->mark;
     if (writer->runs_next != writer->runs) {

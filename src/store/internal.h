@@ -19,8 +19,8 @@
 #include "store/views.h"
 
 enum { STORE_TYPES_MAX = 512, STORE_LISTENERS_MAX = 16, STORE_COMPOSED_MAX = 64, STORE_GROUP_SETS_MAX = 256 };
-enum { STORE_FRESH_HEADS = 16384 };  /* a power of two */
-enum { STORE_PIECES_KNOWN = 16384 }; /* a power of two */
+enum { STORE_FRESH_HEADS = 16384 };                              /* a power of two */
+enum { STORE_PIECES_KNOWN = 16384, STORE_CODINGS_KNOWN = 4096 }; /* powers of two */
 enum { STORE_JOBS_LOOKED = 4 };
 
 /* ---- a connection and its prepared statements (connection.c) ---- */
@@ -132,6 +132,12 @@ struct fresh_head {
     uint64_t group; /* fresh_group of the writer; any other: free */
 };
 
+/* A code or a system alone, and a whole coding that it leads to: keys. */
+struct coding_pair {
+    uint64_t brief;
+    uint64_t whole;
+};
+
 struct writer {
     pthread_t thread;
     bool started;
@@ -161,12 +167,13 @@ struct writer {
     struct version_rows *versions;             /* of the group, not sent yet (version_columns.c) */
     struct heads *heads;                       /* of the group (heads.c); NULL: looked up one by one */
     uint64_t pieces_known[STORE_PIECES_KNOWN]; /* keys of pieces of text that are stored (words.c); 0: none */
-    uint64_t audit_group;                      /* number of the last outbox row */
-    uint64_t audit_dropped;                    /* rows up to here were removed */
-    struct view_table *views;                  /* all registered; dropped ones stay in the list */
-    bool full;                                 /* the last commit found the disk full */
-    bool rested;                               /* what the last burst took was given back */
-    bool told_lost;                            /* store_options.lost was called */
+    struct coding_pair codings_known[STORE_CODINGS_KNOWN]; /* that are stored (codings.c); zeros: none */
+    uint64_t audit_group;                                  /* number of the last outbox row */
+    uint64_t audit_dropped;                                /* rows up to here were removed */
+    struct view_table *views;                              /* all registered; dropped ones stay in the list */
+    bool full;                                             /* the last commit found the disk full */
+    bool rested;                                           /* what the last burst took was given back */
+    bool told_lost;                                        /* store_options.lost was called */
     bool audit_behind; /* the sink refused a group: hand it over again from the outbox */
     struct outcome_of_set group[STORE_GROUP_SETS_MAX];
 };
@@ -400,6 +407,10 @@ bool index_row_exists(struct store_reader *reader, const struct index_row *row, 
 bool index_start(struct store *store, struct error *error) MUST_CHECK;
 bool index_waits(const struct store *store);
 void index_end(struct store *store);
+/* The pairs of keys that derived rows speak of, unless they are there, and whether one is (codings.c). */
+bool codings_add(struct writer *writer, const struct index_rows *index, struct error *error) MUST_CHECK;
+bool coding_exists(struct store_reader *reader, const struct index_row *row, bool *exists,
+                   struct error *error) MUST_CHECK;
 /* The pieces of text that rows speak of, unless they are there (words.c). */
 bool words_add(struct writer *writer, const struct index_rows *index, struct error *error) MUST_CHECK;
 

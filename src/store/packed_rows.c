@@ -128,7 +128,7 @@ static struct run_entry *entries_of(struct arena *arena, const struct index_rows
     struct run_entry *entries = ARENA_ARRAY(arena, struct run_entry, rows->count + 1);
     size_t all = 0;
     for (size_t i = 0; entries != NULL && i < rows->count; i++) {
-        if (rows->rows[i].kind != INDEX_KEY || rows->rows[i].reference) {
+        if (!rows->rows[i].derived && (rows->rows[i].kind != INDEX_KEY || rows->rows[i].reference)) {
             entries[all] = (struct run_entry){ .row = &rows->rows[i] };
             all++;
         }

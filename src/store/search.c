@@ -5,6 +5,7 @@
 
 #include "base/parse.h"
 #include "store/body.h"
+#include "store/search_codings.h"
 #include "store/search_run.h"
 
 enum { CURSOR_FIELDS = 6, CURSOR_BYTES = CURSOR_FIELDS * 16 };
@@ -59,7 +60,8 @@ bool store_matches(struct store_reader *reader, const struct store_version *vers
     struct arena arena = { .bytes_max = LIMIT_BUNDLE_BYTES };
     struct builder b;
     enum step step = STEP_FAILED;
-    if (builder_init(&b, reader, filter, &arena, version->seq, error)) {
+    if (search_expand_filter(reader, &arena, filter, &filter, error) &&
+        builder_init(&b, reader, filter, &arena, version->seq, error)) {
         unsigned alias = new_alias(&b);
         add_sql(&b, "SELECT 1 FROM version v0 WHERE v0.seq = ?1");
         add_visible(&b, alias, version->type, NULL, 0);
@@ -270,12 +272,17 @@ bool store_search(struct store_reader *reader, struct arena *arena, const struct
                   struct store_hits *out, struct error *error)
 {
     assert(search->query != NULL);
-    struct search_run run = { .reader = reader, .arena = arena, .search = search, .query = search->query };
+    struct search_query query = { 0 };
+    struct store_search expanded = *search;
+    struct search_run run = { .reader = reader, .arena = arena, .search = &expanded, .query = &query };
     struct str cursor = search->cursor.at != NULL ? search->cursor : search->query->cursor;
     struct store_hits hits = { 0 };
     struct database *database = reader->connection->database;
     database_set_steps(database, SEARCH_STEPS);
-    bool ok = search_all(&run, cursor, &hits, error);
+    bool ok = search_expand_query(reader, arena, search->query, &query, error) &&
+              search_expand_filter(reader, arena, search->filter, &expanded.filter, error);
+    expanded.query = &query;
+    ok = ok && search_all(&run, cursor, &hits, error);
     database_set_steps(database, 0);
     if (ok) {
         *out = hits;

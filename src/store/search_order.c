@@ -10,7 +10,7 @@
 static bool is_single_key(const struct search_criteria *driver)
 {
     return driver->kind == SEARCH_VALUES && driver->values_count == 1 &&
-           driver->values->test == SEARCH_TEST_KEY;
+           driver->values->test == SEARCH_TEST_KEY && !driver->values->brief;
 }
 
 static void add_driver(struct search_run *run, struct builder *b, unsigned alias)

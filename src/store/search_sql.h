@@ -76,6 +76,8 @@ void add_criteria(struct builder *b, unsigned alias, const struct search_criteri
  * them, and those of SEARCH_UPDATED. */
 void add_values_test(struct builder *b, unsigned alias, const struct search_criteria *criterion);
 void add_values_found(struct builder *b, const struct search_criteria *criterion);
+/* The kind of the rows that a test looks at. */
+enum index_kind search_rows_kind(enum search_test test);
 /* Rows of one DATE or NUMBER value, those that fit first, to be counted. */
 void add_range_rows(struct builder *b, const struct search_value *value);
 void add_updated_test(struct builder *b, unsigned alias, const struct search_criteria *criterion);

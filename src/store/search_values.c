@@ -176,12 +176,15 @@ static void add_row_test(struct builder *b, const struct search_value *value)
     }
 }
 
-static enum index_kind rows_kind(enum search_test test)
+enum index_kind search_rows_kind(enum search_test test)
 {
     if (test == SEARCH_TEST_DATE) {
         return INDEX_DATE;
     }
-    return test == SEARCH_TEST_NUMBER ? INDEX_NUMBER : INDEX_TEXT;
+    if (test == SEARCH_TEST_NUMBER) {
+        return INDEX_NUMBER;
+    }
+    return is_text_test(test) ? INDEX_TEXT : INDEX_KEY;
 }
 
 static const char *table_by_version(enum search_test test)
@@ -198,11 +201,17 @@ static void add_keys(struct builder *b, const struct search_criteria *criterion,
     uint32_t parameter = criterion->values[first].parameter;
     add_sql(b, "parameter = ");
     add_integer(b, parameter);
+    if (criterion->values[first].brief) { /* too many codings to be written out (search_codings.c) */
+        add_sql(b, " AND value IN (SELECT whole FROM coding WHERE brief = ");
+        add_key(b, criterion->values[first].key);
+        add_sql(b, ")");
+        return;
+    }
     add_sql(b, " AND value IN (");
     bool any = false;
     for (size_t i = first; i < criterion->values_count; i++) {
         const struct search_value *value = &criterion->values[i];
-        if (value->test == SEARCH_TEST_KEY && value->parameter == parameter) {
+        if (value->test == SEARCH_TEST_KEY && value->parameter == parameter && !value->brief) {
             add_sql(b, any ? ", " : "");
             add_key(b, value->key);
             any = true;
@@ -214,8 +223,8 @@ static void add_keys(struct builder *b, const struct search_criteria *criterion,
 /* Whether an earlier key value brought this one along. */
 static bool is_gathered(const struct search_criteria *criterion, size_t at)
 {
-    for (size_t i = 0; i < at; i++) {
-        if (criterion->values[i].test == SEARCH_TEST_KEY &&
+    for (size_t i = 0; i < at && !criterion->values[at].brief; i++) {
+        if (criterion->values[i].test == SEARCH_TEST_KEY && !criterion->values[i].brief &&
             criterion->values[i].parameter == criterion->values[at].parameter) {
             return true;
         }
@@ -361,7 +370,7 @@ void add_range_rows(struct builder *b, const struct search_value *value)
 {
     bool date = value->test == SEARCH_TEST_DATE;
     add_sql(b, date ? "SELECT from_ms FROM " : "SELECT low FROM "); /* in order by merging: see add_index */
-    add_index(b, rows_kind(value->test));
+    add_index(b, search_rows_kind(value->test));
     add_sql(b, " WHERE ");
     add_row_test(b, value);
     if (is_open_above(value->prefix)) {
@@ -392,7 +401,7 @@ void add_values_found(struct builder *b, const struct search_criteria *criterion
             add_sql(b, " WHERE ");
             add_keys(b, criterion, i);
         } else {
-            add_index(b, rows_kind(value->test));
+            add_index(b, search_rows_kind(value->test));
             add_sql(b, " WHERE ");
             add_row_test(b, value);
         }

@@ -16,6 +16,10 @@
     "CREATE TABLE words(key INTEGER PRIMARY KEY, value TEXT NOT NULL);"                                      \
     "CREATE TABLE gram(gram INTEGER, words INTEGER, PRIMARY KEY(gram, words)) WITHOUT ROWID;"
 
+/* A code or a system alone, and the whole codings that it leads to, as keys: each pair once (codings.c). */
+#define SCHEMA_CODING                                                                                        \
+    "CREATE TABLE coding(brief INTEGER, whole INTEGER, PRIMARY KEY(brief, whole)) WITHOUT ROWID;"
+
 /* The rows by version, four tables until then, become a column of the version (packed_rows.h). The whole table is
  * written anew: each of its rows changes, and the column stands before the body, so that a long one is not read over. */
 #define SCHEMA_PACKED                                                                                        \
@@ -58,7 +62,7 @@ static const char schema[] =
     "CREATE TABLE index_number(parameter INTEGER, unit INTEGER, low REAL, high REAL, seq INTEGER,"
     " PRIMARY KEY(parameter, unit, low, high, seq)) WITHOUT ROWID;"
     /* Index rows that wait in memory (store/runs.h), a row a commit, and how far the main index is. */
-    SCHEMA_WAITING SCHEMA_WORDS SCHEMA_SWEPT
+    SCHEMA_WAITING SCHEMA_WORDS SCHEMA_SWEPT SCHEMA_CODING
     "CREATE TABLE grants(resource INTEGER, post INTEGER, basis INTEGER, from_ms INTEGER NOT NULL,"
     " until_ms INTEGER NOT NULL, PRIMARY KEY(resource, post, basis)) WITHOUT ROWID;"
     "CREATE INDEX grants_by_basis ON grants(basis);"
@@ -76,10 +80,7 @@ static const char schema[] =
     " digest INTEGER NOT NULL, columns TEXT NOT NULL, filled_seq INTEGER NOT NULL) WITHOUT ROWID;";
 
 static const char *const schema_steps[STORE_SCHEMA_VERSION] = {
-    [1] = SCHEMA_WAITING,
-    [2] = SCHEMA_WORDS,
-    [3] = SCHEMA_SWEPT,
-    [4] = SCHEMA_PACKED,
+    [1] = SCHEMA_WAITING, [2] = SCHEMA_WORDS, [3] = SCHEMA_SWEPT, [4] = SCHEMA_PACKED, [6] = SCHEMA_CODING,
 };
 
 #define VERSION_COLUMNS                                                                                      \
@@ -159,6 +160,8 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_INDEX_NUMBER_ADD] = "INSERT OR IGNORE INTO index_number VALUES(?1, ?2, ?3, ?4, ?5)",
     [SQL_WORDS_HAS] = "SELECT 1 FROM words WHERE key = ?1",
     [SQL_WORDS_ADD] = "INSERT INTO words VALUES(?1, ?2)",
+    [SQL_CODING_HAS] = "SELECT 1 FROM coding WHERE brief = ?1 AND whole = ?2",
+    [SQL_CODING_ADD] = "INSERT OR IGNORE INTO coding VALUES(?1, ?2)",
     [SQL_GRAM_ADD] = "INSERT OR IGNORE INTO gram VALUES(?1, ?2)",
     [SQL_ROWS_SET] = "UPDATE version SET rows = ?2 WHERE seq = ?1",
     [SQL_ROWS_GET] = "SELECT rows FROM version WHERE seq = ?1",
@@ -294,14 +297,14 @@ const char *sql_schema(void)
     return schema;
 }
 
-/* PostgreSQL stores begin with version 4, and what later ones change is not theirs. Version 6 changes no table: an older
+/* PostgreSQL stores begin with version 4; most of what later ones change is not theirs. Version 6 changes no table: an older
  * program could not read what waits (run_bytes.c). */
 const char *sql_schema_step(enum dialect dialect, int from)
 {
     assert(from > 0);
     assert(from < STORE_SCHEMA_VERSION);
     assert(dialect == DIALECT_SQLITE || from >= 4);
-    return dialect == DIALECT_SQLITE ? schema_steps[from] : NULL;
+    return dialect == DIALECT_SQLITE ? schema_steps[from] : sql_schema_step_postgresql(from);
 }
 
 const char *sql_kind(enum dialect dialect, enum store_value_kind kind)

@@ -6,7 +6,7 @@
 
 #include "store/database.h"
 
-enum { STORE_SCHEMA_VERSION = 6 };
+enum { STORE_SCHEMA_VERSION = 7 };
 
 enum sql {
     SQL_BEGIN_READ,
@@ -68,6 +68,8 @@ enum sql {
     SQL_INDEX_NUMBER_AGAIN,
     SQL_WORDS_HAS,          /* key */
     SQL_WORDS_ADD,          /* key, value */
+    SQL_CODING_HAS,         /* brief, whole */
+    SQL_CODING_ADD,         /* brief, whole */
     SQL_GRAM_ADD,           /* gram, words */
     SQL_ROWS_SET,           /* SQLite: seq, packed rows */
     SQL_ROWS_GET,           /* SQLite: seq */
@@ -145,6 +147,7 @@ enum sql {
 /* The second table (sql_postgresql.c). */
 struct buf;
 extern const char *const sql_texts_postgresql[SQL_COUNT];
+const char *sql_schema_step_postgresql(int from); /* NULL: nothing to do */
 void sql_schema_postgresql(struct buf *buf, unsigned partitions);
 /* A column's type. */
 const char *sql_kind(enum dialect dialect, enum store_value_kind kind);

@@ -49,6 +49,7 @@ static const struct table tables[] = {
       "merged bigint NOT NULL, run bigint NOT NULL, position bigint NOT NULL,"
       " swept bigint NOT NULL DEFAULT 0",
       NULL },
+    { "coding", "brief bigint, whole bigint, PRIMARY KEY(brief, whole)", NULL },
     { "words", "key bigint PRIMARY KEY, value " TEXT " NOT NULL", NULL },
     { "gram", "gram bigint, words bigint, PRIMARY KEY(gram, words)", NULL },
     { "grants",
@@ -129,6 +130,11 @@ void sql_parts_postgresql(struct buf *buf, const char *name, const char *by, uns
         buf_printf(buf, "CREATE TABLE %s_part_%u PARTITION OF %s FOR VALUES WITH (MODULUS %u, REMAINDER %u);",
                    name, i, name, partitions, i);
     }
+}
+
+const char *sql_schema_step_postgresql(int from)
+{
+    return from == 6 ? "CREATE TABLE coding(brief bigint, whole bigint, PRIMARY KEY(brief, whole));" : NULL;
 }
 
 void sql_schema_postgresql(struct buf *buf, unsigned partitions)
@@ -256,6 +262,8 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
                       /* IS TRUE: looked up in a hash of `added`, not joined. */
                       " INSERT INTO gram SELECT * FROM unnest(?3::bigint[], ?4::bigint[]) g(gram, words)"
                       " WHERE (g.words IN (SELECT key FROM added)) IS TRUE ON CONFLICT DO NOTHING",
+    [SQL_CODING_HAS] = "SELECT 1 FROM coding WHERE brief = ?1 AND whole = ?2",
+    [SQL_CODING_ADD] = "INSERT INTO coding VALUES(?1, ?2) ON CONFLICT DO NOTHING",
     [SQL_GRAM_ADD] = "INSERT INTO gram VALUES(?1, ?2) ON CONFLICT DO NOTHING",
     [SQL_SWEEP_NEXT] = "SELECT n.seq, h.seq FROM version n JOIN history h"
                        " ON h.resource = n.resource AND h.version = n.version - 1"

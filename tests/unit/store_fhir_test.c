@@ -136,7 +136,7 @@ static void put_texts(void)
     buf_deinit(&text);
 }
 
-static int setup(void **state)
+static int setup_empty(void **state)
 {
     (void)state;
     (void)snprintf(folder, sizeof folder, "/tmp/store-fhir-XXXXXX");
@@ -150,6 +150,12 @@ static int setup(void **state)
     if (!fhir_index_create(&index_options, &index_of, &error) || !store_open(&options, &store, &error)) {
         fail_msg("open: %s", error.text);
     }
+    return 0;
+}
+
+static int setup(void **state)
+{
+    int failed = setup_empty(state);
     for (size_t i = 0; i < sizeof world / sizeof *world; i++) {
         put(world[i]);
     }
@@ -157,7 +163,7 @@ static int setup(void **state)
         put(more_of_the_world[i]);
     }
     put_texts();
-    return 0;
+    return failed;
 }
 
 static int teardown(void **state)
@@ -335,10 +341,118 @@ static void searches_as_clients_write_them(void **state)
     assert_int_equal(report.findings_count, 0);
 }
 
+/* An Observation of one coding, with a value of another; `system` may be empty. */
+static void put_coded(const char *id, const char *system, const char *code, int value)
+{
+    const char *own = system[0] == '\0' ? "" : arena_printf(&arena, "\"system\":\"%s\",", system).at;
+    put(arena_printf(&arena,
+                     "{\"resourceType\":\"Observation\",\"id\":\"%s\",\"status\":\"final\",\"code\":{"
+                     "\"coding\":[{%s\"code\":\"%s\"}]},\"valueQuantity\":{\"value\":%d}}",
+                     id, own, code, value)
+            .at);
+}
+
+/* Codes alone and systems alone are asked of whole codings: none is missed, none of another system is found. */
+static void codings_are_found_by_their_parts(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        { "Observation", "code=x", "c3 c2 c1" },
+        { "Observation", "code=urn:a|x", "c1" },
+        { "Observation", "code=urn:b|x", "c2" },
+        { "Observation", "code=|x", "c3" },
+        { "Observation", "code=urn:a|", "c4 c1" },
+        { "Observation", "code=urn:c|", "" },
+        { "Observation", "code=nowhere", "" },
+        { "Observation", "code=x,y&_sort=code,-_lastUpdated", "c3 c2 c1 c4" },
+        { "Observation", "code:not=x&code=urn:a|,urn:b|", "c4" },
+        { "Observation", "code:not=urn:a|&code=x", "c3 c2" },
+        { "Observation", "combo-code=x", "c3 c2 c1" },
+        { "Observation", "code=urn:a|x,urn:b|x", "c2 c1" },
+        { "Observation", "code-value-quantity=x$2", "c2" },
+        { "Observation", "code-value-quantity=x$gt1", "c3 c2" },
+        { "Observation", "code-value-quantity=urn:a|x$gt0", "c1" },
+        { "Observation", "code-value-quantity=urn:a|x$2", "" },
+        { "Observation", "code-value-quantity=|x$3", "c3" },
+        { "Observation", "code-value-quantity=x$1,y$4", "c4 c1" },
+        { "Observation", "combo-code-value-quantity=x$lt3", "c2 c1" },
+        { "Observation", "_filter=code eq x and value-quantity gt 1", "c3 c2" },
+        { "Observation", "code:missing=true", "" },
+    };
+    put_coded("c1", "urn:a", "x", 1);
+    put_coded("c2", "urn:b", "x", 2);
+    put_coded("c3", "", "x", 3);
+    put_coded("c4", "urn:a", "y", 4);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect(cases[i][0], cases[i][1], cases[i][2]);
+    }
+    /* A system of more codes than are written out is asked by the table. */
+    enum { MANY = 70 };
+    struct buf all = { .bytes_max = 10000 };
+    for (int i = 0; i < MANY; i++) {
+        put_coded(arena_printf(&arena, "m%d", i).at, "urn:many", arena_printf(&arena, "m%d", i).at, i);
+        buf_printf(&all, "%sm%d", i == 0 ? "" : " ", MANY - 1 - i);
+    }
+    buf_add_char(&all, '\0');
+    expect("Observation", "code=urn:many|&_count=100", all.at);
+    expect("Observation", "code=urn:many|,urn:a|y&value-quantity=lt2", "m1 m0");
+    expect("Observation", "code=urn:many|&value-quantity=5", "m5");
+    expect("Observation", "code:not=urn:many|&value-quantity=4", "c4");
+    buf_deinit(&all);
+    struct store_check_report report = { .sample_count = 1000, .whole_index = true };
+    assert_true(store_check(store, &report, NULL));
+    assert_int_equal(report.findings_count, 0);
+}
+
+/* What an older program has written: rows of codes alone, and nothing known of codings. */
+static void codings_of_older_versions_are_found(void **state)
+{
+    (void)state;
+    struct json *tree = NULL;
+    struct index_rows rows = { 0 };
+    struct str body = STR_NONE;
+    const char *text = "{\"resourceType\":\"Observation\",\"id\":\"old\",\"status\":\"final\",\"code\":{"
+                       "\"coding\":[{\"system\":\"urn:a\",\"code\":\"x\"}]},\"valueQuantity\":{\"value\":7}}";
+    assert_true(json_read(&arena, str_from_cstr(text), &tree, NULL));
+    assert_true(fhir_index_rows(index_of, &arena, tree, &rows, NULL));
+    assert_true(store_body_from_json(&arena, tree, &body, NULL));
+    size_t derived = 0;
+    for (size_t i = 0; i < rows.count; i++) {
+        derived += rows.rows[i].derived ? 1 : 0;
+        rows.rows[i].derived = false;
+        rows.rows[i].whole = 0;
+    }
+    assert_true(derived > 3);
+    struct store_write write = { .type = STR("Observation"),
+                                 .id = STR("old"),
+                                 .method = STORE_METHOD_CREATED,
+                                 .body = body,
+                                 .index = &rows };
+    struct store_set set = { .arena = &arena, .writes = &write, .writes_count = 1 };
+    assert_true(store_write_and_wait(store, &set, NULL));
+    static const char *const cases[][3] = {
+        { "Observation", "code=x", "old" },
+        { "Observation", "code=urn:a|", "old" },
+        { "Observation", "code=urn:a|x", "old" },
+        { "Observation", "code-value-quantity=x$7", "old" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect(cases[i][0], cases[i][1], cases[i][2]);
+    }
+    put_coded("new", "urn:b", "x", 7);
+    put_coded("newer", "urn:a", "x", 7); /* now the older one is found by both */
+    expect("Observation", "code=x", "newer new old");
+    expect("Observation", "code=x&_total=accurate&_count=1", "newer");
+    expect("Observation", "code=urn:a|", "newer old");
+    expect("Observation", "code-value-quantity=x$7", "newer new old");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(searches_as_clients_write_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(codings_are_found_by_their_parts, setup_empty, teardown),
+        cmocka_unit_test_setup_teardown(codings_of_older_versions_are_found, setup_empty, teardown),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     arena_deinit(&arena);
