@@ -8,6 +8,27 @@ enum { PROFILE_COST = 50 }; /* items that building a profile's tree counts for *
 
 #define CORE_PREFIX "http://hl7.org/fhir/StructureDefinition/"
 
+/* A differential that says "valueQuantity" for value[x] means this type and no other (R4 5.1.0.15: the short cut for a
+ * closed slicing by type); several such children allow several types. */
+static void check_other_variants(struct profile_run *run, const struct profile_node *node,
+                                 const struct profile_node *child, const struct profile_item *owner,
+                                 const struct outcome_place *place)
+{
+    const struct model_element *named = model_element_find(owner->type, child->name);
+    if (named == NULL || named->choice.len == 0 || child->layers == NULL) {
+        return;
+    }
+    const struct model_element *other = model_choice_next(owner->type, named->choice, NULL);
+    for (; other != NULL; other = model_choice_next(owner->type, named->choice, other)) {
+        if (json_member(owner->value, other->name) != NULL && profile_child(node, other->name) == NULL) {
+            const struct outcome_place here = { .parent = place, .name = other->name, .index = -1 };
+            profile_tell_error(run, &here, "structure",
+                               arena_printf(run->arena, "the profile allows %.*s only", STR_FMT(child->name)),
+                               arena_printf(run->arena, "该规范只允许 %.*s", STR_FMT(child->name)));
+        }
+    }
+}
+
 static void check_children(struct profile_run *run, const struct profile_node *node,
                            const struct profile_item *item, const struct outcome_place *place);
 
@@ -476,6 +497,9 @@ static void check_children(struct profile_run *run, const struct profile_node *n
         struct profile_items items = profile_gather(run, owner, type, child->name);
         if (child->layers != NULL) {
             check_count(run, child, items.count, place);
+        }
+        if (!is_primitive) {
+            check_other_variants(run, node, child, item, place);
         }
         for (size_t i = 0; i < items.count; i++) {
             struct outcome_place here = item_place(&items.items[i], place);

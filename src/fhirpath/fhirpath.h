@@ -164,6 +164,10 @@ bool fhirpath_trunk_walk(const struct fhirpath_trunk *trunk, struct fhirpath_con
 bool fhirpath_check(const struct fhirpath *path, struct arena *arena, struct str type,
                     struct error *error) MUST_CHECK;
 
+/* The first %name that is neither of the standard, nor in `known`, nor made by defineVariable in the expression;
+ * STR_NONE when there is none. */
+struct str fhirpath_unknown_variable(const struct fhirpath *path, const struct fhirpath_variable *known);
+
 /* Evaluates with `input` as context (%context, $this); NULL is the empty collection. */
 bool fhirpath_evaluate(const struct fhirpath *path, struct fhirpath_context *context,
                        const struct fhirpath_item *input, struct fhirpath_collection *result,

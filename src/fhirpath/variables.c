@@ -137,3 +137,32 @@ bool function_define_variable(struct call *call, struct error *error)
     struct scope scope = *call->scope;
     return define_variable(call, &scope, error);
 }
+
+static bool has_definition(const struct expression *expression)
+{
+    bool has = expression->kind == EXPRESSION_CALL && (expression->function->flags & FUNCTION_DEFINES) != 0;
+    for (uint32_t i = 0; i < expression->parts_count && !has; i++) {
+        has = has_definition(expression->parts[i]);
+    }
+    return has;
+}
+
+static struct str first_unknown(const struct expression *expression, const struct fhirpath_variable *known)
+{
+    struct list unused = { 0 };
+    struct str found = STR_NONE;
+    if (expression->kind == EXPRESSION_VARIABLE && !is_standard_variable(expression->name) &&
+        !find_variable(known, expression->name, &unused)) {
+        return expression->name;
+    }
+    for (uint32_t i = 0; i < expression->parts_count && found.at == NULL; i++) {
+        found = first_unknown(expression->parts[i], known);
+    }
+    return found;
+}
+
+struct str fhirpath_unknown_variable(const struct fhirpath *path, const struct fhirpath_variable *known)
+{
+    assert(path != NULL);
+    return has_definition(path->root) ? STR_NONE : first_unknown(path->root, known);
+}

@@ -4,6 +4,7 @@
 #include "view/view.h"
 
 #include "base/limits.h"
+#include "fhir/primitive.h"
 #include "model/model.h"
 
 enum { VIEW_COLUMNS_MAX = 128, VIEW_DEPTH_MAX = 16 };
@@ -58,7 +59,11 @@ static bool compile_path(struct compiler *compiler, const struct json *value, co
         compiler->error->kind = ERROR_STRUCTURE;
         return false;
     }
-    return true;
+    const struct fhirpath_variable row_index = { .next = compiler->view->constants, .name = STR("rowIndex") };
+    struct str unknown = fhirpath_unknown_variable(*path, &row_index);
+    return unknown.at == NULL ||
+           FAIL(compiler->error, ERROR_STRUCTURE, "ViewDefinition: no constant '%%%.*s'",
+                STR_FMT(str_slice(unknown, 0, 64)));
 }
 
 /* [A-Za-z][A-Za-z0-9_]*: a name that SQL takes without quotes. */
@@ -83,6 +88,10 @@ static bool add_column(struct compiler *compiler, const struct json *column)
         .type = JSON_TEXT(compiler->arena, column, "type"),
         .collection = json_is_true(JSON_GET(column, "collection")),
     };
+    const struct json *collection = JSON_GET(column, "collection");
+    if (collection != NULL && collection->kind != JSON_TRUE && collection->kind != JSON_FALSE) {
+        return refuse(compiler, "collection is true or false");
+    }
     if (!is_sql_name(made.name)) {
         return refuse(compiler, "a column needs a name of letters, digits and _");
     }
@@ -152,8 +161,8 @@ static bool compile_union(struct compiler *compiler, const struct json *list, st
     if (list == NULL) {
         return true;
     }
-    if (list->kind != JSON_ARRAY) {
-        return refuse(compiler, "unionAll must be a list");
+    if (list->kind != JSON_ARRAY || list->count == 0) {
+        return refuse(compiler, "unionAll must be a list that is not empty");
     }
     select->branches = ARENA_ARRAY(compiler->arena, struct view_select, list->count + 1);
     if (select->branches == NULL) {
@@ -208,8 +217,9 @@ static bool compile_select(struct compiler *compiler, const struct json *definit
     if (definition->kind != JSON_OBJECT || ++compiler->depth > VIEW_DEPTH_MAX) {
         return refuse(compiler, "select must be an object, not nested too deeply");
     }
-    if (for_each != NULL && or_null != NULL) {
-        return refuse(compiler, "forEach and forEachOrNull exclude each other");
+    bool repeats = JSON_GET(definition, "repeat") != NULL;
+    if ((for_each != NULL ? 1 : 0) + (or_null != NULL ? 1 : 0) + (repeats ? 1 : 0) > 1) {
+        return refuse(compiler, "forEach, forEachOrNull and repeat exclude each other");
     }
     select->or_null = or_null != NULL;
     const struct json *path = for_each != NULL ? for_each : or_null;
@@ -223,17 +233,6 @@ static bool compile_select(struct compiler *compiler, const struct json *definit
     return ok;
 }
 
-static const struct json *constant_value(const struct json *constant, struct str *type)
-{
-    JSON_EACH(member, constant) {
-        if (str_starts_with(member->name, STR("value"))) {
-            *type = str_skip(member->name, 5);
-            return member;
-        }
-    }
-    return NULL;
-}
-
 /* valueDateTime → the type "dateTime": FHIR's primitive types begin with a small letter. */
 static struct str primitive_type(struct arena *arena, struct str name)
 {
@@ -244,18 +243,64 @@ static struct str primitive_type(struct arena *arena, struct str name)
     return (struct str){ copy, copy == NULL ? 0 : name.len };
 }
 
+/* integer64 is R5's, a text in JSON; in R4 it can only be a whole number. */
+static bool read_integer64(struct arena *arena, const struct json *value, struct fhirpath_item *item)
+{
+    struct decimal number = { 0 };
+    int64_t whole = 0;
+    struct str text = value->kind == JSON_NUMBER ? value->raw : json_text(arena, value);
+    if (text.len == 0 || !decimal_parse(text, &number) || !decimal_to_integer(number, &whole)) {
+        return false;
+    }
+    *item = fhirpath_item_of_integer(whole);
+    return true;
+}
+
+/* One value of a primitive type. */
+static bool constant_value(struct compiler *compiler, const struct json *constant, struct fhirpath_item *item)
+{
+    const struct json *value = NULL;
+    struct str type = STR_NONE;
+    JSON_EACH(member, constant) {
+        if (str_starts_with(member->name, STR("value"))) {
+            if (value != NULL) {
+                return false;
+            }
+            type = primitive_type(compiler->arena, str_skip(member->name, 5));
+            value = member;
+        }
+    }
+    if (value == NULL) {
+        return false;
+    }
+    if (str_equal(type, STR("integer64"))) {
+        return read_integer64(compiler->arena, value, item);
+    }
+    enum primitive primitive = primitive_of(type);
+    bool is_boolean = value->kind == JSON_TRUE || value->kind == JSON_FALSE;
+    bool fits = primitive == PRIMITIVE_BOOLEAN
+                    ? is_boolean
+                    : value->kind == (primitive_is_number(primitive) ? JSON_NUMBER : JSON_STRING);
+    *item = fhirpath_item_of_node(value, type);
+    return primitive != PRIMITIVE_NONE && fits;
+}
+
 static bool compile_constants(struct compiler *compiler, const struct json *constants)
 {
     JSON_EACH(constant, constants) {
-        struct str type = STR_NONE;
-        const struct json *value = constant_value(constant, &type);
         struct fhirpath_variable *variable = ARENA_NEW(compiler->arena, struct fhirpath_variable);
         struct fhirpath_item *item = ARENA_NEW(compiler->arena, struct fhirpath_item);
         struct str name = JSON_TEXT(compiler->arena, constant, "name");
-        if (value == NULL || variable == NULL || item == NULL || !is_sql_name(name)) {
-            return refuse(compiler, "a constant needs a name and one value");
+        if (variable == NULL || item == NULL || !is_sql_name(name) ||
+            !constant_value(compiler, constant, item)) {
+            return refuse(compiler, "a constant needs a name and one value of a primitive type");
         }
-        *item = fhirpath_item_of_node(value, primitive_type(compiler->arena, type));
+        for (const struct fhirpath_variable *other = compiler->view->constants; other != NULL;
+             other = other->next) {
+            if (str_equal(other->name, name)) {
+                return refuse(compiler, "a constant stands twice");
+            }
+        }
         *variable = (struct fhirpath_variable){ .next = compiler->view->constants,
                                                 .name = name,
                                                 .value = { .items = item, .count = 1 } };
