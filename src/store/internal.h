@@ -316,6 +316,12 @@ bool version_read(struct store_reader *reader, struct arena *arena, uint64_t seq
 bool versions_read(struct store_reader *reader, struct arena *arena, const uint64_t *seqs, size_t count,
                    bool without_bodies, struct store_version *versions, struct error *error) MUST_CHECK;
 
+/* Removes the rows of one version (upkeep.c), and a piece of text that no other version has (words.c). In the writer. */
+bool version_sweep(struct connection *connection, const struct index_rows *rows, uint64_t seq,
+                   struct error *error) MUST_CHECK;
+bool words_remove(struct writer *writer, const struct index_row *row, uint64_t seq,
+                  struct error *error) MUST_CHECK;
+
 /* ---- writer.c, apply.c, index.c ---- */
 
 /* Folding beside the writer; the second after each commit. */
@@ -419,6 +425,7 @@ bool words_add(struct writer *writer, const struct index_rows *index, struct err
 struct view_table *view_find(const struct store *store, struct str name);
 bool view_close_rows(struct store *store, uint64_t resource, struct str type, uint64_t seq_to,
                      struct error *error) MUST_CHECK;
+bool view_forget(struct store *store, uint64_t resource, struct str type, struct error *error) MUST_CHECK;
 bool view_add_rows(struct store *store, const struct store_view_rows *rows, uint64_t resource, uint64_t seq,
                    struct error *error) MUST_CHECK;
 bool view_replace_rows(struct store *store, const struct store_view_rows *rows, uint64_t resource,

@@ -175,6 +175,16 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_SWEEP_NUMBER] = "DELETE FROM index_number WHERE parameter = ?1 AND unit = ?2 AND low = ?3"
                          " AND high = ?4 AND seq = ?5",
     [SQL_SWEPT_SET] = "UPDATE index_mark SET swept = ?1",
+    /* From one parameter in use to the next: nothing is indexed by the value alone. */
+    [SQL_PIECE_NAMED] =
+        "WITH RECURSIVE p(x) AS (SELECT min(parameter) FROM index_key UNION ALL"
+        " SELECT (SELECT min(parameter) FROM index_key WHERE parameter > x) FROM p WHERE x IS NOT NULL)"
+        " SELECT 1 FROM p WHERE x IS NOT NULL AND (EXISTS (SELECT 1 FROM index_key"
+        " WHERE parameter = x AND value = ?1 AND seq <> ?2) OR EXISTS"
+        " (SELECT 1 FROM run_key WHERE parameter = x AND value = ?1 AND seq <> ?2)) LIMIT 1",
+    [SQL_WORDS_DROP] = "DELETE FROM words WHERE key = ?1",
+    [SQL_GRAM_DROP] = "DELETE FROM gram WHERE gram = ?1 AND words = ?2",
+    [SQL_VERSION_ERASE] = "UPDATE version SET method = 3, body = NULL, rows = NULL WHERE seq = ?1",
     [SQL_PENDING_ADD] = "INSERT INTO index_pending VALUES(?1, ?2)",
     [SQL_PENDING_ALL] = "SELECT id, rows FROM index_pending WHERE id > ?1 ORDER BY id",
     [SQL_PENDING_DROP] = "DELETE FROM index_pending WHERE id IN"

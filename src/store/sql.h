@@ -84,6 +84,10 @@ enum sql {
     SQL_SWEEP_DATE_OF,      /* seq */
     SQL_SWEEP_NUMBER_OF,    /* seq */
     SQL_SWEPT_SET,          /* seq */
+    SQL_PIECE_NAMED,        /* key of a piece, seq: whether a version other than that has it */
+    SQL_WORDS_DROP,         /* key */
+    SQL_GRAM_DROP,          /* gram, words */
+    SQL_VERSION_ERASE,      /* seq: from then on a deletion without body */
     SQL_PENDING_ADD,        /* id, rows */
     SQL_PENDING_ALL,        /* after id */
     SQL_PENDING_DROP,       /* up to id, how many */

@@ -279,6 +279,15 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_SWEEP_DATE_OF] = "DELETE FROM index_date WHERE seq = ?1",
     [SQL_SWEEP_NUMBER_OF] = "DELETE FROM index_number WHERE seq = ?1",
     [SQL_SWEPT_SET] = "UPDATE index_mark SET swept = ?1",
+    /* From one parameter in use to the next: nothing is indexed by the value alone. */
+    [SQL_PIECE_NAMED] =
+        "WITH RECURSIVE p(x) AS (SELECT min(parameter) FROM index_key UNION ALL"
+        " SELECT (SELECT min(parameter) FROM index_key WHERE parameter > x) FROM p WHERE x IS NOT NULL)"
+        " SELECT 1 FROM p WHERE x IS NOT NULL AND (EXISTS (SELECT 1 FROM index_key"
+        " WHERE parameter = x AND value = ?1 AND seq <> ?2)) LIMIT 1",
+    [SQL_WORDS_DROP] = "DELETE FROM words WHERE key = ?1",
+    [SQL_GRAM_DROP] = "DELETE FROM gram WHERE gram = ?1 AND words = ?2",
+    [SQL_VERSION_ERASE] = "UPDATE version SET method = 3, body = NULL WHERE seq = ?1",
     [SQL_REFERENCES_OF] = "SELECT parameter, value FROM reference_of WHERE seq = ?1",
     [SQL_GRANT_ADD] = "INSERT INTO grants VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(resource, post, basis)"
                       " DO UPDATE SET from_ms = excluded.from_ms, until_ms = excluded.until_ms",

@@ -43,8 +43,8 @@ static bool row_sweep(struct connection *connection, const struct index_row *row
     return statement_run_later(statement, error);
 }
 
-static bool version_sweep(struct connection *connection, const struct index_rows *rows, uint64_t seq,
-                          struct error *error)
+bool version_sweep(struct connection *connection, const struct index_rows *rows, uint64_t seq,
+                   struct error *error)
 {
     static const enum sql by_version[] = { SQL_SWEEP_REFERENCE_OF, SQL_SWEEP_TEXT_OF, SQL_SWEEP_DATE_OF,
                                            SQL_SWEEP_NUMBER_OF };

@@ -247,6 +247,20 @@ bool view_replace_rows(struct store *store, const struct store_view_rows *rows, 
            view_add_rows(store, rows, resource, seq, error);
 }
 
+/* What was true once of a resource that is erased. */
+bool view_forget(struct store *store, uint64_t resource, struct str type, struct error *error)
+{
+    char text[160];
+    for (struct view_table *view = store->writer.views; view != NULL; view = view->next) {
+        (void)snprintf(text, sizeof text, "DELETE FROM view_%s_closed WHERE resource = ?1", view->name);
+        if (!view->dropped && view->known && str_equal_cstr(type, view->type) &&
+            !run_composed(&store->writer.connection, str_from_cstr(text), resource, 0, false, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- defining ---- */
 
 struct definition {

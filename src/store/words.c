@@ -74,3 +74,42 @@ bool words_add(struct writer *writer, const struct index_rows *index, struct err
     }
     return true;
 }
+
+static bool drop(struct connection *connection, enum sql which, uint64_t first, uint64_t second,
+                 struct error *error)
+{
+    struct statement *statement = connection_statement(connection, which, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_key(statement, 1, first);
+    if (which == SQL_GRAM_DROP) {
+        bind_key(statement, 2, second);
+    }
+    return statement_run(statement, error);
+}
+
+bool words_remove(struct writer *writer, const struct index_row *row, uint64_t seq, struct error *error)
+{
+    struct index_gram grams[GRAMS_MAX];
+    struct connection *connection = &writer->connection;
+    struct statement *statement = connection_statement(connection, SQL_PIECE_NAMED, error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_key(statement, 1, row->key);
+    bind_key(statement, 2, seq);
+    enum step step = statement_step(statement, error);
+    statement_reset(statement);
+    if (step != STEP_DONE) {
+        return step == STEP_ROW;
+    }
+    size_t count = index_grams(row->text, grams, GRAMS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (!drop(connection, SQL_GRAM_DROP, grams[i].first, row->key, error)) {
+            return false;
+        }
+    }
+    writer->pieces_known[row->key & (STORE_PIECES_KNOWN - 1)] = 0;
+    return drop(connection, SQL_WORDS_DROP, row->key, 0, error);
+}
