@@ -496,6 +496,10 @@ static bool take_once(struct change *change, const struct change_transition *req
     if (!ok) {
         return false;
     }
+    *task = plan.task; /* a quiet step leaves it as it was, and may find nothing to write at all */
+    if (set.entries_count == 0) {
+        return true;
+    }
     if (!change_apply(change, &set, error)) {
         for (const struct outcome_issue *issue = set.outcome->first; issue != NULL; issue = issue->next) {
             outcome_add(outcome, *issue);
@@ -513,7 +517,6 @@ static bool take_once(struct change *change, const struct change_transition *req
             return change_read_tree(request->arena, &version, task, error);
         }
     }
-    *task = plan.task; /* a quiet step left it as it was */
     return true;
 }
 

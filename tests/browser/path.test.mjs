@@ -64,6 +64,7 @@ describe('the path through the screens', { skip: why, timeout: 900_000 }, () => 
     await at.doctor.open(`/consults/${task}?tab=discussion`);
     await at.doctor.sees('右下叶请看这一层。');
     await at.doctor.sees('看第');
+    await walk.present(at.lead, at.doctor, { presenter: named('lead').name, follower: named('doctor').name });
   });
 
   step('each expert writes and signs without seeing the other first', async () => {

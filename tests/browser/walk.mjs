@@ -196,6 +196,34 @@ export async function readImages(person, picture) {
 }
 
 
+/** What one shows goes along on the other's screen, until he takes his own in hand; who was there and what was shown is on record. */
+export async function present(presenter, follower, names) {
+  const slice = (person) => person.page.locator('.corner-bl div').first();
+  await presenter.seesSlice();
+  await follower.seesSlice();
+  await follower.reads('.session-strip', new RegExp(`在场 2 人.*${names.presenter}`));
+  await presenter.page.locator('button[data-action=show]').click();
+  await follower.sees('画面跟随中');
+  await presenter.page.locator('.viewer-stage').focus();
+  await presenter.page.keyboard.press('End');
+  await presenter.page.keyboard.press('3');
+  const last = (await presenter.reads(slice(presenter), /^(\d+) \/ \1/)).trim();
+  await follower.reads(slice(follower), new RegExp(`^${last}`), 'the slice goes along');
+  await follower.reads('.corner-br', /W 1800 L 400/, 'the window goes along');
+  await follower.seesSlice('the picture that goes along');
+  await follower.keep('06-following');
+  await follower.page.locator('.viewer-stage').focus();
+  await follower.page.keyboard.press('Home');
+  await follower.sees('跟随演示');
+  await follower.reads(slice(follower), /^1 \//, 'his own hand');
+  await follower.page.locator('button[data-action=follow]').click();
+  await follower.reads(slice(follower), new RegExp(`^${last}`), 'along again');
+  await follower.page.locator('.ant-collapse-header').filter({ hasText: '会诊过程' }).click();
+  await follower.reads('.session-history', new RegExp(`${names.follower}.*现在.*${names.presenter}展示.*CT`), 'who is there and what is shown, on record');
+  await presenter.page.locator('button[data-action=show]').click();
+  await follower.page.locator('button[data-action=follow]').waitFor({ state: 'hidden' });
+}
+
 /** The doctor of the hospital that made the images looks at the measurement and agrees. */
 export async function review(radiologist) {
   const { page } = radiologist;

@@ -3,7 +3,7 @@ import { useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 
 interface Change { type: string; id: string; version: string }
-type Message = { type: 'change'; data: string } | { type: 'line'; up: boolean } | { type: 'reset' };
+type Message = { type: 'change' | 'word'; data: string } | { type: 'line'; up: boolean } | { type: 'reset' };
 
 const GATHER_MS = 250;
 
@@ -27,6 +27,14 @@ function invalidate(client: QueryClient, changes: Map<string, Set<string>>): voi
   });
 }
 
+const listeners = new Set<(data: string) => void>();
+
+/** What is said in passing (where a presenter stands); gives the end of listening. */
+export function hear(listener: (data: string) => void): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
 /** Listens while a person is signed in; answers whether the line is up. */
 export function useEvents(sessionKey: string): boolean {
   const client = useQueryClient();
@@ -39,6 +47,7 @@ export function useEvents(sessionKey: string): boolean {
 
     const take = (message: Message) => {
       if (message.type === 'reset') return void client.invalidateQueries();
+      if (message.type === 'word') return listeners.forEach((listener) => listener(message.data));
       if (message.type === 'line') {
         setUp(message.up);
         if (message.up && wasDown) void client.invalidateQueries();
@@ -79,6 +88,7 @@ function listenTogether(take: (message: Message) => void): () => void {
 function listenAlone(take: (message: Message) => void): () => void {
   const source = new EventSource('/events');
   source.addEventListener('change', (event) => take({ type: 'change', data: (event as MessageEvent<string>).data }));
+  source.addEventListener('word', (event) => take({ type: 'word', data: (event as MessageEvent<string>).data }));
   source.addEventListener('reset', () => take({ type: 'reset' }));
   source.onopen = () => take({ type: 'line', up: true });
   source.onerror = () => take({ type: 'line', up: false });

@@ -15,6 +15,7 @@ function open(): void {
   source?.close();
   source = new EventSource('/events');
   source.addEventListener('change', (event) => tell({ type: 'change', data: (event as MessageEvent<string>).data }));
+  source.addEventListener('word', (event) => tell({ type: 'word', data: (event as MessageEvent<string>).data }));
   // After a long absence the server does not list what was missed: everything is read anew.
   source.addEventListener('reset', () => tell({ type: 'reset' }));
   source.onopen = () => {

@@ -1,6 +1,6 @@
 // The one client of the server. Every request of the screens goes out here, so that the cross-site token, the language,
 // and the reading of an OperationOutcome stand in one place.
-import type { Bundle, BundleEntry, OperationOutcome, OperationOutcomeIssue, Parameters, Resource, Task } from './fhir-types';
+import type { Bundle, BundleEntry, OperationOutcome, OperationOutcomeIssue, Parameter, Parameters, Resource, Task } from './fhir-types';
 
 let csrfToken = '';
 let language = 'zh';
@@ -199,6 +199,18 @@ export const transitionsOf = (taskId: string) => fhir<Parameters>(`/Task/${taskI
 
 export const takeTransition = (task: Task, parameters: Parameters) =>
   fhir<Task>(`/Task/${task.id ?? ''}/$transition`, { method: 'POST', body: JSON.stringify(parameters), headers: ifMatch(task) });
+
+/** A step that leaves the Task as it is: no version of it is asked for. */
+export const takeQuietly = (taskId: string, transition: string, parameter: Parameter[] = []) =>
+  fhir<Task>(`/Task/${taskId}/$transition`, { method: 'POST', body: JSON.stringify({ resourceType: 'Parameters', parameter: [{ name: 'transition', valueCode: transition }, ...parameter] }) });
+
+/** Leaves the session, also while the page is being closed: nobody waits for the answer. */
+export function sayLeave(taskId: string): void {
+  void fetch(`/fhir/Task/${taskId}/$transition`, {
+    method: 'POST', keepalive: true, credentials: 'same-origin', headers: { 'Content-Type': FHIR_JSON, 'X-CSRF-Token': csrfToken },
+    body: JSON.stringify({ resourceType: 'Parameters', parameter: [{ name: 'transition', valueCode: 'leave' }] }),
+  }).catch(() => undefined);
+}
 
 /** 紧急调阅: opens the record of a patient who is named exactly; both hospitals' heads are told. */
 export const openGlass = (asked: { name: string; identifier: string; reason: string }) =>

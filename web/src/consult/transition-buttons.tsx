@@ -16,7 +16,7 @@ export const STEPS_OF_TABS: Record<string, string> = {
 };
 
 /** Steps that have a button of their own elsewhere in the room, or that the screens take by themselves. */
-const STEPS_ELSEWHERE = new Set(['print', 'open-images', 'consent-recording', 'agree-recording', 'start-recording', 'stop-recording', 'withdraw-recording']);
+const STEPS_ELSEWHERE = new Set(['print', 'open-images', 'join', 'leave', 'show-images', 'stop-showing', 'consent-recording', 'agree-recording', 'start-recording', 'stop-recording', 'withdraw-recording']);
 
 /** Steps without inputs that cannot be taken back: asked about, with the patient's name. */
 const CONFIRMED_STEPS = new Set(['submit', 'deliver']);

@@ -10,10 +10,11 @@ import { formatTime } from '../format';
 import { useLanguage, useTranslation } from '../i18n';
 import { FilmPhotos } from '../images/film-photos';
 import { codeOf, textOf } from '../names';
+import { hasSession, SessionHistory, type SlicePointer } from './session-history';
 
-interface HistoryProps { consult: Consult; studyId: string | undefined; onStudy: (id: string) => void }
+interface HistoryProps { consult: Consult; studyId: string | undefined; onStudy: (id: string) => void; onGo: (to: SlicePointer) => void }
 
-export function History({ consult, studyId, onStudy }: HistoryProps) {
+export function History({ consult, studyId, onStudy, onGo }: HistoryProps) {
   const { t } = useTranslation();
   const language = useLanguage();
   const request = consult.request;
@@ -35,6 +36,7 @@ export function History({ consult, studyId, onStudy }: HistoryProps) {
       label: <><FileTextOutlined aria-hidden /> {textOf(document.type) || document.description || t('history.document')}</>,
       children: <DocumentText document={document} />,
     })),
+    ...(hasSession(consult) ? [{ key: 'session', label: t('session.title'), children: <SessionHistory consult={consult} onGo={onGo} /> }] : []),
     { key: 'more', label: t('history.invitation'), children: <><Invitation consult={consult} /><Identity consult={consult} /></> },
   ];
   return (

@@ -1,7 +1,7 @@
 // 会诊室: whose record, where it stands, and three parts: what is known, the images, what is said and signed.
 import { ArrowLeftOutlined, PrinterOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
-import { useCallback, useState } from 'react';
+import { useCallback, useEffect, useState } from 'react';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
 import { OpenApp } from '../allow/open-app';
 import { useConsult, type Consult } from '../consult/data';
@@ -9,6 +9,7 @@ import { StatusLine } from '../consult/status-line';
 import { patientName } from '../consult/texts';
 import { TransitionButtons } from '../consult/transition-buttons';
 import { RoomCritical } from '../critical/room-critical';
+import { useDirectory } from '../directory';
 import { isPassing } from '../fhir';
 import { useTranslation } from '../i18n';
 import { Empty } from '../parts/empty';
@@ -16,6 +17,7 @@ import { hasUnsaved, LeaveGuard } from '../parts/leave-guard';
 import { Loading } from '../parts/loading';
 import { Page, usePageTitle } from '../parts/page';
 import { Problem } from '../parts/problem';
+import { toast } from '../parts/toast';
 import { Tabs } from '../parts/tabs';
 import type { Role } from '../session';
 import { useSession } from '../session';
@@ -31,7 +33,11 @@ import { MeasurementTab } from './measurement-tab';
 import { OpinionTab } from './opinion-tab';
 import { useOpenedImages } from './opened-images';
 import { Recording } from './recording';
+import { isLive, usePresence } from './presence';
+import { usePresenting } from './presenting';
 import { ReportTab } from './report-tab';
+import type { SlicePointer } from './session-history';
+import { SessionStrip } from './session-strip';
 
 /** Where the person of this role most likely wants to look first. */
 function firstTab(role: Role, consult: Consult): string {
@@ -89,6 +95,19 @@ function Room({ consult }: { consult: Consult }) {
     return before;
   }, { replace: true });
   useOpenedImages(consult, place !== undefined);
+  const inside = usePresence(consult);
+  const directory = useDirectory();
+  const presenting = usePresenting(consult, study?.id, inside, (by) => toast.success(t('session.taken', { who: directory.postName({ reference: by }) })));
+  const led = presenting.following ? presenting.other : undefined;
+  const lead = led && led.study === study?.id ? led : undefined;
+  useEffect(() => {
+    if (led) setStudyId(led.study);
+  }, [led]);
+  const goTo = (to: SlicePointer) => {
+    presenting.follow(false);
+    setStudyId(to.studyId);
+    setTarget({ seriesUid: to.seriesUid, sliceUid: to.sliceUid });
+  };
   const onPlace = useCallback((next: SlicePlace) => setPlace(next), []);
   const hasOverlay = consult.reports.some((report) => report.imagingStudy?.some((one) => one.reference?.endsWith(`/${study?.id ?? ''}`)) && report.status !== 'cancelled');
   const unread = consult.communications.filter(isDiscussion).length;
@@ -100,7 +119,7 @@ function Room({ consult }: { consult: Consult }) {
   ] : [
     measurement,
     { key: 'discussion', label: unread > 0 ? t('room.tabs.discussionN', { n: unread }) : t('room.tabs.discussion'),
-      children: <DiscussionTab consult={consult} study={study} place={place} onGo={(next) => { setStudyId(next.studyId); setTarget({ seriesUid: next.seriesUid, sliceUid: next.sliceUid }); }} /> },
+      children: <DiscussionTab consult={consult} study={study} place={place} onGo={goTo} /> },
     { key: 'opinion', label: t('room.tabs.opinion'), children: <OpinionTab consult={consult} /> },
     { key: 'joint', label: t('room.tabs.joint'), children: <JointTab consult={consult} /> },
     { key: 'decision', label: t('room.tabs.decision'), children: <DecisionTab consult={consult} /> },
@@ -124,11 +143,13 @@ function Room({ consult }: { consult: Consult }) {
       <Recording consult={consult} />
       <div className="room-parts">
         <aside className="room-left panel" aria-label={t('room.history')}>
-          <History consult={consult} studyId={study?.id} onStudy={setStudyId} />
+          <History consult={consult} studyId={study?.id} onStudy={(id) => { presenting.follow(false); setStudyId(id); }} onGo={goTo} />
         </aside>
         <div className="room-centre">
+          {isLive(consult) && study ? <SessionStrip consult={consult} inside={inside} presenting={presenting} /> : null}
           {study ? (
-            <ViewerPair key={study.id} studies={consult.studies} linkOf={linkOf} study={study} patient={consult.patient} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} target={target} onPlace={onPlace} />
+            <ViewerPair key={study.id} studies={consult.studies} linkOf={linkOf} study={study} patient={consult.patient} hasOverlay={hasOverlay} overlay={overlay} onOverlay={setOverlay} target={target} onPlace={onPlace}
+              lead={lead} onView={presenting.moved} onOwn={lead ? () => presenting.follow(false) : undefined} />
           ) : (
             <div className="panel"><NoImages consult={consult} /></div>
           )}

@@ -4,7 +4,7 @@ import {
   ColumnHeightOutlined, DragOutlined, ExpandOutlined, FormatPainterOutlined, LinkOutlined, LoadingOutlined, MinusOutlined, PlusOutlined,
 } from '@ant-design/icons';
 import { Button, Select, Slider, Switch, Tooltip } from 'antd';
-import { useEffect, useRef, useState, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type PointerEvent as ReactPointerEvent, type ReactNode } from 'react';
 import type { ImagingStudy, Patient } from '../fhir-types';
 import { genderKey, patientName } from '../consult/texts';
 import { formatAge, formatTime } from '../format';
@@ -18,6 +18,7 @@ import { useGestures, type Tool } from './gestures';
 import { usePicture, type QualityChoice } from './picture';
 import { PRESETS, presetOf } from './presets';
 import { isLossy, type Window } from './slices';
+import { pictureBox, useLead, type ViewPlace } from './lead';
 import { nearestSlice, useSliceStack } from './stack';
 
 export interface SlicePlace { seriesUid: string; sliceUid: string; number: number; position: number | undefined }
@@ -47,6 +48,12 @@ interface ViewerProps {
   onWindow?: (window: Window) => void;
   /** Address of a slice, for a link to it. */
   linkOf?: (place: SlicePlace) => string;
+  /** Where a colleague stands who shows his images; a new object moves the viewer there. */
+  lead?: ViewPlace | undefined;
+  /** Where this one stands, with the hand on the picture. */
+  onView?: ((place: ViewPlace) => void) | undefined;
+  /** The reader has taken the picture into his own hand. */
+  onOwn?: (() => void) | undefined;
   /** This one stands beside another and goes along with it; the keys belong to the other. */
   follow?: Followed | undefined;
   /** What stands at the end of the bar. */
@@ -58,7 +65,7 @@ const WINDOW_PER_PIXEL = 4;
 const PAGE = 10;
 const SETTLE_MS = 90;
 
-export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target, onPlace, onWindow, linkOf, follow, extra }: ViewerProps) {
+export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target, onPlace, onWindow, linkOf, lead, onView, onOwn, follow, extra }: ViewerProps) {
   const { t } = useTranslation();
   const language = useLanguage();
   const uid = studyUid(study) ?? '';
@@ -94,6 +101,22 @@ export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target,
   }, [slice, series, index, onPlace]);
   useEffect(() => onWindow?.(windowNow), [windowNow, onWindow]);
   useFollow(follow, stack, setIndex, setWindowNow);
+  const cursor = useLead({ lead, stack, seriesUid: series?.uid, stage, canvas }, { setSeriesUid, setIndex, setWindow: setWindowNow, setPlace });
+  const view = useRef<ViewPlace>(undefined);
+  useEffect(() => {
+    if (!slice || !series || !onView) return;
+    const box = pictureBox(stage.current, canvas.current);
+    view.current = { series: series.uid, slice: slice.uid, center: windowNow.center, width: windowNow.width, zoom: place.zoom, x: place.x / box.width, y: place.y / box.height };
+    onView(view.current);
+  }, [slice, series, windowNow, place, onView]);
+  const point = (event: ReactPointerEvent) => {
+    const { current } = stage;
+    if (!onView || !view.current || !current) return;
+    const rect = current.getBoundingClientRect();
+    const box = pictureBox(current, canvas.current);
+    const at = (away: number, moved: number, size: number) => (away - moved) / (size * place.zoom) + 0.5;
+    onView({ ...view.current, atX: at(event.clientX - rect.left - rect.width / 2, place.x, box.width), atY: at(event.clientY - rect.top - rect.height / 2, place.y, box.height) });
+  };
 
   const step = (by: number) => setIndex((now) => Math.max(0, Math.min(count - 1, now + by)));
   const zoom = (factor: number) =>
@@ -111,7 +134,7 @@ export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target,
     preset: (at) => PRESETS[at] && setWindowNow(PRESETS[at].window),
     reset: () => setPlace({ zoom: 1, x: 0, y: 0 }),
     overlay: () => hasOverlay && onOverlay(!overlay),
-  }, follow === undefined);
+  }, follow === undefined, onOwn);
 
   const tools: { tool: Tool; icon: React.ReactNode }[] = [
     { tool: 'scroll', icon: <ColumnHeightOutlined /> },
@@ -123,7 +146,7 @@ export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target,
     void ((await copyText(address)) ? toast.success(t('viewer.linkCopied')) : toast.warning(t('daily.copyFailed')));
 
   return (
-    <section className="viewer" aria-label={t('viewer.title')}>
+    <section className="viewer" aria-label={t('viewer.title')} onPointerDownCapture={onOwn} onWheelCapture={onOwn}>
       <div className="viewer-bar">
         {seriesList.length > 1 ? (
           <Select size="small" className="viewer-series" aria-label={t('viewer.series')} value={series?.uid} onChange={setSeriesUid}
@@ -157,10 +180,11 @@ export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target,
         ) : null}
         {extra}
       </div>
-      <div className={`viewer-stage tool-${tool}`} ref={stage} tabIndex={0} role="group" aria-label={t('viewer.stage')}>
+      <div className={`viewer-stage tool-${tool}`} ref={stage} tabIndex={0} role="group" aria-label={t('viewer.stage')} onPointerMove={point}>
         <canvas ref={canvas} className={picture.loading ? 'is-loading' : ''} role="img"
           aria-label={t('viewer.slice', { n: index + 1, of: count })}
           style={{ transform: `translate(${place.x}px, ${place.y}px) scale(${place.zoom})` }} />
+        {cursor ? <span className="lead-cursor" style={cursor} aria-hidden /> : null}
         {stackError ? <div className="viewer-message"><Problem error={stackError} retry={() => void refetch()} /></div> : null}
         {picture.error ? <div className="viewer-message"><Problem error={picture.error} retry={picture.retry} /></div> : null}
         {!stack && !stackError ? <div className="viewer-message"><Loading what={t('viewer.loadingSeries')} /></div> : null}
@@ -243,7 +267,7 @@ interface KeyActions {
   overlay: () => void;
 }
 
-function useViewerKeys(actions: KeyActions, listening: boolean): void {
+function useViewerKeys(actions: KeyActions, listening: boolean, onOwn: (() => void) | undefined): void {
   useEffect(() => {
     if (!listening) return;
     const onKey = (event: KeyboardEvent) => {
@@ -261,6 +285,7 @@ function useViewerKeys(actions: KeyActions, listening: boolean): void {
       const action = keys[event.key];
       if (!action) return;
       event.preventDefault();
+      onOwn?.();
       action();
     };
     window.addEventListener('keydown', onKey);
