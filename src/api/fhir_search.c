@@ -280,6 +280,7 @@ static bool read_options(struct http_request *request, struct search_options *op
         .offset_minutes = api->offset_minutes,
         .now_ms = clock_now_ms(),
         .terms = api_terminology(request),
+        .hierarchy = api_hierarchy(request),
         .lenient = call_of(request)->lenient,
         .contained = true,
         .ignore_empty = true,
@@ -399,6 +400,7 @@ bool fhir_get_url(struct http_request *request, const struct access_session *ses
                                            .offset_minutes = api_of(request)->offset_minutes,
                                            .lenient = call_of(request)->lenient,
                                            .terms = api_terminology(request),
+                                           .hierarchy = api_hierarchy(request),
                                            .now_ms = clock_now_ms() };
     return get_search(&job, question < url.len ? str_skip(url, question + 1) : STR(""), resource, error);
 }

@@ -62,7 +62,7 @@ fail:
 }
 
 /* To be raised when rows are made otherwise by the same parameters (another form of a value, a further row). */
-enum { INDEX_FORMS_VERSION = 5 };
+enum { INDEX_FORMS_VERSION = 6 };
 
 static uint64_t parameters_digest(struct str type, uint64_t digest)
 {
@@ -114,8 +114,10 @@ static struct parameter_numbers numbers_of(struct str type, const struct model_s
                                          .targets = parameter->targets };
     if (kind == MODEL_SEARCH_REFERENCE) {
         numbers.identifier = index_parameter_with(type, code, STR("identifier"));
+        numbers.below = index_parameter_with(type, code, STR("below"));
     } else if (kind == MODEL_SEARCH_TOKEN) {
         numbers.of_type = index_parameter_with(type, code, STR("of-type"));
+        numbers.below = index_parameter_with(type, code, STR("below"));
         numbers.words = index_parameter_with(type, code, STR("text"));
     } else if (kind == MODEL_SEARCH_SPECIAL) {
         for (size_t axis = 0; axis < 3; axis++) {

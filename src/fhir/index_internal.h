@@ -35,9 +35,10 @@ struct parameter_numbers {
     uint32_t own;
     uint32_t identifier; /* reference */
     uint32_t of_type;    /* token */
-    uint32_t words;   /* token: of the words of its codes (:text); string: of what is too long (:contains) */
-    uint32_t ends;    /* string: of the end of what was cut (_filter's ew) */
-    uint32_t axes[3]; /* near */
+    uint32_t words; /* token: of the words of its codes (:text); string: of what is too long (:contains) */
+    uint32_t below; /* canonical: of the versions' parts; token: of a MIME type without parameters (:below) */
+    uint32_t ends;  /* string: of the end of what was cut (_filter's ew) */
+    uint32_t axes[3];   /* near */
     uint32_t valueless; /* a value is there that gives no row to ask for (:missing) */
     struct str targets; /* reference: types, blank-separated; empty: any */
 };

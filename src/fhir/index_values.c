@@ -188,13 +188,31 @@ static void index_token(struct row_builder *builder, const struct parameter_numb
         if (text.len > 0) {
             add_key(builder, numbers->own, index_token_key(STR_NONE, text), text);
         }
+        size_t end = str_find_char(text, ';'); /* "text/xml; charset=UTF-8" */
+        if (numbers->below != 0 && end < text.len && str_find_char(text, '/') < end) {
+            struct str base = str_trim(str_slice(text, 0, end));
+            add_key(builder, numbers->below, index_token_key(STR_NONE, base), STR_NONE);
+        }
     }
 }
 
 /* ---- reference, uri ---- */
 
-static void add_canonical(struct row_builder *builder, uint32_t parameter, struct str text)
+/* R4 3.1.1.4.13: "url|1.2.3" lies below "url|1" and "url|1.2". */
+static void add_versions(struct row_builder *builder, uint32_t parameter, struct str text, size_t bar)
 {
+    for (size_t i = bar + 1; parameter != 0 && i < text.len; i++) {
+        if (text.at[i] == '.') {
+            struct str part = str_slice(text, 0, i);
+            add_key(builder, parameter, index_reference_key(part, builder->options->base_url), STR_NONE);
+        }
+    }
+}
+
+static void add_canonical(struct row_builder *builder, const struct parameter_numbers *numbers,
+                          struct str text)
+{
+    uint32_t parameter = numbers->own;
     uint64_t key = index_reference_key(text, builder->options->base_url);
     if (key == 0) {
         return;
@@ -204,6 +222,7 @@ static void add_canonical(struct row_builder *builder, uint32_t parameter, struc
     if (bar < text.len) {
         add_reference(builder, parameter,
                       index_reference_key(str_slice(text, 0, bar), builder->options->base_url), STR_NONE);
+        add_versions(builder, numbers->below, text, bar);
     }
 }
 
@@ -225,7 +244,7 @@ static void index_reference(struct row_builder *builder, const struct parameter_
         return;
     }
     if (value->kind == JSON_STRING) {
-        add_canonical(builder, numbers->own, json_text(builder->arena, value));
+        add_canonical(builder, numbers, json_text(builder->arena, value));
     } else if (str_equal(type, STR("Reference"))) {
         struct str reference = JSON_TEXT(builder->arena, value, "reference");
         uint64_t key = index_reference_key(reference, builder->options->base_url);

@@ -67,8 +67,7 @@ static bool check_modifier(struct search_parse *parse, const struct search_targe
         offered = known = "missing not in not-in of-type text above below";
         break;
     case MODEL_SEARCH_REFERENCE:
-        offered = "missing identifier";
-        known = "missing identifier above below";
+        offered = known = "missing identifier above below";
         break;
     case MODEL_SEARCH_URI:
         offered = known = parse->inside_filter ? "missing below contains ends" : "missing above below";
@@ -257,6 +256,11 @@ static bool plain_parse(struct search_parse *parse, const struct search_pair *pa
     }
     if (target.parameter->components_count > 2) {
         return search_composite_parse(parse, &target, pair->value, criteria, error);
+    }
+    bool canonical = target.parameter->kind == MODEL_SEARCH_URI && str_equal(name->code, STR("url")) &&
+                     name->modifier.at == NULL && model_search_find(criteria->type, STR("version")) != NULL;
+    if (canonical && str_find_char(pair->value, '|') < pair->value.len) {
+        return search_versioned_parse(parse, &target, pair->value, criteria, error);
     }
     if (!values_of_aliases(parse, &target, pair->value, &list, error)) {
         return false;

@@ -49,6 +49,42 @@ bool search_missing_parse(struct search_parse *parse, const struct search_target
     return search_group_add(parse, criteria, STR_NONE, parts, error);
 }
 
+bool search_versioned_parse(struct search_parse *parse, const struct search_target *target, struct str text,
+                            struct search_criteria *criteria, struct error *error)
+{
+    struct str rest = text;
+    struct str one = STR_NONE;
+    while (search_split(&rest, ',', &one)) {
+        struct search_criteria *parts = ARENA_ARRAY(parse->arena, struct search_criteria, 2);
+        struct search_values url = { 0 };
+        struct search_values version = { 0 };
+        struct search_target other = *target;
+        struct str address = STR_NONE;
+        (void)search_split(&one, '|', &address);
+        other.parameter = model_search_find(target->type, STR("version"));
+        if (parts == NULL || other.parameter == NULL) {
+            return search_no_memory(error);
+        }
+        if (!search_value_parse(parse, target, address, &url, error) ||
+            (one.len > 0 && !search_value_parse(parse, &other, one, &version, error))) {
+            return false;
+        }
+        parts[0] = (struct search_criteria){ .next = one.len > 0 ? &parts[1] : NULL,
+                                             .type = target->type,
+                                             .code = target->parameter->code,
+                                             .values = url.values,
+                                             .values_count = url.count };
+        parts[1] = (struct search_criteria){ .type = target->type,
+                                             .code = other.parameter->code,
+                                             .values = version.values,
+                                             .values_count = version.count };
+        if (!search_group_add(parse, criteria, STR_NONE, parts, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What a search over several types asks of each: its own condition. */
 bool search_group_of_types(struct search_parse *parse, const struct search_pair *pair, size_t depth,
                            struct search_criteria *criteria, struct error *error)

@@ -50,6 +50,10 @@ bool search_part_parse(struct search_parse *parse, const struct search_target *t
 bool search_first_parse(struct search_parse *parse, const struct search_target *target, struct str text,
                         struct search_values *list, struct error *error) MUST_CHECK;
 
+/* Of a reference, but for :identifier (search_reference.c). */
+bool search_reference_value(struct search_parse *parse, const struct search_target *target, struct str text,
+                            uint32_t parameter, struct search_values *list, struct error *error) MUST_CHECK;
+
 /* ---- search_group.c ---- */
 
 /* Adds an alternative to a criterion, which becomes a group. */
@@ -58,6 +62,9 @@ bool search_group_add(struct search_parse *parse, struct search_criteria *criter
 /* :missing: neither a row to ask for nor a value that gives none, for each parameter that answers. */
 bool search_missing_parse(struct search_parse *parse, const struct search_target *target, struct str text,
                           struct search_criteria *criteria, struct error *error) MUST_CHECK;
+/* Alternatives of a canonical resource's `url`, some with |version: the url, and that version (R4 3.1.1.4.9). */
+bool search_versioned_parse(struct search_parse *parse, const struct search_target *target, struct str text,
+                            struct search_criteria *criteria, struct error *error) MUST_CHECK;
 /* What a search over several types asks of each: its own condition. */
 bool search_group_of_types(struct search_parse *parse, const struct search_pair *pair, size_t depth,
                            struct search_criteria *criteria, struct error *error) MUST_CHECK;

@@ -171,6 +171,20 @@ struct search_query {
 
 struct terminology_run;
 
+/* Hierarchies of resources of one type (R4 3.1.1.4.14): the ids below a place, its parts and theirs, or above it, by the
+ * type's reference parameter `code`, as far as who asks may see them. ERROR_TOO_COSTLY for more than LIMIT_SEARCH_VALUES. */
+struct search_place_in {
+    struct str type;
+    struct str code; /* "partof" */
+    struct str id;
+    bool below;
+};
+struct search_hierarchy {
+    void *data;
+    bool (*find)(void *data, struct arena *arena, const struct search_place_in *place, const struct str **ids,
+                 size_t *count, struct error *error);
+};
+
 struct search_options {
     struct str type;     /* resource type, absent for a search over all */
     struct str base_url; /* as in fhir_index_options */
@@ -181,6 +195,7 @@ struct search_options {
     /* R4 3.1.1.3: a parameter without a value is ignored, with a warning. Only where nothing is written by the answer:
      * a condition that says nothing would choose everything. */
     bool ignore_empty;
+    const struct search_hierarchy *hierarchy; /* references' :above and :below; NULL: not offered */
     const struct terminology_run
         *terms; /* :below, :above, :in of uploaded sets; NULL: R4's written-out sets only */
     /* Compartment search, "Patient/123/Observation": only what belongs to it. Absent: none. */

@@ -321,6 +321,12 @@ static bool in_value(struct search_parse *parse, const struct search_target *tar
            FAIL(error, ERROR_UNSUPPORTED, "the value set of '%.*s' is not known here", STR_FMT(target->name));
 }
 
+static bool is_mime_type(const struct model_element *element)
+{
+    return element != NULL && element->value_set != NULL &&
+           str_ends_with(element->value_set->url, STR("/mimetypes"));
+}
+
 /* system|code; of a code element the system of its definition may be left out. */
 static bool side_value(struct search_parse *parse, const struct search_target *target, struct str text,
                        struct search_values *list, struct error *error)
@@ -333,6 +339,11 @@ static bool side_value(struct search_parse *parse, const struct search_target *t
     if (!search_split(&rest, '|', &code)) {
         code = system;
         system = STR_NONE;
+    }
+    if (is_mime_type(element) && str_equal(target->modifier, STR("below"))) { /* R4 3.1.1.4.10.1 */
+        uint64_t key = index_token_key(STR_NONE, search_unescape(parse->arena, code));
+        return search_values_add(parse, list, key_value(number_of(target), key), error) &&
+               search_values_add(parse, list, key_value(number_with(target, STR("below")), key), error);
     }
     if (system.len == 0 && element != NULL && element->value_set != NULL &&
         element->value_set->systems_count == 1) {
@@ -363,53 +374,13 @@ static bool any_token_value(struct search_parse *parse, const struct search_targ
 
 /* ---- reference ---- */
 
-static bool id_of_any_target(struct search_parse *parse, const struct search_target *target, struct str id,
-                             uint32_t parameter, struct search_values *list, struct error *error)
-{
-    struct str rest = target->parameter->targets;
-    struct str type = STR_NONE;
-    bool any = rest.len == 0 || str_equal(rest, STR("Resource"));
-    size_t all_count = 0;
-    const struct model_type *const *all = model_resources(&all_count);
-    for (size_t i = 0; any && i < all_count; i++) {
-        uint64_t key = hash_resource_key(all[i]->name, id);
-        if (!search_values_add(parse, list, key_value(parameter, key), error)) {
-            return false;
-        }
-    }
-    while (!any && str_split_next(&rest, ' ', &type)) {
-        uint64_t key = hash_resource_key(type, id);
-        if (!search_values_add(parse, list, key_value(parameter, key), error)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool reference_value(struct search_parse *parse, const struct search_target *target, struct str text,
                             uint32_t parameter, struct search_values *list, struct error *error)
 {
-    struct str value = search_unescape(parse->arena, text);
     if (str_equal(target->modifier, STR("identifier"))) {
         return token_value(parse, target, text, number_with(target, STR("identifier")), list, error);
     }
-    if (value.len == 0 || value.at[0] == '#') {
-        return bad_value(target, "Type/id, an id or a URL", error);
-    }
-    if (target->modifier.len > 0) { /* the name of a type */
-        struct str own = arena_printf(parse->arena, "%.*s/", STR_FMT(target->modifier));
-        struct str id = str_starts_with(value, own) ? str_skip(value, own.len) : value;
-        if (!primitive_is_id(id)) {
-            return bad_value(target, "an id", error);
-        }
-        uint64_t key = hash_resource_key(target->modifier, id);
-        return search_values_add(parse, list, key_value(parameter, key), error);
-    }
-    if (primitive_is_id(value)) {
-        return id_of_any_target(parse, target, value, parameter, list, error);
-    }
-    uint64_t key = index_reference_key(value, parse->options->base_url);
-    return search_values_add(parse, list, key_value(parameter, key), error);
+    return search_reference_value(parse, target, text, parameter, list, error);
 }
 
 /* ---- string, uri ---- */

@@ -13,7 +13,7 @@ import { hasShared, makeDatabase, postgresql, program, runSql, shared } from './
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const seed = Number(process.env.SHANHAI_SEED ?? 20200211);
-const QUESTIONS = process.env.SHANHAI_LONG === '1' ? 1000 : 4; // of a parameter
+const QUESTIONS = process.env.SHANHAI_LONG === '1' ? 1000 : 3; // of a parameter
 const LANES = 8;
 const skip = !hasShared && 'left out: no suites';
 
@@ -125,5 +125,21 @@ describe('search parameters over the examples', { skip }, () => {
       const answer = await reader.request('GET', `/fhir/${query}`);
       assert.equal(answer.status, status, query);
     }
+  });
+
+  // R4 3.1.1.4.9: of a canonical resource's url a |version is a search by its version too.
+  test('a canonical resource by url|version', async () => {
+    let asked = 0;
+    for (const [type, list] of examples) {
+      for (const one of list.filter((r) => r.url && r.version && model.find(type, 'url') && model.find(type, 'version')).slice(0, 2)) {
+        const same = (version) => list.filter((r) => r.url === one.url && r.version === version).map((r) => r.id).sort().join(' ');
+        const url = one.url.replace(/[\\,|$]/g, (c) => `\\${c}`);
+        assert.equal(await found(type, `url=${encodeURIComponent(`${url}|${one.version}`)}`), same(one.version));
+        assert.equal(await found(type, `url=${encodeURIComponent(`urn:x,${url}|${one.version}`)}`), same(one.version));
+        assert.equal(await found(type, `url=${encodeURIComponent(`${url}|${one.version}x`)}`), '');
+        asked++;
+      }
+    }
+    assert.ok(asked > 10, String(asked));
   });
 });

@@ -360,6 +360,74 @@ describe('_filter (R4 3.1.3)', () => {
   });
 });
 
+describe('above and below', () => {
+  let admin;
+  const house = {};
+  const names = {};
+  const put = async (person, name, resource) => { const made = await person.create(resource); house[name] = made; names[made.id] = name; return made; };
+  before(async () => {
+    admin = w.admins.county;
+    const place = (name, partOf) => put(admin, name, { resourceType: 'Location', name: `${name}${RUN}`, managingOrganization: { reference: admin.organization }, ...(partOf && { partOf: { reference: `Location/${house[partOf].id}` } }) });
+    await place('building');
+    await place('floor', 'building');
+    await place('room', 'floor');
+    await place('bed', 'room');
+    await place('annex');
+    const patient = await create({ resourceType: 'Patient', name: [{ text: '楼层' }] });
+    const stay = (name, at, more) => put(d, name, { resourceType: 'Encounter', status: 'finished', class: { code: 'IMP' }, subject: { reference: `Patient/${patient.id}` }, ...(at && { location: [{ location: { reference: `Location/${house[at].id}` } }] }), ...more });
+    await stay('eBuilding', 'building');
+    await stay('eRoom', 'room');
+    await stay('eAnnex', 'annex', { partOf: { reference: `Encounter/${house.eRoom.id}` } });
+    await put(d, 'seen', observation(patient, { encounter: { reference: `Encounter/${house.eAnnex.id}` } }));
+  });
+  const ask = async (query, person = d) => idsOf(await search(person, `/fhir/${query}`)).map((id) => names[id] ?? id).sort().join(' ');
+
+  test('R4 3.1.1.4.14: references over hierarchies, by id, type and address, in chains', async () => {
+    for (const [query, found] of [
+      [`Encounter?location:below=${house.building.id}`, 'eBuilding eRoom'], [`Encounter?location:below=Location/${house.floor.id}`, 'eRoom'], [`Encounter?location:below=${w.base}/fhir/Location/${house.bed.id}`, ''],
+      [`Encounter?location:above=${house.bed.id}`, 'eBuilding eRoom'], [`Encounter?location:above=${house.floor.id}`, 'eBuilding'], [`Encounter?location:below=${house.annex.id},${house.room.id}`, 'eAnnex eRoom'],
+      [`Location?partof:below=${house.building.id}`, 'bed floor room'], [`Location?partof:above=${house.room.id}`, 'bed floor room'],
+      [`Observation?encounter:below=${house.eRoom.id}`, 'seen'], [`Encounter?part-of:below=${house.eRoom.id}`, 'eAnnex'], [`Observation?encounter.location:below=${house.annex.id}`, 'seen'],
+      ['Encounter?location:below=nobody', ''], [`Location?_has:Encounter:location:part-of:below=${house.eRoom.id}`, 'annex'],
+    ]) assert.equal(await ask(query), found, query);
+    for (const wrong of [`Observation?subject:Patient:below=${house.room.id}`, `Observation?patient:below=${house.room.id}`, `Encounter?location:below=Patient/${house.room.id}`, 'Encounter?location:below=', 'Encounter?location:below=#x'].filter((q) => !q.endsWith('='))) {
+      assert.equal((await d.request('GET', `/fhir/${wrong.replace('#', '%23')}`)).status, 400, wrong);
+    }
+  });
+
+  test('a circle ends, and what is too wide is told', async () => {
+    await admin.must('PUT', `/fhir/Location/${house.building.id}`, { ...house.building, partOf: { reference: `Location/${house.bed.id}` } });
+    assert.equal(await ask(`Encounter?location:below=${house.room.id}`), 'eBuilding eRoom');
+    const many = { resourceType: 'Bundle', type: 'transaction', entry: Array.from({ length: 501 }, (_, i) => ({ resource: { resourceType: 'Location', name: `${i}${RUN}`, managingOrganization: { reference: admin.organization }, partOf: { reference: `Location/${house.annex.id}` } }, request: { method: 'POST', url: 'Location' } })) };
+    await admin.must('POST', '/fhir', many);
+    assert.equal((await d.request('GET', `/fhir/Encounter?location:below=${house.annex.id}`)).status, 422);
+  });
+
+  test('R4 3.1.1.4.13: canonical URLs and their versions; 3.1.1.4.9: a URL with a version', async () => {
+    const patient = await create({ resourceType: 'Patient', name: [{ text: '问卷' }] });
+    const answers = (name, questionnaire) => put(d, name, { resourceType: 'QuestionnaireResponse', status: 'completed', questionnaire, subject: { reference: `Patient/${patient.id}` } });
+    for (const [name, url] of [['q1', 'urn-x|1.0'], ['q11', 'urn-x|1.1.5'], ['q2', 'urn-x|2.0'], ['q10', 'urn-x|10.0'], ['q0', 'urn-x']]) await answers(name, `http://example.org/q/${RUN}/${url}`);
+    const url = `http://example.org/q/${RUN}/urn-x`;
+    for (const [query, found] of [[`questionnaire=${url}`, 'q0 q1 q10 q11 q2'], [`questionnaire:below=${url}`, 'q0 q1 q10 q11 q2'], [`questionnaire:below=${url}|1`, 'q1 q11'], [`questionnaire:below=${url}|1.1`, 'q11'], [`questionnaire:below=${url}|1.1.5`, 'q11'],
+      [`questionnaire=${url}|1.0`, 'q1'], [`questionnaire=${url}|1`, ''], [`questionnaire:below=${url}|3,${url}|2`, 'q2']]) {
+      assert.equal(await ask(`QuestionnaireResponse?${query}`), found, query);
+    }
+    assert.equal((await d.request('GET', `/fhir/QuestionnaireResponse?questionnaire:above=${url}|1`)).status, 400);
+  });
+
+  test('R4 3.1.1.4.10.1: MIME types without their parameters', async () => {
+    const patient = await create({ resourceType: 'Patient', name: [{ text: '文件' }] });
+    const document = (name, contentType) => put(d, name, { resourceType: 'DocumentReference', status: 'current', subject: { reference: `Patient/${patient.id}` }, content: [{ attachment: { contentType, url: 'http://example.org/x' } }] });
+    await document('plain', 'text/xml');
+    await document('utf8', 'text/xml; charset=UTF-8');
+    await document('pdf', 'application/pdf');
+    const of = `DocumentReference?patient=${patient.id}&contenttype`;
+    assert.equal(await ask(`${of}=text/xml`), 'plain');
+    assert.equal(await ask(`${of}:below=text/xml`), 'plain utf8');
+    assert.equal(await ask(`${of}:below=text/html`), '');
+  });
+});
+
 describe('$run of a ViewDefinition', () => {
   const view = (resource, column, more = {}) => ({ resourceType: 'ViewDefinition', resource, name: 'v', status: 'active', select: [{ column }], ...more });
   const run = (person, parameter, query = '') => person.request('POST', `/fhir/ViewDefinition/$run${query}`, { resourceType: 'Parameters', parameter });
