@@ -15,14 +15,21 @@ static void feed_on_commit(void *data, uint64_t seq_last)
     struct feed *feed = data;
     (void)pthread_mutex_lock(&feed->lock);
     feed->committed_seq = seq_last;
-    (void)pthread_cond_broadcast(&feed->signal);
+    if (feed->followers != NULL) {
+        (void)pthread_cond_signal(&feed->followed);
+    }
+    uint64_t jobs_changes = store_jobs_changes(feed->options.store);
+    if (jobs_changes != feed->jobs_changes) {
+        feed->jobs_changes = jobs_changes;
+        (void)pthread_cond_broadcast(&feed->jobs_changed);
+    }
     (void)pthread_mutex_unlock(&feed->lock);
 }
 
-void feed_wait(struct feed *feed, int64_t until_ms)
+void feed_wait(struct feed *feed, pthread_cond_t *signal, int64_t until_ms)
 {
     struct timespec until = clock_deadline(until_ms);
-    (void)pthread_cond_timedwait(&feed->signal, &feed->lock, &until);
+    (void)pthread_cond_timedwait(signal, &feed->lock, &until);
 }
 
 /* Takes leaving followers off the list. With the lock held; `left` is called without it. */
@@ -106,7 +113,7 @@ static void *follow_thread(void *data)
         }
         uint64_t after_seq = slowest(feed);
         if (after_seq >= feed->committed_seq) {
-            feed_wait(feed, clock_now_ms() + FEED_IDLE_MS);
+            feed_wait(feed, &feed->followed, clock_now_ms() + FEED_IDLE_MS);
             continue;
         }
         (void)pthread_mutex_unlock(&feed->lock);
@@ -115,7 +122,7 @@ static void *follow_thread(void *data)
         (void)pthread_mutex_lock(&feed->lock);
         if (!ok) {
             LOG_WARNING("feed: %s", error.text);
-            feed_wait(feed, clock_now_ms() + FEED_IDLE_MS);
+            feed_wait(feed, &feed->followed, clock_now_ms() + FEED_IDLE_MS);
         }
     }
     for (struct feed_follower *follower = feed->followers; follower != NULL; follower = follower->next) {
@@ -143,7 +150,7 @@ bool feed_follow(struct feed *feed, struct feed_follower *follower, struct error
         follower->next = feed->followers;
         feed->followers = follower;
         feed->followers_count++;
-        (void)pthread_cond_broadcast(&feed->signal);
+        (void)pthread_cond_signal(&feed->followed);
     }
     (void)pthread_mutex_unlock(&feed->lock);
     return ok;
@@ -153,7 +160,7 @@ void feed_leave(struct feed *feed, struct feed_follower *follower)
 {
     (void)pthread_mutex_lock(&feed->lock);
     follower->leaving = true;
-    (void)pthread_cond_broadcast(&feed->signal);
+    (void)pthread_cond_signal(&feed->followed);
     (void)pthread_mutex_unlock(&feed->lock);
 }
 
@@ -182,7 +189,9 @@ bool feed_open(struct arena *arena, const struct feed_options *options, struct f
     }
     *made = (struct feed){ .options = *options, .arena = arena, .committed_seq = store_seq(options->store) };
     (void)pthread_mutex_init(&made->lock, NULL);
-    (void)pthread_cond_init(&made->signal, NULL);
+    (void)pthread_cond_init(&made->followed, NULL);
+    (void)pthread_cond_init(&made->jobs_changed, NULL);
+    (void)pthread_cond_init(&made->stopped, NULL);
     if (!store_on_commit(options->store, feed_on_commit, made, error)) {
         return false;
     }
@@ -212,7 +221,9 @@ void feed_close(struct feed *feed)
     }
     (void)pthread_mutex_lock(&feed->lock);
     feed->stopping = true;
-    (void)pthread_cond_broadcast(&feed->signal);
+    (void)pthread_cond_broadcast(&feed->followed);
+    (void)pthread_cond_broadcast(&feed->jobs_changed);
+    (void)pthread_cond_broadcast(&feed->stopped);
     (void)pthread_mutex_unlock(&feed->lock);
     if (feed->follow_running) {
         (void)pthread_join(feed->follow_thread, NULL);

@@ -1,4 +1,5 @@
-/* feed_internal.h — the feed's threads share one lock and one signal. */
+/* feed_internal.h — the feed's threads share one lock; each has a signal of its own, so that a busy writer wakes only
+ * whom it concerns. */
 #ifndef SHANHAI_FEED_INTERNAL_H
 #define SHANHAI_FEED_INTERNAL_H
 
@@ -24,10 +25,13 @@ struct feed_waiting_word {
 struct feed {
     struct feed_options options;
     struct arena *arena;
-    pthread_mutex_t lock;  /* guards everything below */
-    pthread_cond_t signal; /* a commit, a new follower, stopping */
+    pthread_mutex_t lock;        /* guards everything below */
+    pthread_cond_t followed;     /* a commit while somebody follows, a new or a leaving follower, stopping */
+    pthread_cond_t jobs_changed; /* a commit that changed jobs, stopping */
+    pthread_cond_t stopped;
     bool stopping;
     uint64_t committed_seq;
+    uint64_t jobs_changes; /* store_jobs_changes when jobs_changed was last signalled */
     struct feed_follower *followers;
     size_t followers_count;
     struct feed_waiting_word words[LIMIT_FEED_WORDS]; /* the oldest first */
@@ -42,7 +46,7 @@ struct feed {
 };
 
 /* Waits for the signal, at most until `until_ms` of the wall clock. With the lock held. */
-void feed_wait(struct feed *feed, int64_t until_ms);
+void feed_wait(struct feed *feed, pthread_cond_t *signal, int64_t until_ms);
 
 /* Tells the oldest word that waits. With the lock held, which it lets go meanwhile. On the followers' thread. */
 void feed_tell_word(struct feed *feed);

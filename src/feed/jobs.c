@@ -85,6 +85,7 @@ void *feed_job_thread(void *data)
     (void)pthread_mutex_lock(&feed->lock);
     unsigned worker = feed->workers_begun++;
     while (!feed->stopping) {
+        uint64_t seen = feed->jobs_changes; /* before looking: what is queued meanwhile is not slept over */
         (void)pthread_mutex_unlock(&feed->lock);
         struct store_job job = { 0 };
         bool found = take_job(feed, &arena, worker, &job);
@@ -93,8 +94,8 @@ void *feed_job_thread(void *data)
         }
         arena_reset(&arena);
         (void)pthread_mutex_lock(&feed->lock);
-        if (!found && !feed->stopping) {
-            feed_wait(feed, clock_now_ms() + JOB_POLL_MS);
+        if (!found && !feed->stopping && feed->jobs_changes == seen) {
+            feed_wait(feed, &feed->jobs_changed, clock_now_ms() + JOB_POLL_MS);
         }
     }
     (void)pthread_mutex_unlock(&feed->lock);
@@ -125,7 +126,7 @@ void *feed_chore_thread(void *data)
             next_ms = due_ms[i] < next_ms ? due_ms[i] : next_ms;
         }
         while (!feed->stopping && clock_now_ms() < next_ms) {
-            feed_wait(feed, next_ms);
+            feed_wait(feed, &feed->stopped, next_ms);
         }
     }
     (void)pthread_mutex_unlock(&feed->lock);

@@ -203,6 +203,11 @@ bool store_job_take(struct store *store, struct arena *arena, const struct str *
     return true;
 }
 
+uint64_t store_jobs_changes(const struct store *store)
+{
+    return atomic_load(&store->jobs_changes);
+}
+
 struct progress {
     uint64_t id;
     unsigned per_mille;

@@ -1,6 +1,6 @@
 /* jobs.h — work to be done later, as rows: queued in the commit that causes it (store_set.jobs), taken by workers,
  * visible with progress, resumed after a crash (a job that was running when the program died is queued again).
- * Which kinds there are and who runs them is feed's affair. Workers sleep on store_on_commit. */
+ * Which kinds there are and who runs them is feed's affair. Workers sleep until store_on_commit tells of one. */
 #ifndef SHANHAI_STORE_JOBS_H
 #define SHANHAI_STORE_JOBS_H
 
@@ -27,6 +27,10 @@ struct store_job {
     int64_t created_ms;
     int64_t updated_ms;
 };
+
+/* How many commits changed jobs since the store was opened: who has seen this number need not look again before the
+ * next due time. Counted before the listeners of the commit are called. */
+uint64_t store_jobs_changes(const struct store *store);
 
 /* Takes the oldest due job of the kinds and marks it running. *found false when none is due. Waits for the commit. */
 bool store_job_take(struct store *store, struct arena *arena, const struct str *kinds, size_t kinds_count,
