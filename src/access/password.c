@@ -1,7 +1,10 @@
 #include "access/password.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
+
+#include <sys/mman.h>
 
 #include <sodium.h>
 
@@ -66,6 +69,27 @@ static void gate_leave(struct password_gate *gate)
     (void)pthread_mutex_unlock(&gate->lock);
 }
 
+/* libsodium says only that it did not come to a result; errno says whether the kernel gave no memory. */
+static bool cannot_hash(int reason, struct error *error)
+{
+    errno = reason;
+    return reason == ENOMEM || reason == EAGAIN
+               ? FAIL_OS(error, ERROR_BUSY, "no memory to hash a password: try again")
+               : FAIL_OS(error, ERROR_BUSY, "a password could not be hashed (errno %d): try again", reason);
+}
+
+/* libsodium 1.0.18 tells "no memory" and "another password" alike. A right one must not count as a wrong one
+ * because the machine was short: so what a hash takes is asked for once more, in the same turn. */
+static int memory_lacks(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+    if (memory == MAP_FAILED) {
+        return errno;
+    }
+    (void)munmap(memory, bytes);
+    return 0;
+}
+
 bool password_hash(struct password_gate *gate, struct str password, char hash[PASSWORD_HASH_BYTES],
                    struct error *error)
 {
@@ -75,10 +99,12 @@ bool password_hash(struct password_gate *gate, struct str password, char hash[PA
     if (!gate_enter(gate, error)) {
         return false;
     }
+    errno = 0;
     int result = crypto_pwhash_str_alg(hash, password.at == NULL ? "" : password.at, password.len,
                                        gate->operations, gate->memory_bytes, crypto_pwhash_ALG_ARGON2ID13);
+    int reason = errno; /* the gate's lock may set it */
     gate_leave(gate);
-    return result == 0 ? true : FAIL(error, ERROR_BUSY, "no memory to hash a password: try again");
+    return result == 0 ? true : cannot_hash(reason, error);
 }
 
 /* A well-formed hash that no password has (its salt and digest are written down, not computed), so that
@@ -108,7 +134,11 @@ bool password_verify(struct password_gate *gate, const char *hash, struct str pa
         return false;
     }
     int result = crypto_pwhash_str_verify(hash, password.at == NULL ? "" : password.at, password.len);
+    int reason = result == 0 ? 0 : memory_lacks(gate->memory_bytes);
     gate_leave(gate);
+    if (reason != 0) {
+        return cannot_hash(reason, error);
+    }
     *right = exists && result == 0;
     return true;
 }

@@ -55,6 +55,7 @@ static const struct words sentences[] = {
     { "post-not-held", "this person does not hold that post", "此人没有这个岗位" },
     { "sign-in-crowded", "too many people sign in at once: try again in a few seconds",
       "同时登录的人较多，请几秒后再试" },
+    { "sign-in-memory", "no memory to hash a password: try again", "服务器内存不足，请稍后再试" },
     { "sessions-full", "too many people are signed in at once", "同时在线人数已达上限" },
     { "password-long", "a password has at most *", "密码过长" },
     { "password-text-long", "a password is text of at most *", "密码过长" },

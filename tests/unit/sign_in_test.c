@@ -1,9 +1,18 @@
 /* The way in: sign-in with its limits, sessions, posts, passwords, tokens, accounts. */
 #include "access_world.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "access/password.h"
+
+/* A sanitizer's shadow memory is larger than any limit that a process could be given. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { IS_SANITIZED = 1 };
+#else
+enum { IS_SANITIZED = 0 };
+#endif
 
 static void a_person_signs_in_and_out(void **state)
 {
@@ -407,6 +416,43 @@ static void a_flood_of_sign_ins_is_told_to_wait(void **state)
     password_gate_deinit(&gate);
 }
 
+/* Without memory for the hash nobody is told that his password is wrong: he is told to come again. */
+static void no_memory_is_no_wrong_password(void **state)
+{
+    enum { ROOM_BYTES = 256 << 20 };
+    char hash[PASSWORD_HASH_BYTES];
+    struct password_gate gate;
+    struct error error = { 0 };
+    bool right = true;
+    (void)state;
+    if (IS_SANITIZED) {
+        skip();
+    }
+    must(password_gate_init(&gate, 1, 8192, &error), &error);
+    must(password_hash(&gate, STR("a quiet mountain"), hash, &error), &error);
+    password_gate_deinit(&gate);
+    must(password_gate_init(&gate, 1, (size_t)ROOM_BYTES * 8, &error), &error);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    const struct rlimit narrow = { .rlim_cur = (rlim_t)ROOM_BYTES * 4, .rlim_max = before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_AS, &narrow), 0);
+    bool looked = password_verify(&gate, NULL, STR("a quiet mountain"), &right, &error);
+    char unused[PASSWORD_HASH_BYTES];
+    struct error made = { 0 };
+    bool hashed = password_hash(&gate, STR("a quiet mountain"), unused, &made);
+    bool small = password_verify(&gate, hash, STR("a quiet mountain"), &right, NULL);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_false(looked);
+    assert_int_equal(error.kind, ERROR_BUSY);
+    assert_int_equal(error.os_errno, ENOMEM);
+    assert_false(hashed);
+    assert_int_equal(made.os_errno, ENOMEM);
+    assert_true(small && right);
+    must(password_verify(&gate, hash, STR("another mountain"), &right, &error), &error);
+    assert_false(right);
+    password_gate_deinit(&gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +471,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(tokens_act_for_a_post_until_they_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(accounts_are_made_once_and_for_somebody, set_up, tear_down),
         cmocka_unit_test(a_flood_of_sign_ins_is_told_to_wait),
+        cmocka_unit_test(no_memory_is_no_wrong_password),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
