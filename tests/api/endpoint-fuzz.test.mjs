@@ -1,17 +1,20 @@
-// Every FHIR route of the route table with input that is nearly right (fuzz.mjs), and attacks by name: never a 5xx, never a
-// stop, and meanwhile somebody else's reads are answered. The order is by chance but always the same.
+// Every row of the route table with input that is nearly right (fuzz.mjs, fuzz-house.mjs) and with the methods it has not, and
+// attacks by name: never a 5xx, never a stop, and meanwhile somebody else's reads are answered. The order is by chance but always the same.
 //
 //     SHANHAI_SEED=7 node --test tests/api/endpoint-fuzz.test.mjs      another order
 //     SHANHAI_LONG=1 …, or `node tests/api/endpoint-fuzz.test.mjs --long`      for minutes
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { addSignedIn } from '../../scenarios/world.mjs';
+import { addPerson, addSignedIn } from '../../scenarios/world.mjs';
 import { hasShim } from './fault.mjs';
-import { Chance, Fuzz, fhirRoutes } from './fuzz.mjs';
-import { hasShared, shared, startWorld } from './support.mjs';
+import { Chance, Fuzz } from './fuzz.mjs';
+import { House, allRoutes, isFhir, isStream } from './fuzz-house.mjs';
+import { hasShared, makePhantom, shared, startWorld, stow, waitFor } from './support.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const long = process.argv.includes('--long') || Boolean(process.env.SHANHAI_LONG);
@@ -71,19 +74,66 @@ async function typesOf(person, types) {
   return types.filter((_, i) => may[i]);
 }
 
-const skipped = (route) => /\{rest|\$export|\$import$/.test(route.path) && route.method === 'POST'; // jobs: bulk.test.mjs
+// Who has the right for rows that are not FHIR's; mostly it is he who asks, or all would be 403.
+function holderOf(path) {
+  if (/^\/(admin|metrics)|AuditEvent/.test(path)) return w.admins.county;
+  if (/\$import|export$|^\/bulk/.test(path)) return steward;
+  return w.doctor;
+}
 
-test('every FHIR route, nearly right', async (t) => {
+// What of the archive and the jobs is asked about.
+async function house(fuzz) {
+  const folder = mkdtempSync(join(tmpdir(), 'shanhai-fuzz-'));
+  makePhantom(folder, '--slices', '2', '--size', '32');
+  const files = readdirSync(folder).filter((name) => name.endsWith('.dcm')).map((name) => readFileSync(join(folder, name)));
+  rmSync(folder, { recursive: true, force: true });
+  const [, study, series, sop] = /studies\/([\d.]+)\/series\/([\d.]+)\/instances\/([\d.]+)/.exec((await stow(w.doctor, files)).json['00081199'].Value[0]['00081190'].Value[0]);
+  await waitFor('the study is the patient\'s', async () => (await w.doctor.request('GET', `/dicom-web/studies/${study}/metadata`, undefined, { Accept: 'application/dicom+json' })).status === 200);
+  const asked = await steward.request('GET', '/fhir/Patient/$export', undefined, { Prefer: 'respond-async' });
+  const job = new URL(asked.headers.get('content-location'), w.base).pathname.split('/').at(-1);
+  await addPerson(w.admins.county, { reference: `Organization/${w.made.county.organization}`, name: '彭水县示例医院' },
+    { account: 'beiyong', name: '备用', role: 'county-doctor', title: 'attending', specialty: '内科', phone: '15400000049' });
+  const photo = readFileSync(join(root, 'tests/fuzz/corpus/photo/small.png'));
+  return new House(fuzz, { images: { study, series, sop, files }, job, document: 'x', spare: 'beiyong', photo });
+}
+
+// An answer's status, text and, where it says so, JSON; of a stream that never ends only its beginning.
+async function ask(person, { method, path, body, headers }) {
+  const away = new AbortController();
+  const fhir = path.startsWith('/fhir');
+  const response = await fetch(w.base + path, { method, redirect: 'manual', signal: away.signal, body,
+    headers: { Accept: fhir ? 'application/fhir+json' : '*/*', Cookie: person.cookie, ...(method !== 'GET' && { Origin: w.base, 'X-CSRF-Token': person.csrf }), ...headers } });
+  if (response.status === 200 && isStream(path)) {
+    await response.body.getReader().read();
+    away.abort();
+    return { status: 200, text: '' };
+  }
+  const text = await response.text();
+  return { status: response.status, text, json: /json\b/.test(response.headers.get('content-type') ?? '') && response.status >= 400 ? JSON.parse(text) : undefined };
+}
+
+// A refusal says why in FHIR's way; of OAuth's addresses in OAuth's (RFC 6749 5.2), of images file by file (PS3.18 10.5.3).
+function assertRefusal(answer, path, said) {
+  assert.ok(answer.status < 500 || answer.status === 503, `${answer.status} ${answer.text.slice(0, 500)}\n${said()}`);
+  if (answer.status < 400) return;
+  if (/^\/auth\/(token|introspect|revoke)/.test(path) && answer.json?.error) return;
+  if (/^\/dicom-web/.test(path) && answer.status === 409 && answer.json?.['00081198']) return;
+  assert.equal(answer.json?.resourceType, 'OperationOutcome', `${answer.status} ${answer.text.slice(0, 300)}\n${said()}`);
+}
+
+test('every route, nearly right', async (t) => {
   const statement = await w.doctor.must('GET', '/fhir/metadata');
   const made = [];
   for (const resource of invented()) if (['Patient', 'Observation', 'List'].includes(resource.resourceType)) made.push(await w.doctor.create(resource));
   const ids = { Patient: [w.patient.id, made[0].id], Observation: [made[1].id], List: [made[2].id] };
   const fuzz = new Fuzz(new Chance(seed), { statement, ids, resources: material() });
-  const routes = fhirRoutes(root).filter((route) => !skipped(route));
+  const others = await house(fuzz);
+  const routes = allRoutes(root);
   const people = [w.doctor, steward, w.admins.county];
   const types = [];
   for (const person of people) types.push(await typesOf(person, fuzz.all));
   const statuses = {};
+  const answered = new Map(routes.map((route) => [route, 0])); // requests that were not refused at the door
   const slowest = [];
   const untouched = new Set(routes);
   const stop = otherWork();
@@ -91,33 +141,73 @@ test('every FHIR route, nearly right', async (t) => {
   const lane = async () => {
     while (at < REQUESTS) {
       const number = at++;
-      const route = number < routes.length ? routes[number] : fuzz.chance.pick(routes);
+      const route = number < 2 * routes.length ? routes[number % routes.length] : fuzz.chance.pick(routes);
       fuzz.types = types[number % people.length];
-      const { method, path, body, headers } = fuzz.request(route);
+      const asked = isFhir(route) && !/\$import|export$/.test(route.path) ? fuzz.request(route) : others.request(route);
+      const { method, path } = asked;
+      if (method === 'DELETE' && path.startsWith('/session')) asked.headers = { Cookie: 'session=nobody' }; // the others go on
       // An administrator may take away hospitals and posts, and with them everybody's rights.
       const harms = method !== 'GET' && /Organization|Practitioner|fhir\/?$/.test(path);
-      const person = harms ? w.doctor : people[number % people.length];
-      const said = () => `seed ${seed}, request ${number} as ${person.name}: ${method} ${path}\n${JSON.stringify(headers)}\n${(body ?? '').slice(0, 4000)}`;
+      const one = isFhir(route) && !/export$|import$|AuditEvent/.test(route.path) || number % 4 === 0 ? people[number % people.length] : holderOf(route.path);
+      const person = harms ? w.doctor : one;
+      const said = () => `seed ${seed}, request ${number} as ${person.name}: ${method} ${path}\n${JSON.stringify(asked.headers)}\n${(asked.body ?? '').toString('latin1').slice(0, 4000).replace(/[^\x20-\x7e\n]+/g, '?')}`;
       let answer;
       const begin = performance.now();
       try {
-        answer = await person.request(method, path, body, headers);
+        answer = await ask(person, asked);
       } catch (error) {
-        if (error instanceof TypeError && /Invalid (URL|header)|Request cannot/.test(`${error.message} ${error.cause?.message}`)) continue; // fetch itself refuses it
+        if (error instanceof TypeError && /Invalid (URL|header)|Request cannot|ByteString|invalid header|Headers/.test(`${error.message} ${error.cause?.message}`)) continue; // fetch itself refuses it
         throw new Error(`no answer (${error.cause?.message ?? error.message}): ${said()}\n${w.server.log()}`);
       }
       slowest.push([Math.round(performance.now() - begin), `${number} ${method} ${path.slice(0, 150)} ${answer.status}`]);
       statuses[answer.status] = (statuses[answer.status] ?? 0) + 1;
       untouched.delete(route);
-      assert.ok(answer.status < 500 || answer.status === 503, `${answer.status} ${answer.text.slice(0, 500)}\n${said()}`);
-      if (answer.status >= 400) assert.equal(answer.json?.resourceType, 'OperationOutcome', `${answer.status} ${answer.text.slice(0, 300)}\n${said()}`);
+      if (![401, 403, 429].includes(answer.status)) answered.set(route, answered.get(route) + 1);
+      assertRefusal(answer, path, said);
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   slowest.sort((a, b) => b[0] - a[0]).slice(0, long ? 20 : 3).forEach(([ms, what]) => t.diagnostic(`${ms} ms: ${what}`));
   t.diagnostic(`${routes.length} routes, ${JSON.stringify(statuses)}; ${await stop()}`);
+  const never = [...answered].filter(([, count]) => count === 0).map(([r]) => `${r.method} ${r.path}`);
+  if (never.length > 0) t.diagnostic(`only refused at the door: ${never.join(', ')}`);
   assert.deepEqual([...untouched].map((r) => `${r.method} ${r.path}`), []);
   assert.equal((await w.doctor.request('GET', '/health')).status, 200);
+});
+
+// Each template with every method that the table does not name for it: 404 or 405 with Allow, and HEAD wherever GET is.
+test('methods that a route has not', async (t) => {
+  const { hostname, port } = new URL(w.base);
+  const bare = (method, path) => new Promise((resolve, reject) => {
+    const asked = httpRequest({ hostname, port, method, path, headers: { Cookie: w.doctor.cookie, Origin: w.base, 'X-CSRF-Token': w.doctor.csrf, Accept: '*/*' } }, (answer) => {
+      if (isStream(path)) { resolve({ status: answer.statusCode, headers: answer.headers, text: '' }); asked.destroy(); return; }
+      let text = '';
+      answer.setEncoding('latin1').on('data', (data) => { text += data; }).on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, text }));
+    });
+    asked.on('error', reject);
+    asked.end();
+  });
+  const routes = allRoutes(root);
+  const has = {};
+  for (const { method, path } of routes) (has[path] ??= new Set()).add(method);
+  const statuses = {};
+  for (const [template, methods] of Object.entries(has)) {
+    const path = template.replace(/\{(\w+)\*?\}/g, (_, name) => ({ type: 'Patient', compartment: 'Patient', id: 'none' }[name] ?? '1'));
+    await Promise.all(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'PURGE'].map(async (method) => {
+      if (methods.has(method) || /^\/session/.test(path)) return;
+      const answer = await bare(method, path);
+      const said = `${method} ${path} → ${answer.status} ${answer.text.slice(0, 200)}`;
+      assert.ok(answer.status < 500 || (answer.status === 501 && ['TRACE', 'PROPFIND', 'PURGE'].includes(method)), said);
+      if (method === 'HEAD') {
+        assert.equal(answer.text, '', said);
+      } else if (answer.status === 405) {
+        assert.ok(answer.headers.allow, said);
+        assert.ok(!answer.headers.allow.split(', ').includes(method), `${said}: ${answer.headers.allow}`);
+      }
+      statuses[`${method} ${answer.status}`] = (statuses[`${method} ${answer.status}`] ?? 0) + 1;
+    }));
+  }
+  t.diagnostic(JSON.stringify(statuses));
 });
 
 // Each is refused (or ended) by a limit; meanwhile somebody else reads.

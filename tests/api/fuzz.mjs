@@ -1,6 +1,5 @@
 // What endpoint-fuzz.test.mjs asks with: a generator of requests that are nearly right, from the program's own route table and
 // /metadata. The same seed gives the same requests.
-import { readFileSync } from 'node:fs';
 
 // xorshift
 export class Chance {
@@ -16,14 +15,6 @@ export class Chance {
   one(in_) { return this.below(in_) === 0; }
 
   times(most) { return Array.from({ length: this.below(most + 1) }); }
-}
-
-// [{method, path}] of the rows under /fhir: what is added to the table is asked by itself.
-export function fhirRoutes(root) {
-  const source = readFileSync(`${root}/src/api/routes.c`, 'utf8');
-  const rows = [...source.matchAll(/[{(]\s*HTTP_(GET|POST|PUT|PATCH|DELETE),\s*"(\/fhir[^"]*)"/g)].map(([, method, path]) => ({ method, path }));
-  if (rows.length < 50) throw new Error(`routes.c is read wrongly: ${rows.length} rows`);
-  return rows;
 }
 
 const ODD_TEXTS = ['', ' ', 'x', '山', '\u0000', '\ud800', '𝔘', 'a'.repeat(5000), '<div/>', '"', '\\', '%', '../..', 'urn:uuid:', 'http://', '#', '#x', 'Patient/', 'Patient/x/_history/0',
