@@ -395,32 +395,48 @@ bool app_key_load(void *access, struct str key, struct str value, struct error *
     return ok || FAIL(error, ERROR_STRUCTURE, "the stored key for id_tokens is damaged");
 }
 
-/* Made when it is first needed. Two that are made at once: the first one stays. */
-static bool own_key(struct access *access, struct arena *arena, struct str *key, struct error *error)
+/* With no key yet, the one who asked first makes it. Anybody may ask for the public half, and a key takes a second of a
+ * processor: who comes meanwhile is told to come again instead of making one too. */
+static bool own_key_begin(struct access *access, struct str *key, struct error *error)
 {
     (void)pthread_mutex_lock(&access->lock);
     *key = access->id_token_key; /* never changes once it is there */
+    bool busy = key->at == NULL && access->id_token_key_in_work;
+    access->id_token_key_in_work = key->at == NULL;
     (void)pthread_mutex_unlock(&access->lock);
+    return !busy ||
+           FAIL(error, ERROR_BUSY, "the server's key is just being made: try again in a few seconds");
+}
+
+static bool own_key_make(struct access *access, struct arena *arena, struct str *made, struct error *error)
+{
+    struct rows_change change = { .kind = ROWS_KEY, .key = STR(KEY_ROW) };
+    struct json *row = json_new(arena, JSON_OBJECT);
+    if (!jose_key_make(arena, made, error)) {
+        return false;
+    }
+    (void)json_add_text(arena, row, STR("key"), *made);
+    return row_change(arena, row, &change, error) &&
+           access->options.rows.write(access->options.rows.context, &change, 1, error);
+}
+
+/* Made when it is first needed, and written down before anything is signed with it. */
+static bool own_key(struct access *access, struct arena *arena, struct str *key, struct error *error)
+{
+    struct str made = STR_NONE;
+    if (!own_key_begin(access, key, error)) {
+        return false;
+    }
     if (key->at != NULL) {
         return true;
     }
-    struct str made = STR_NONE;
-    struct rows_change change = { .kind = ROWS_KEY, .key = STR(KEY_ROW) };
-    struct json *row = json_new(arena, JSON_OBJECT);
-    if (!jose_key_make(arena, &made, error)) {
-        return false;
-    }
-    (void)json_add_text(arena, row, STR("key"), made);
+    bool ok = own_key_make(access, arena, &made, error);
     (void)pthread_mutex_lock(&access->lock);
-    bool first = access->id_token_key.at == NULL;
-    access->id_token_key = first ? text_keep(made) : access->id_token_key;
+    access->id_token_key = ok ? text_keep(made) : STR_NONE;
+    access->id_token_key_in_work = false;
     *key = access->id_token_key;
     (void)pthread_mutex_unlock(&access->lock);
-    if (key->at == NULL) {
-        return FAIL(error, ERROR_BUSY, "no memory for a key");
-    }
-    return !first || (row_change(arena, row, &change, error) &&
-                      access->options.rows.write(access->options.rows.context, &change, 1, error));
+    return ok && (key->at != NULL || FAIL(error, ERROR_BUSY, "no memory for a key"));
 }
 
 bool app_sign(struct access *access, struct arena *arena, const struct json *claims, struct str *token,

@@ -165,8 +165,9 @@ struct access {
     struct slots app_tokens;
     struct slots app_assertions;
     struct slots app_launches;
-    struct str id_token_key; /* malloc; absent until it is needed */
-    uint64_t sessions_made;  /* the next session's number */
+    struct str id_token_key;   /* malloc; absent until it is needed */
+    bool id_token_key_in_work; /* somebody is making it */
+    uint64_t sessions_made;    /* the next session's number */
 };
 
 static inline int64_t access_now_ms(const struct access *access)

@@ -25,20 +25,14 @@ enum outcome_language api_language(const struct http_request *request)
     return str_starts_with(accepted, STR("en")) ? OUTCOME_ENGLISH : OUTCOME_CHINESE;
 }
 
-/* The request id in the outcome: a person can read it out, and it is in the log. */
-static void respond_outcome(struct http_request *request, int status, struct json *outcome)
+/* The request id in the outcome: a person can read it out, and it is in the log. STR_NONE without memory. */
+static struct str outcome_text(struct http_request *request, struct json *outcome)
 {
-    struct str text = STR_NONE;
-    if (outcome != NULL) {
-        (void)json_add_text(&request->arena, outcome, STR("id"), request->id);
-        text = json_write_arena(&request->arena, outcome);
+    if (outcome == NULL) {
+        return STR_NONE;
     }
-    if (text.at == NULL) {
-        text = STR("{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"fatal\",\"code\":"
-                   "\"exception\","
-                   "\"diagnostics\":\"request memory used up\"}]}");
-    }
-    http_respond(request, status, STR(FHIR_JSON), text);
+    (void)json_add_text(&request->arena, outcome, STR("id"), request->id);
+    return json_write_arena(&request->arena, outcome);
 }
 
 void api_on_error(struct http_request *request, const struct error *error)
@@ -47,7 +41,13 @@ void api_on_error(struct http_request *request, const struct error *error)
         http_add_header(request, STR("WWW-Authenticate"), STR("Bearer realm=\"shanhai\""));
     }
     struct json *outcome = outcome_of_error(&request->arena, error, api_language(request));
-    respond_outcome(request, error_http_status(error->kind), outcome);
+    struct str text = outcome_text(request, outcome);
+    if (text.at == NULL) {
+        text = STR("{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"fatal\",\"code\":"
+                   "\"exception\","
+                   "\"diagnostics\":\"request memory used up\"}]}");
+    }
+    http_respond(request, error_http_status(error->kind), STR(FHIR_JSON), text);
 }
 
 static bool is_id(struct str text)
@@ -91,14 +91,17 @@ static void audit_refusal(struct http_request *request, const struct error *erro
 void api_respond_error(struct http_request *request, const struct error *error, const struct outcome *outcome)
 {
     audit_refusal(request, error);
-    if (outcome == NULL || outcome->count == 0) {
-        http_respond_error(request, error);
+    bool has_issues = outcome != NULL && outcome->count > 0;
+    struct str text =
+        has_issues ? outcome_text(request, outcome_to_json(outcome, api_language(request))) : STR_NONE;
+    if (text.at == NULL) {
+        http_respond_error(request, error); /* short, and with memory of its own */
         return;
     }
     if (error->kind == ERROR_BUSY) {
         http_add_header(request, STR("Retry-After"), STR("1"));
     }
-    respond_outcome(request, error_http_status(error->kind), outcome_to_json(outcome, api_language(request)));
+    http_respond(request, error_http_status(error->kind), STR(FHIR_JSON), text);
 }
 
 enum http_verdict api_fail(struct http_request *request, const struct error *error)

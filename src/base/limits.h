@@ -10,7 +10,8 @@ enum {
     LIMIT_BUNDLE_BYTES = 64 * 1024 * 1024,  /* one batch or transaction */
     LIMIT_BUNDLE_ENTRIES = 5000,            /* design.md section 3: entries of a change set */
     LIMIT_REQUEST_ARENA_BYTES =
-        512 * 1024 * 1024, /* memory of one request; a resource needs about 3 times its text */
+        512 * 1024 * 1024,                /* memory of one request; a resource needs about 3 times its text */
+    LIMIT_PATCH_BYTES = 64 * 1024 * 1024, /* of trees that the operations of one patch make */
     LIMIT_URL_BYTES = 16 * 1024,
     LIMIT_HTTP_PAIRS = 256,             /* pairs of a query and a form body together */
     LIMIT_HTTP_FORM_BYTES = 256 * 1024, /* an application/x-www-form-urlencoded body */

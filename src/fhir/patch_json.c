@@ -39,6 +39,11 @@ static struct str part_decode(struct arena *arena, struct str part)
     return out == NULL ? STR_NONE : (struct str){ out, len };
 }
 
+static bool too_large(struct error *error)
+{
+    return FAIL(error, ERROR_TOO_LARGE, "the patch needs more memory than a request may use");
+}
+
 static bool index_read(struct str part, size_t max, size_t *index)
 {
     uint64_t value = 0;
@@ -95,7 +100,7 @@ static bool add_at(struct json_patch *patch, const struct target *target, struct
                    struct error *error)
 {
     if (value == NULL) {
-        return FAIL(error, ERROR_TOO_LARGE, "the patch needs more memory than a request may use");
+        return too_large(error);
     }
     if (target->parent == NULL) {
         patch->root = value;
@@ -138,7 +143,7 @@ static bool take_from(struct json_patch *patch, const struct json *operation, bo
     if (keep) {
         struct json *found = target_value(patch, &source);
         *value = found == NULL ? NULL : json_copy(patch->arena, found, false);
-        return *value != NULL || no_place(patch, error);
+        return found == NULL ? no_place(patch, error) : *value != NULL || too_large(error);
     }
     /* RFC 6902 4.4: a value cannot be moved into itself. */
     bool inside = str_starts_with(path, from) && path.len > from.len && path.at[from.len] == '/';
@@ -188,7 +193,7 @@ static bool apply(struct json_patch *patch, const struct json *operation, struct
                FAIL(error, ERROR_RULE, "operation %zu: the test failed", patch->number);
     }
     if (value == NULL) {
-        return FAIL(error, ERROR_TOO_LARGE, "the patch needs more memory than a request may use");
+        return too_large(error);
     }
     patch_replace(there, value);
     return true;
@@ -205,10 +210,15 @@ bool patch_json(struct arena *arena, const struct json *resource, const struct j
         return FAIL(error, ERROR_TOO_COSTLY, "a patch has more than %d operations", PATCH_OPERATIONS_MAX);
     }
     if (state.root == NULL) {
-        return FAIL(error, ERROR_TOO_LARGE, "the patch needs more memory than a request may use");
+        return too_large(error);
     }
+    size_t bytes_before = arena->bytes_total;
     JSON_EACH(operation, patch) {
         state.number++;
+        /* What is copied into itself doubles with each operation. */
+        if (arena->bytes_total - bytes_before > LIMIT_PATCH_BYTES) {
+            return too_large(error);
+        }
         if (!apply(&state, operation, error)) {
             return false;
         }

@@ -301,7 +301,7 @@ static enum http_verdict deliver_piece(struct http_request *request)
 
 static bool begin_piece(struct http_exchange *exchange)
 {
-    if (!pool_reserve(&exchange->request.server->pool)) {
+    if (!pool_reserve(&exchange->request.server->pool, exchange)) {
         return false;
     }
     atomic_store(&exchange->piece_busy, true);
@@ -396,7 +396,7 @@ enum http_verdict http_run_in_pool(struct http_request *request,
     if (exchange->in_pool) {
         return run(request);
     }
-    if (!pool_reserve(&request->server->pool)) {
+    if (!pool_reserve(&request->server->pool, exchange)) {
         refuse_busy(exchange);
         return HTTP_DONE;
     }

@@ -46,10 +46,13 @@ enum http_method {
 enum http_verdict { HTTP_DONE, HTTP_LATER };
 
 enum http_route_flags {
-    HTTP_ROUTE_POOL = 1,       /* handle (and on_data) run in the pool; 503 when its queue is full */
-    HTTP_ROUTE_STREAM = 2,     /* the body goes to on_data in pieces; body_bytes_max 0 means no limit */
-    HTTP_ROUTE_FORM_BODY = 4,  /* an application/x-www-form-urlencoded body is added to the pairs */
-    HTTP_ROUTE_NO_DEADLINE = 8 /* uploads, streams, large answers: begun however late */
+    HTTP_ROUTE_POOL = 1,        /* handle (and on_data) run in the pool; 503 when its queue is full */
+    HTTP_ROUTE_STREAM = 2,      /* the body goes to on_data in pieces; body_bytes_max 0 means no limit */
+    HTTP_ROUTE_FORM_BODY = 4,   /* an application/x-www-form-urlencoded body is added to the pairs */
+    HTTP_ROUTE_NO_DEADLINE = 8, /* uploads, streams, large answers: begun however late */
+    /* With HTTP_ROUTE_POOL: one request may ask for thousands of things. Half of the pool's threads and of its queue at
+     * most are given to such, so that what others ask one by one is answered beside them. */
+    HTTP_ROUTE_LONG = 16
 };
 
 /* One row. Templates: "/fhir/{type}/{id}"; a parameter fills one segment and may have text before and

@@ -115,6 +115,11 @@ struct http_pool {
     unsigned first;
     unsigned queued;
     unsigned reserved; /* places taken by exchanges that are being suspended */
+    /* HTTP_ROUTE_LONG: in the queue or about to be, on a thread, and how many of each there may be */
+    unsigned long_waiting;
+    unsigned long_running;
+    unsigned long_waiting_max;
+    unsigned long_running_max;
     bool stopping;
     pthread_t *threads;
     unsigned threads_count;
@@ -124,7 +129,7 @@ struct http_pool {
 bool pool_start(struct http_pool *pool, struct arena *arena, const struct http_options *options,
                 void (*run)(struct http_exchange *exchange), struct error *error) MUST_CHECK;
 void pool_stop(struct http_pool *pool);
-bool pool_reserve(struct http_pool *pool);
+bool pool_reserve(struct http_pool *pool, const struct http_exchange *exchange) MUST_CHECK;
 void pool_push(struct http_pool *pool, struct http_exchange *exchange);
 
 /* ---- metrics.c ---- */

@@ -282,6 +282,7 @@ static bool add_headers(struct http_exchange *exchange, struct MHD_Response *out
 {
     struct http_response *response = &exchange->response;
     bool ok = add_header(out, "X-Request-Id", exchange->id);
+    response_take_reserve(&exchange->request);
     for (size_t i = 0; ok && i < DEFAULT_HEADERS_COUNT; i++) {
         if (!default_headers[i].replaceable || !has_header(response, default_headers[i].name)) {
             ok = add_header(out, default_headers[i].name, default_headers[i].value);

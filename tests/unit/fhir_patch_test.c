@@ -8,7 +8,7 @@
 
 #include "fhir/patch.h"
 
-static struct arena arena = { .bytes_max = 64u << 20 };
+static struct arena arena = { .bytes_max = 256u << 20 };
 
 static const char patient[] =
     "{\"resourceType\":\"Patient\",\"active\":true,\"name\":[{\"family\":\"a\",\"given\":[\"x\",\"y\"]},"
@@ -112,6 +112,21 @@ static void nesting_without_end_is_refused(void **state)
     buf_deinit(&text);
 }
 
+/* A list copied into itself is twice as large after each operation: it ends long before the request's memory does. */
+static void doubling_without_end_is_refused(void **state)
+{
+    (void)state;
+    struct buf text = { .bytes_max = 1 << 16 };
+    for (int i = 0; i < 60; i++) {
+        buf_add(&text, i == 0 ? STR("[") : STR(","));
+        buf_add(&text, STR("{\"op\":\"copy\",\"from\":\"/name\",\"path\":\"/name/-\"}"));
+    }
+    buf_add(&text, STR("]"));
+    buf_add_char(&text, '\0');
+    refuses(patch_json, text.at, ERROR_TOO_LARGE);
+    buf_deinit(&text);
+}
+
 #define OPERATION(parts)                                                                                     \
     "{\"resourceType\":\"Parameters\",\"parameter\":[{\"name\":\"operation\",\"part\":[" parts "]}]}"
 #define TYPE(type) "{\"name\":\"type\",\"valueCode\":\"" type "\"}"
@@ -201,8 +216,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_patch_operations),          cmocka_unit_test(json_patch_refusals),
-        cmocka_unit_test(nesting_without_end_is_refused), cmocka_unit_test(fhirpath_patch_operations),
-        cmocka_unit_test(fhirpath_patch_refusals),
+        cmocka_unit_test(nesting_without_end_is_refused), cmocka_unit_test(doubling_without_end_is_refused),
+        cmocka_unit_test(fhirpath_patch_operations),      cmocka_unit_test(fhirpath_patch_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

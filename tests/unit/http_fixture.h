@@ -260,6 +260,7 @@ static const struct http_route routes[] = {
     { HTTP_GET, "/hold", .handle = hold_request },
     { HTTP_GET, "/at-once", .handle = resume_at_once },
     { HTTP_GET, "/pool", .handle = in_pool, .flags = HTTP_ROUTE_POOL },
+    { HTTP_GET, "/long", .handle = in_pool, .flags = HTTP_ROUTE_POOL | HTTP_ROUTE_LONG },
     { HTTP_GET, "/to-pool", .handle = to_pool },
     { HTTP_GET, "/pool-hold", .handle = pool_then_hold, .flags = HTTP_ROUTE_POOL },
     { HTTP_POST, "/upload", .handle = upload_done, .flags = HTTP_ROUTE_STREAM, .on_data = count_upload },

@@ -93,6 +93,50 @@ static void work_that_waited_too_long_is_not_begun(void **state)
     }
 }
 
+/* One of the two threads is for long work: a second long request waits, a third is told to come again, and what others
+ * ask goes past both. */
+static void long_work_leaves_room_for_others(void **state)
+{
+    struct fixture *fixture = *state;
+    (void)pthread_mutex_lock(&fixture->lock);
+    fixture->pool_blocked = true;
+    fixture->pool_entered = 0;
+    (void)pthread_mutex_unlock(&fixture->lock);
+    int fds[3];
+    for (int i = 0; i < 2; i++) {
+        fds[i] = dial(fixture);
+        say(fds[i], "GET /long" REST);
+        (void)pthread_mutex_lock(&fixture->lock);
+        while (fixture->pool_entered < 1) { /* it has left the queue, where there is room for one such */
+            (void)pthread_cond_wait(&fixture->changed, &fixture->lock);
+        }
+        (void)pthread_mutex_unlock(&fixture->lock);
+    }
+    struct buf metrics = { .bytes_max = 1000000 };
+    do {
+        buf_clear(&metrics);
+        http_server_metrics(fixture->server, &metrics);
+        buf_add_char(&metrics, '\0');
+    } while (strstr(metrics.at, "shanhai_http_pool_queued 1") == NULL);
+    buf_deinit(&metrics);
+    assert_has(ask(fixture, "GET /long" REST), "HTTP/1.1 503");
+    fds[2] = dial(fixture);
+    say(fds[2], "GET /pool" REST);
+    (void)pthread_mutex_lock(&fixture->lock);
+    while (fixture->pool_entered < 2) { /* the short one, while a long one waits before it */
+        (void)pthread_cond_wait(&fixture->changed, &fixture->lock);
+    }
+    assert_int_equal(fixture->pool_entered, 2);
+    fixture->pool_blocked = false;
+    (void)pthread_cond_broadcast(&fixture->changed);
+    (void)pthread_mutex_unlock(&fixture->lock);
+    for (int i = 0; i < 3; i++) {
+        assert_has(hear(fixture, fds[i], NULL), "\r\n\r\npool");
+        (void)close(fds[i]);
+    }
+    assert_has(ask(fixture, "GET /long" REST), "\r\n\r\npool");
+}
+
 /* ---- event streams ---- */
 
 static struct http_stream *open_stream(struct fixture *fixture, int *fd)
@@ -253,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(held_requests_are_resumed_from_other_threads),
         cmocka_unit_test(a_full_pool_says_try_again),
+        cmocka_unit_test(long_work_leaves_room_for_others),
         cmocka_unit_test(work_that_waited_too_long_is_not_begun),
         cmocka_unit_test(events_are_delivered_and_streams_end),
         cmocka_unit_test(readers_that_leave_or_lag_are_closed),
