@@ -84,14 +84,23 @@ static bool check_names(const struct terms *terms, const char *known, struct err
                 STR_FMT(str_slice(other, 0, 40)));
 }
 
+static void prepare(struct terms *terms)
+{
+    struct arena *arena = &terms->request->arena;
+    terms->arena = arena;
+    terms->source = (struct terminology_source){ .data = terms, .find = find_uploaded };
+    terms->memo = (struct terminology_memo){ .found = table_in(arena), .indexes = table_in(arena) };
+    terms->run = (struct terminology_run){ .terminology = api_of(terms->request)->terminology,
+                                           .source = &terms->source,
+                                           .arena = arena,
+                                           .regex_us = &terms->regex_us,
+                                           .memo = &terms->memo };
+}
+
 bool terms_begin(struct http_request *request, const char *known, struct terms *terms, struct error *error)
 {
-    *terms = (struct terms){ .request = request, .arena = &request->arena };
-    terms->source = (struct terminology_source){ .data = terms, .find = find_uploaded };
-    terms->run = (struct terminology_run){ .terminology = api_of(request)->terminology,
-                                           .source = &terms->source,
-                                           .arena = &request->arena,
-                                           .regex_us = &terms->regex_us };
+    *terms = (struct terms){ .request = request };
+    prepare(terms);
     return operation_body(request, &terms->body, error) && check_names(terms, known, error);
 }
 
@@ -102,12 +111,7 @@ const struct terminology_run *api_terminology(struct http_request *request)
         return NULL;
     }
     terms->request = request;
-    terms->arena = &request->arena;
-    terms->source = (struct terminology_source){ .data = terms, .find = find_uploaded };
-    terms->run = (struct terminology_run){ .terminology = api_of(request)->terminology,
-                                           .source = &terms->source,
-                                           .arena = &request->arena,
-                                           .regex_us = &terms->regex_us };
+    prepare(terms);
     return &terms->run;
 }
 

@@ -12,6 +12,7 @@ struct terms {
     struct json *body; /* Parameters, or NULL */
     struct terminology_source source;
     struct terminology_run run;
+    struct terminology_memo memo;
     int64_t regex_us;
 };
 

@@ -65,7 +65,7 @@ static bool add_concepts(struct terms *terms, const struct json *code_system, co
         struct str own = JSON_TEXT(terms->parse->arena, concept, "code");
         bool fits = own.len > 0 && (below ? terminology_is_below(run, code_system, code, own, true)
                                           : terminology_is_below(run, code_system, own, code, true));
-        if ((fits && !add_code(terms, system, own)) ||
+        if (!terminology_may_go_on(run, terms->error) || (fits && !add_code(terms, system, own)) ||
             !add_concepts(terms, code_system, JSON_GET(concept, "concept"), system, code, below, depth + 1)) {
             return false;
         }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/table.h"
+#include "fhir/concept_index.h"
 #include "fhirpath/regex.h"
 
 enum {
@@ -103,8 +104,12 @@ void terminology_each(struct terminology *terminology, struct str type,
     }
 }
 
-bool terminology_find(const struct terminology_run *run, struct str type, struct str url,
-                      const struct json **resource, struct error *error)
+struct found {
+    const struct json *resource; /* or NULL: looked for and not there */
+};
+
+static bool look_for(const struct terminology_run *run, struct str type, struct str url,
+                     const struct json **resource, struct error *error)
 {
     *resource = NULL;
     if (run->source != NULL &&
@@ -115,6 +120,43 @@ bool terminology_find(const struct terminology_run *run, struct str type, struct
         *resource = terminology_base(run->terminology, type, url);
     }
     return true;
+}
+
+bool terminology_find(const struct terminology_run *run, struct str type, struct str url,
+                      const struct json **resource, struct error *error)
+{
+    if (run->memo == NULL) {
+        return look_for(run, type, url, resource, error);
+    }
+    struct str key = arena_printf(run->arena, "%.*s %.*s", STR_FMT(type), STR_FMT(url));
+    struct found *known = key.at == NULL ? NULL : table_get(&run->memo->found, key);
+    if (known == NULL) {
+        const struct json *there = NULL;
+        if (!look_for(run, type, url, &there, error)) {
+            return false;
+        }
+        known = ARENA_NEW(run->arena, struct found);
+        if (key.at == NULL || known == NULL || !table_set(&run->memo->found, key, known)) {
+            return FAIL(error, ERROR_TOO_LARGE, "request memory used up");
+        }
+        known->resource = there;
+    }
+    *resource = known->resource;
+    return true;
+}
+
+bool terminology_may_go_on(const struct terminology_run *run, struct error *error)
+{
+    return run->memo == NULL || run->memo->steps <= LIMIT_TERMINOLOGY_STEPS ||
+           FAIL(error, ERROR_TOO_COSTLY, "this value set takes too many steps: filter it");
+}
+
+static bool step(const struct terminology_run *run, size_t count, struct error *error)
+{
+    if (run->memo != NULL) {
+        run->memo->steps += count;
+    }
+    return terminology_may_go_on(run, error);
 }
 
 /* ---- concepts ---- */
@@ -134,28 +176,30 @@ static const struct json *concept_in(const struct json *list, struct str code, i
     return NULL;
 }
 
+/* NULL without memory. */
+static struct concept_index *index_of(const struct terminology_run *run, const struct json *code_system)
+{
+    struct str key =
+        run->memo == NULL
+            ? STR_NONE
+            : arena_dup(run->arena, (struct str){ (const char *)&code_system, sizeof code_system });
+    struct concept_index *index = key.at == NULL ? NULL : table_get(&run->memo->indexes, key);
+    if (index == NULL) {
+        index = concept_index_make(run->arena, code_system);
+        if (index != NULL && key.at != NULL && !table_set(&run->memo->indexes, key, index)) {
+            return NULL;
+        }
+    }
+    return index;
+}
+
 const struct json *terminology_concept(const struct terminology_run *run, const struct json *code_system,
                                        struct str code)
 {
-    (void)run;
-    return concept_in(JSON_GET(code_system, "concept"), code, CONCEPT_DEPTH);
-}
-
-static bool has_parent(const struct terminology_run *run, const struct json *code_system,
-                       const struct json *concept, struct str ancestor, int levels)
-{
-    JSON_EACH(property, JSON_GET(concept, "property")) {
-        if (!json_equals_text(JSON_GET(property, "code"), STR("parent"))) {
-            continue;
-        }
-        struct str parent = JSON_TEXT(run->arena, property, "valueCode");
-        const struct json *above = terminology_concept(run, code_system, parent);
-        if (str_equal(parent, ancestor) ||
-            (levels > 0 && has_parent(run, code_system, above, ancestor, levels - 1))) {
-            return true;
-        }
-    }
-    return false;
+    struct concept_index *index =
+        run->memo == NULL || code_system == NULL ? NULL : index_of(run, code_system);
+    return index != NULL ? concept_index_find(index, code)
+                         : concept_in(JSON_GET(code_system, "concept"), code, CONCEPT_DEPTH);
 }
 
 bool terminology_is_below(const struct terminology_run *run, const struct json *code_system,
@@ -164,11 +208,13 @@ bool terminology_is_below(const struct terminology_run *run, const struct json *
     if (str_equal(ancestor, code)) {
         return itself;
     }
-    const struct json *above = terminology_concept(run, code_system, ancestor);
-    const struct json *concept = terminology_concept(run, code_system, code);
-    return above != NULL && concept != NULL &&
-           (concept_in(JSON_GET(above, "concept"), code, CONCEPT_DEPTH) != NULL ||
-            has_parent(run, code_system, concept, ancestor, CONCEPT_DEPTH));
+    uint64_t steps = 0;
+    struct concept_index *index = index_of(run, code_system);
+    bool below = index != NULL && concept_index_is_below(index, ancestor, code, &steps);
+    if (run->memo != NULL) {
+        run->memo->steps += steps;
+    }
+    return below;
 }
 
 /* ---- one include ---- */
@@ -279,7 +325,7 @@ static bool filters_fit(const struct terminology_run *run, const struct json *co
 {
     *fits = true;
     JSON_EACH(filter, filters) {
-        if (*fits && !filter_fits(run, code_system, filter, concept, fits, error)) {
+        if (*fits && (!step(run, 1, error) || !filter_fits(run, code_system, filter, concept, fits, error))) {
             return false;
         }
     }
@@ -328,6 +374,9 @@ static bool system_has(struct asking *asking, const struct json *include, struct
         return true;
     }
     if (listed != NULL) {
+        if (!step(run, listed->count, error)) {
+            return false;
+        }
         *has = concept_in(listed, asking->code->code, 0) != NULL;
         return true;
     }
@@ -348,6 +397,9 @@ static bool include_has(struct asking *asking, const struct json *include, bool 
 {
     struct str system = JSON_TEXT(asking->run->arena, include, "system");
     *has = true;
+    if (!step(asking->run, 1, error)) {
+        return false;
+    }
     if (system.at != NULL && !system_has(asking, include, system, has, error)) {
         return false;
     }

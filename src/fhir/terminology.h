@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/table.h"
 #include "json/json.h"
 
 struct terminology;
@@ -33,6 +34,14 @@ const struct json *terminology_base(struct terminology *terminology, struct str 
 void terminology_each(struct terminology *terminology, struct str type,
                       void (*take)(void *data, const struct json *resource), void *data);
 
+/* What one request found and how much it looked at: a set asks the same CodeSystem for each of its codes. `{ .found =
+ * table_in(arena), .indexes = table_in(arena) }`, in the arena of the run. */
+struct terminology_memo {
+    struct table found;   /* "type url" → what `source` or R4 has */
+    struct table indexes; /* CodeSystem → its concept_index */
+    uint64_t steps;       /* concepts, includes and filters looked at, LIMIT_TERMINOLOGY_STEPS at most */
+};
+
 /* One request's view: where to look, and what may be spent. */
 struct terminology_run {
     struct terminology *terminology;
@@ -42,7 +51,11 @@ struct terminology_run {
         regex_us; /* processor time that regular expressions of filters have taken so far; NULL: none is offered */
     const struct str *versions; /* "system|version" to take where a value set names none */
     size_t versions_count;
+    struct terminology_memo *memo; /* or NULL: for a single question */
 };
+
+/* ERROR_TOO_COSTLY when the request has looked at more than it may. */
+bool terminology_may_go_on(const struct terminology_run *run, struct error *error) MUST_CHECK;
 
 /* Uploaded ones first, then R4's own; *resource stays NULL when neither has it. */
 bool terminology_find(const struct terminology_run *run, struct str type, struct str url,
