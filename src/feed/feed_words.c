@@ -42,7 +42,7 @@ bool feed_say(struct feed *feed, const struct feed_word *word, struct error *err
         keep(waiting->id, &waiting->id_len, word->id);
         keep(waiting->speaker, &waiting->speaker_len, word->speaker);
         keep(waiting->text, &waiting->text_len, word->text);
-        (void)pthread_cond_broadcast(&feed->signal);
+        (void)pthread_cond_signal(&feed->followed);
     }
     (void)pthread_mutex_unlock(&feed->lock);
     return waiting != NULL || FAIL(error, ERROR_BUSY, "too much is said at once; try again");
