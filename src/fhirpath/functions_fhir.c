@@ -173,16 +173,33 @@ static const struct model_type *parse_reference(struct str reference, struct str
     return model_resource_find(start >= before.len ? before : str_skip(before, start + 1));
 }
 
+/* R4 2.3.0.2: "#id" is looked for in the resource that holds the item, in a Bundle that of the entry; in a contained
+ * one in its container. NULL when the item tells of none. */
+static const struct json *container_of(const struct fhirpath_item *item)
+{
+    while (item != NULL && item->kind == FHIRPATH_NODE) {
+        bool is_resource = item->type != NULL && item->type->kind == MODEL_RESOURCE;
+        bool is_contained = item->node.member != NULL && str_equal(item->node.member->name, STR("contained"));
+        if (is_resource && !is_contained) {
+            return item->node.value;
+        }
+        item = item->node.parent;
+    }
+    return NULL;
+}
+
 /* What a reference leads to: contained, in the bundle, or by the host. */
-static bool look_up(struct call *call, struct str reference, const struct json **resource,
-                    struct error *error)
+static bool look_up(struct call *call, const struct fhirpath_item *item, struct str reference,
+                    const struct json **resource, struct error *error)
 {
     const struct fhirpath_context *context = call->run->context;
     const struct json *root = context->root_resource != NULL ? context->root_resource : context->resource;
     *resource = NULL;
     if (str_starts_with(reference, STR("#"))) {
         struct str id = str_skip(reference, 1);
-        *resource = id.len == 0 ? root : find_contained(root, id);
+        const struct json *container = container_of(item);
+        container = container == NULL || context->root_resource != NULL ? root : container;
+        *resource = id.len == 0 ? container : find_contained(container, id);
         return true;
     }
     *resource = find_entry(call->run->arena, root, reference);
@@ -199,7 +216,7 @@ static bool add_resolved(struct call *call, const struct fhirpath_item *item, st
 {
     const struct fhirpath_context *context = call->run->context;
     const struct json *resource = NULL;
-    if (!run_spend(call->run, 1, error) || !look_up(call, reference, &resource, error)) {
+    if (!run_spend(call->run, 1, error) || !look_up(call, item, reference, &resource, error)) {
         return false;
     }
     if (resource != NULL) {
