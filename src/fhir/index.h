@@ -44,7 +44,8 @@ struct index_row {
     uint64_t key;       /* KEY: the value; NUMBER: key of the unit, 0 = any */
     bool reference;     /* KEY: of what a reference points at (not of its identifier): can be followed */
     /* Not stored: the row of the whole coding answers for it. Of a KEY row that says so `whole` is that row's key: a store
-     * keeps the pair (key, whole) once for all resources. Rows of composites by such a key are derived too. */
+     * keeps the pair (key, whole) once for all resources. Rows of composites by such a key are derived too. Of a row that
+     * is not derived `whole` is the key by which programs before store version 7 stored it; 0: the same. */
     bool derived;
     uint64_t whole;
     bool words; /* KEY: of a piece of text to look into, which is `text`; the store keeps each piece once */
@@ -84,6 +85,9 @@ bool fhir_index_rows(struct fhir_index *index, struct arena *arena, const struct
 
 /* Keys of a token: system and code, one of them STR_NONE for "whatever"; an empty system is "has none". */
 uint64_t index_token_key(struct str system, struct str code);
+/* Of an identifier with its system (empty: without): the upper half is that of the value alone, so that both rows lie on one
+ * page; the lower half is of both. */
+uint64_t index_identifier_key(struct str system, struct str value);
 /* Key of a URL, whole text. */
 uint64_t index_uri_key(struct str uri);
 /* Key of a reference's text: "Patient/1", "https://base/Patient/1", with "/_history/…" cut; absolute URLs

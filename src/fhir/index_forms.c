@@ -32,6 +32,12 @@ uint64_t index_token_key(struct str system, struct str code)
     return not_zero(hash64_combine(hash64(system, SEED_SYSTEM), hash64(code, SEED_CODE)));
 }
 
+uint64_t index_identifier_key(struct str system, struct str value)
+{
+    uint64_t whole = hash64_combine(hash64(system, SEED_SYSTEM), hash64(value, SEED_CODE));
+    return not_zero((index_token_key(STR_NONE, value) & ~(uint64_t)UINT32_MAX) | (whole & UINT32_MAX));
+}
+
 uint64_t index_uri_key(struct str uri)
 {
     return not_zero(hash64(uri, SEED_URI));

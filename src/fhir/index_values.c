@@ -131,7 +131,18 @@ static void add_identifier(struct row_builder *builder, uint32_t parameter, uint
                            const struct json *identifier)
 {
     struct str value = JSON_TEXT(builder->arena, identifier, "value");
-    add_token(builder, parameter, JSON_TEXT(builder->arena, identifier, "system"), value);
+    struct str issuer = JSON_TEXT(builder->arena, identifier, "system");
+    if (value.len > 0) {
+        struct str own = issuer.at == NULL ? STR("") : issuer;
+        add_key(builder, parameter, index_token_key(STR_NONE, value), value);
+        rows_add(builder, (struct index_row){ .kind = INDEX_KEY,
+                                              .parameter = parameter,
+                                              .key = index_identifier_key(own, value),
+                                              .whole = index_token_key(own, value) });
+    }
+    if (issuer.len > 0) {
+        add_key(builder, parameter, index_token_key(issuer, STR_NONE), STR_NONE);
+    }
     JSON_EACH(coding, of_type == 0 ? NULL : JSON_GET(JSON_GET(identifier, "type"), "coding")) {
         struct str system = JSON_TEXT(builder->arena, coding, "system");
         struct str code = JSON_TEXT(builder->arena, coding, "code");

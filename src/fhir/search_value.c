@@ -281,7 +281,15 @@ static bool token_value(struct search_parse *parse, const struct search_target *
     if (has_bar) {
         value.key = index_token_key(first, second.len == 0 ? STR_NONE : second);
     }
-    value.brief = !has_bar || second.len == 0;
+    bool coding = element_is(element, "Coding") || element_is(element, "CodeableConcept");
+    value.brief = !has_bar || second.len == 0 || !coding;
+    if (!search_values_add(parse, list, value, error)) {
+        return false;
+    }
+    if (coding || !has_bar || second.len == 0) {
+        return true;
+    }
+    value.key = index_identifier_key(first, second);
     return search_values_add(parse, list, value, error);
 }
 

@@ -169,6 +169,22 @@ static bool packed_check(struct store_reader *reader, struct arena *arena, uint6
     return step != STEP_FAILED;
 }
 
+/* The row as programs before store version 7 stored it; false when that is no other. */
+static bool older_row(const struct index_row *row, struct index_row *older)
+{
+    *older = *row;
+    older->key = row->whole;
+    return !row->derived && row->whole != 0;
+}
+
+static bool row_or_older_exists(struct store_reader *reader, const struct index_row *row, uint64_t seq,
+                                bool *exists, struct error *error)
+{
+    struct index_row older;
+    return index_row_exists(reader, row, seq, exists, error) &&
+           (*exists || !older_row(row, &older) || index_row_exists(reader, &older, seq, exists, error));
+}
+
 static bool sample_check(struct store_reader *reader, struct arena *arena,
                          const struct store_version *version, struct store_check_report *report,
                          struct error *error)
@@ -188,7 +204,7 @@ static bool sample_check(struct store_reader *reader, struct arena *arena,
         const struct index_row *row = &index.rows[i];
         bool exists = row->derived && row->whole == 0; /* of a composite: its whole row is looked for */
         if (!exists && !(row->derived ? coding_exists(reader, row, &exists, error)
-                                      : index_row_exists(reader, row, version->seq, &exists, error))) {
+                                      : row_or_older_exists(reader, row, version->seq, &exists, error))) {
             return false;
         }
         if (!exists) {
@@ -235,24 +251,37 @@ static void sum_add(struct index_sum *sum, const struct index_row *row, uint64_t
     sum->digest += digest;
 }
 
-/* A version's rows as the index has them: cut, and each once. */
-static bool sums_of_version(struct index_sums *sums, struct store_reader *reader,
-                            const struct index_rows *index, uint64_t seq, struct error *error)
+/* The rows that a version must have, and those that an older program may have left: derived ones, and such under an older
+ * key, which take the place of the row. Only what is there of these is counted. */
+struct expected {
+    struct index_row *rows;
+    size_t count;
+};
+
+static bool expected_add(struct expected *expected, struct store_reader *reader, const struct index_row *row,
+                         uint64_t seq, struct error *error)
 {
-    struct run_entry *entries = memory_new_array(index->count + 1, sizeof *entries);
-    size_t count = 0;
+    struct index_row older;
     bool there = true;
-    for (size_t i = 0; entries != NULL && i < index->count; i++) {
-        /* Stores of before version 7 have derived rows too, of the versions that were written then. */
-        const struct index_row *row = &index->rows[i];
-        if (row->derived && !index_row_exists(reader, row, seq, &there, error)) {
-            memory_free(entries);
-            return false;
-        }
-        entries[count] = (struct run_entry){ row, seq, 0 };
-        count += !row->derived || there ? 1 : 0;
+    bool older_there = false;
+    bool maybe = row->derived || older_row(row, &older);
+    if (maybe && !index_row_exists(reader, row, seq, &there, error)) {
+        return false;
     }
-    struct run *run = entries == NULL ? NULL : run_create(entries, count, 1);
+    if (older_row(row, &older) && !index_row_exists(reader, &older, seq, &older_there, error)) {
+        return false;
+    }
+    if (there || (!row->derived && !older_there)) {
+        expected->rows[expected->count++] = *row;
+    }
+    if (older_there) {
+        expected->rows[expected->count++] = older;
+    }
+    return true;
+}
+
+static bool run_sums(struct index_sums *sums, const struct run *run, uint64_t seq)
+{
     for (size_t i = 0; run != NULL && i < run->count; i++) {
         const struct run_row *from = &run->rows[i];
         enum index_kind kind = run_row_kind(from);
@@ -266,9 +295,31 @@ static bool sums_of_version(struct index_sums *sums, struct store_reader *reader
                                        .high = run_number(from->c) };
         sum_add(&sums->kinds[kind], &row, seq);
     }
-    bool ok = run != NULL || FAIL(error, ERROR_BUSY, "out of memory; try again");
+    return run != NULL;
+}
+
+/* A version's rows as the index has them: cut, and each once. */
+static bool sums_of_version(struct index_sums *sums, struct store_reader *reader,
+                            const struct index_rows *index, uint64_t seq, struct error *error)
+{
+    struct expected expected = { .rows = memory_new_array(2 * index->count + 1, sizeof *expected.rows) };
+    struct run_entry *entries = memory_new_array(2 * index->count + 1, sizeof *entries);
+    struct run *run = NULL;
+    bool ok =
+        (expected.rows != NULL && entries != NULL) || FAIL(error, ERROR_BUSY, "out of memory; try again");
+    for (size_t i = 0; ok && i < index->count; i++) {
+        ok = expected_add(&expected, reader, &index->rows[i], seq, error);
+    }
+    if (ok) {
+        for (size_t i = 0; i < expected.count; i++) {
+            entries[i] = (struct run_entry){ &expected.rows[i], seq, 0 };
+        }
+        run = run_create(entries, expected.count, 1);
+        ok = run_sums(sums, run, seq) || FAIL(error, ERROR_BUSY, "out of memory; try again");
+    }
     run_unref(run);
     memory_free(entries);
+    memory_free(expected.rows);
     return ok;
 }
 

@@ -49,7 +49,11 @@ bool version_sweep(struct connection *connection, const struct index_rows *rows,
     static const enum sql by_version[] = { SQL_SWEEP_REFERENCE_OF, SQL_SWEEP_TEXT_OF, SQL_SWEEP_DATE_OF,
                                            SQL_SWEEP_NUMBER_OF };
     for (size_t i = 0; i < rows->count; i++) {
-        if (!row_sweep(connection, &rows->rows[i], seq, error)) {
+        const struct index_row *row = &rows->rows[i];
+        struct index_row older = *row; /* as programs before store version 7 stored it */
+        older.key = row->whole;
+        if (!row_sweep(connection, row, seq, error) ||
+            (!row->derived && row->whole != 0 && !row_sweep(connection, &older, seq, error))) {
             return false;
         }
     }

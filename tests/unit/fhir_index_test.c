@@ -402,9 +402,24 @@ static void the_numbers_of_parameters_are_distinct(void **state)
     }
 }
 
+/* Both rows of an identifier lie together, and differ for each issuer. */
+static void test_identifier_keys_lie_together(void **state)
+{
+    (void)state;
+    uint64_t alone = index_token_key(STR_NONE, STR("B-1"));
+    uint64_t one = index_identifier_key(STR("urn:a"), STR("B-1"));
+    uint64_t other = index_identifier_key(STR("urn:b"), STR("B-1"));
+    assert_int_equal(alone >> 32, one >> 32);
+    assert_int_equal(alone >> 32, other >> 32);
+    assert_true(alone != one && alone != other && one != other);
+    assert_true(index_identifier_key(STR(""), STR("B-1")) != alone);
+    assert_true(index_identifier_key(STR("urn:a"), STR("B-2")) >> 32 != one >> 32);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_identifier_keys_lie_together),
         cmocka_unit_test(every_type_compiles),
         cmocka_unit_test(the_official_examples_have_rows),
         cmocka_unit_test(tokens_are_found_four_ways),

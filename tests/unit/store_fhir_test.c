@@ -234,6 +234,10 @@ static void searches_as_clients_write_them(void **state)
         { "Patient", "identifier=urn:id|660101199001010011", "p1" },
         { "Patient", "identifier=660101199001010011", "p1" },
         { "Patient", "identifier=urn:other|660101199001010011", "" },
+        { "Patient", "identifier=urn:id|", "p1" },
+        { "Patient", "identifier=|660101199001010011", "" },
+        { "Patient", "identifier:not=urn:id|660101199001010011&gender=female", "p2" },
+        { "Patient", "identifier=urn:other|660101199001010011,urn:id|660101199001010011", "p1" },
         { "Patient", "_id=p1,p3", "p3 p1" },
         { "Patient", "_tag=urn:tag|demo", "p3" },
         { "Patient", "_lastUpdated=gt2020", "p3 p2 p1" },
@@ -411,16 +415,19 @@ static void codings_of_older_versions_are_found(void **state)
     struct json *tree = NULL;
     struct index_rows rows = { 0 };
     struct str body = STR_NONE;
-    const char *text = "{\"resourceType\":\"Observation\",\"id\":\"old\",\"status\":\"final\",\"code\":{"
+    const char *text = "{\"resourceType\":\"Observation\",\"id\":\"old\",\"identifier\":[{\"system\":\"urn:"
+                       "i\",\"value\":\"7\"}],\"status\":\"final\",\"code\":{"
                        "\"coding\":[{\"system\":\"urn:a\",\"code\":\"x\"}]},\"valueQuantity\":{\"value\":7}}";
     assert_true(json_read(&arena, str_from_cstr(text), &tree, NULL));
     assert_true(fhir_index_rows(index_of, &arena, tree, &rows, NULL));
     assert_true(store_body_from_json(&arena, tree, &body, NULL));
     size_t derived = 0;
     for (size_t i = 0; i < rows.count; i++) {
-        derived += rows.rows[i].derived ? 1 : 0;
-        rows.rows[i].derived = false;
-        rows.rows[i].whole = 0;
+        struct index_row *row = &rows.rows[i];
+        derived += row->derived ? 1 : 0;
+        row->key = !row->derived && row->whole != 0 ? row->whole : row->key;
+        row->derived = false;
+        row->whole = 0;
     }
     assert_true(derived > 3);
     struct store_write write = { .type = STR("Observation"),
@@ -435,6 +442,10 @@ static void codings_of_older_versions_are_found(void **state)
         { "Observation", "code=urn:a|", "old" },
         { "Observation", "code=urn:a|x", "old" },
         { "Observation", "code-value-quantity=x$7", "old" },
+        { "Observation", "identifier=urn:i|7", "old" },
+        { "Observation", "identifier=7", "old" },
+        { "Observation", "identifier=urn:j|7", "" },
+        { "Observation", "identifier:not=urn:i|7", "" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         expect(cases[i][0], cases[i][1], cases[i][2]);
@@ -445,6 +456,9 @@ static void codings_of_older_versions_are_found(void **state)
     expect("Observation", "code=x&_total=accurate&_count=1", "newer");
     expect("Observation", "code=urn:a|", "newer old");
     expect("Observation", "code-value-quantity=x$7", "newer new old");
+    struct store_check_report report = { .sample_count = 1000, .whole_index = true };
+    assert_true(store_check(store, &report, NULL));
+    assert_int_equal(report.findings_count, 0);
 }
 
 int main(void)
