@@ -40,15 +40,36 @@ static uint64_t query_hash(const struct search_job *job)
     return hash;
 }
 
-/* They stand on the first page, all of them. */
+static bool is_count_only(const struct search_query *query)
+{
+    return query->summary == SEARCH_SUMMARY_COUNT || (query->has_count && query->count == 0);
+}
+
+/* Behind the last of the resources found as such, in what the page has room for. */
 static bool find_contained(struct search_job *job, struct error *error)
 {
-    if (!fhir_contained_find(job->request, &job->query, &job->contained, error)) {
+    const struct search_query *query = &job->query;
+    struct store_hits *hits = &job->hits;
+    bool more = hits->next_cursor.at != NULL;
+    bool alone = query->contained == SEARCH_CONTAINED_TRUE;
+    bool first = query->cursor.at == NULL;
+    struct contained_wanted wanted = {
+        .room = query->has_count ? query->count : SEARCH_COUNT_DEFAULT,
+        .count_all = first && (is_count_only(query) || query->total == SEARCH_TOTAL_ACCURATE ||
+                               query->total == SEARCH_TOTAL_ESTIMATE),
+    };
+    wanted.room = more ? 0 : wanted.room - hits->matches_count;
+    if (more && !wanted.count_all) {
+        hits->has_total = false;
+        return true;
+    }
+    if (!fhir_contained_find(job->request, query, &wanted, &job->contained, error)) {
         return false;
     }
-    bool alone = job->query.contained == SEARCH_CONTAINED_TRUE;
-    job->hits.has_total = (job->hits.has_total || alone) && job->query.total != SEARCH_TOTAL_NONE;
-    job->hits.total += job->contained.count;
+    bool known = job->contained.has_total && (alone || hits->has_total);
+    hits->has_total = known && query->total != SEARCH_TOTAL_NONE;
+    hits->total += job->contained.total;
+    hits->next_cursor = more ? hits->next_cursor : job->contained.next_cursor;
     return true;
 }
 
@@ -70,10 +91,11 @@ static bool run_search(struct search_job *job, struct error *error)
         .now_ms = clock_now_ms(),
         .without_bodies = job->query.summary == SEARCH_SUMMARY_COUNT,
     };
-    bool ok = job->query.contained == SEARCH_CONTAINED_TRUE ||
+    bool inside = fhir_contained_is_cursor(job->query.cursor); /* on a page of hits in contained resources */
+    bool ok = job->query.contained == SEARCH_CONTAINED_TRUE || inside ||
               store_search(reader, job->arena, &search, &job->hits, error);
     store_reader_end(reader);
-    if (ok && job->query.contained != SEARCH_CONTAINED_FALSE && job->query.cursor.at == NULL) {
+    if (ok && job->query.contained != SEARCH_CONTAINED_FALSE) {
         ok = find_contained(job, error);
     }
     struct api_read read = { .act = act,
@@ -135,7 +157,7 @@ static void add_links(const struct search_job *job, struct buf *out)
             out, "first",
             arena_printf(job->arena, "%.*s%s%.*s", STR_FMT(base), first.len > 0 ? "?" : "", STR_FMT(first)));
     }
-    if (job->hits.next_cursor.at != NULL) {
+    if (job->hits.next_cursor.at != NULL && !is_count_only(&job->query)) {
         buf_add_char(out, ',');
         self = self_query(job, true);
         struct buf cursor = { .bytes_max = 64 * 1024 };

@@ -210,6 +210,10 @@ static bool hits_read(struct search_run *run, struct store_hits *hits, struct er
     }
     for (size_t i = 0; i < count; i++) {
         hits->hits[i].version = versions[i];
+        if (run->search->with_places) {
+            uint64_t before = i == 0 ? run->place.last_seq : run->seqs[i - 1];
+            hits->hits[i].place = cursor_write(run, before, run->place.offset + i);
+        }
     }
     hits->count = count;
     hits->matches_count = count;

@@ -45,11 +45,13 @@ struct store_search {
     struct str cursor;   /* from a page before; absent = first page */
     int64_t now_ms;      /* for ap prefixes */
     bool without_bodies; /* only which they are: conditional writes (no includes then) */
+    bool with_places;    /* hits tell their place: for who takes less than a page (only without sorts) */
 };
 
 struct store_hit {
     struct store_version version;
-    bool included; /* by _include or _revinclude: search.mode include */
+    bool included;    /* by _include or _revinclude: search.mode include */
+    struct str place; /* a cursor that goes on with this hit; with_places */
 };
 
 struct store_hits {

@@ -93,10 +93,88 @@ describe('what is asked', () => {
     assert.deepEqual(entries(await ask('_contained=both')), entries(containers));
     assert.deepEqual(entries(await ask('_contained=true', w.expert)), [], 'in what one does not see nothing is found');
     assert.ok((await search(d, '/fhir/Organization?_contained=both&_summary=count')).json.total > 2);
-    for (const wrong of ['_contained=yes', '_contained=true&_containedType=x', '_contained=true&_sort=name', '_contained=true&partof:Organization.name=x']) {
+    for (const wrong of ['_contained=yes', '_contained=true&_containedType=x', '_contained=true&_include=Organization:partof', '_contained=true&_has:Organization:partof:name=x', '_contained=true&_list=x', '_contained=true&_cursor=inside.x.y', '_contained=true&_cursor=inside.0.ff']) {
       assert.equal((await d.request('GET', `/fhir/Organization?${wrong}`)).status, 400, wrong);
     }
     assert.equal((await w.commander.request('GET', '/fhir/Patient?_contained=true')).status, 403, 'masked');
+  });
+
+  describe('many contained resources', () => {
+    const word = `众多${RUN}`;
+    const made = [];
+    let outside;
+    before(async () => {
+      outside = await w.admins.county.create({ resourceType: 'Organization', name: `上级${RUN}`, partOf: { reference: w.admins.county.organization } });
+      for (let i = 0; i < 9; i++) {
+        made.push(await create({ resourceType: 'Observation', status: 'final', code: { text: 'x' }, subject: { reference: `Patient/${patient.id}` }, performer: [{ reference: '#a' }, { reference: '#b' }], contained: [
+          { resourceType: 'Organization', id: 'a', name: `${word}${(i * 4) % 9}`, ...(i === 2 && { partOf: { reference: `Organization/${outside.id}` } }) },
+          { resourceType: 'Organization', id: 'b', name: `${word}z${i}`, partOf: { reference: '#a' }, address: i % 3 === 0 ? [{ city: `城${i}` }] : undefined }] }));
+      }
+    });
+    const ask = (query) => search(d, `/fhir/Organization?name=${encodeURIComponent(word)}&${query}`);
+    const hits = (answer) => (answer.json.entry ?? []).map((e) => (e.resource.resourceType === 'Organization' ? `${made.findIndex((m) => e.fullUrl.includes(m.id))}${e.resource.id}` : String(made.findIndex((m) => m.id === e.resource.id))));
+    // All pages, something being written between two of them.
+    const pages = async (query) => {
+      const all = [];
+      let answer = await ask(query);
+      for (let count = 0; ; count++) {
+        all.push(hits(answer));
+        const next = answer.json.link.find((l) => l.relation === 'next');
+        if (!next) return all;
+        assert.ok(count < 30);
+        const more = await create({ resourceType: 'Observation', status: 'final', code: { text: 'x' }, subject: { reference: `Patient/${patient.id}` }, performer: [{ reference: '#a' }], contained: [{ resourceType: 'Organization', id: 'a', name: `${word}0新`, address: [{ city: '城0新' }] }] });
+        answer = await search(d, next.url.replace(w.base, ''));
+        await create({ ...more, id: undefined, meta: undefined });
+      }
+    };
+
+    test('pages of containers and of contained ones, each once, in order', async () => {
+      assert.equal((await ask('_contained=true')).json.total, 9);
+      assert.equal((await ask('_contained=true&_containedType=contained')).json.total, 18);
+      assert.deepEqual(await pages('_contained=true&_count=4'), [['8', '7', '6', '5'], ['4', '3', '2', '1'], ['0']]);
+      const before = made.length;
+      const fresh = (list) => list.filter((h) => !h.startsWith('-1'));
+      const flat = (await pages('_contained=true&_containedType=contained&_count=5')).map((p) => p.length <= 5 && p).flat();
+      assert.deepEqual(fresh(flat), Array.from({ length: before }, (_, i) => [`${before - 1 - i}a`, `${before - 1 - i}b`]).flat());
+      const counted = await ask(`_contained=true&_containedType=contained&_count=3&_total=accurate&name=${encodeURIComponent(`${word}z`)}`);
+      assert.equal(counted.json.total, 9);
+      assert.equal(hits(counted).length, 3);
+      const only = await ask(`_contained=both&_summary=count&name=${encodeURIComponent(`${word}z`)}`);
+      assert.equal(only.json.total, 9);
+      assert.deepEqual(only.json.link.map((l) => l.relation), ['self']);
+    });
+
+    test('sorted by what the contained ones have', async () => {
+      const named = `name:contains=${encodeURIComponent('众多')}&name:contains=z`;
+      assert.deepEqual((await pages(`_contained=true&_containedType=contained&${named}&_sort=-name&_count=4`)).map((p) => p.join(' ')), ['8b 7b 6b 5b', '4b 3b 2b 1b', '0b']);
+      assert.deepEqual((await pages(`_contained=true&${named}&_sort=address-city,-name&_count=5`)).map((p) => p.join(' ')), ['0 3 6 8 7', '5 4 2 1']);
+      assert.equal((await ask(`_contained=true&${named}&_sort=name&_count=2`)).json.total, 9);
+    });
+
+    test('chains to what lies beside, and to what lies outside', async () => {
+      for (const [query, found] of [[`partof.name=${encodeURIComponent(`${word}4`)}`, '1b'], [`partof:Organization.partof.name=${encodeURIComponent(`上级${RUN}`)}`, '2b'], [`partof.name=${encodeURIComponent(`上级${RUN}`)}`, '2a'],
+        [`partof.name=nobody`, ''], [`_filter=${encodeURIComponent(`partof[name eq "${word}8"].name pr true or partof re Organization/${outside.id}`)}`, '2a 2b']]) {
+        assert.equal(hits(await ask(`_contained=true&_containedType=contained&${query}`)).filter((h) => !h.startsWith('-1')).sort().join(' '), found, query);
+      }
+    });
+
+    test('both: what stands by itself first, then what is contained', async () => {
+      const alone = [];
+      for (let i = 0; i < 3; i++) alone.push(await w.admins.county.create({ resourceType: 'Organization', name: `${word}z独${i}`, partOf: { reference: w.admins.county.organization } }));
+      const query = `_contained=both&name=${encodeURIComponent(`${word}z`)}`;
+      const seen = [];
+      let answer = await ask(`${query}&_count=2&_total=accurate`);
+      assert.equal(answer.json.total, 12);
+      for (;;) {
+        seen.push(...answer.json.entry.map((e) => e.resource.id));
+        assert.ok(answer.json.entry.length <= 2);
+        const next = answer.json.link.find((l) => l.relation === 'next');
+        if (!next) break;
+        answer = await search(d, next.url.replace(w.base, ''));
+      }
+      assert.deepEqual(seen, [...alone.map((o) => o.id).reverse(), ...made.map((m) => m.id).reverse()]);
+      assert.equal((await ask(query)).json.total, 12);
+    });
   });
 
   test('compartments of a patient and of an encounter, and none of that name', async () => {
