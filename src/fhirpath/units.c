@@ -303,6 +303,18 @@ bool units_add(const struct fhirpath_quantity *a, const struct fhirpath_quantity
                            : decimal_add(left.value, right.value, &sum->value));
 }
 
+/* One symbol: "m", "mm[Hg]"; no "m2", no "m/s". */
+static bool is_symbol(struct str unit)
+{
+    bool is = unit.len > 0;
+    for (size_t i = 0; i < unit.len && is; i++) {
+        char c = unit.at[i];
+        is = c != '.' && c != '/' && c != '(' && c != '{' && c != '*' && c != '-' && c != '+' &&
+             !(c >= '0' && c <= '9');
+    }
+    return is;
+}
+
 static struct str product_unit(struct arena *arena, struct str a, struct str b, bool divide)
 {
     bool is_one_a = str_equal(a, STR("1"));
@@ -312,6 +324,9 @@ static struct str product_unit(struct arena *arena, struct str a, struct str b, 
     }
     if (is_one_a && !divide) {
         return b;
+    }
+    if (!divide && str_equal(a, b) && is_symbol(a)) {
+        return arena_printf(arena, "%.*s2", STR_FMT(a)); /* m times m is m2 */
     }
     bool compound = str_find_char(b, '.') < b.len || str_find_char(b, '/') < b.len;
     return arena_printf(arena, "%.*s%s%s%.*s%s", STR_FMT(is_one_a ? STR("") : a), divide ? "/" : ".",
