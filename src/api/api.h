@@ -18,6 +18,7 @@ struct bulk;
 struct change;
 struct decode_pool;
 struct dimse_server;
+struct erasure;
 struct feed;
 struct imaging;
 struct indicator_set;
@@ -38,6 +39,7 @@ struct api {
     struct change *change;
     struct feed *feed;
     struct bulk *bulk;
+    struct erasure *erasure;
     struct subscriptions *subscriptions;
     const struct topic_set *topics; /* what can be subscribed to */
     struct indicator_set *indicators;

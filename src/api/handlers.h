@@ -138,6 +138,9 @@ bool dicomweb_store_data(struct http_request *request, struct str piece, struct 
 enum http_verdict assets_get(struct http_request *request);
 
 /* jobs.c (pool) */
+enum http_verdict erasures_ask(struct http_request *request);
+enum http_verdict erasures_list(struct http_request *request);
+enum http_verdict erasures_decide(struct http_request *request);
 enum http_verdict jobs_list(struct http_request *request);
 enum http_verdict jobs_act(struct http_request *request);
 

@@ -19,12 +19,13 @@ static const char *const state_codes[] = { "", "queued", "running", "done", "fai
 static bool is_repeatable(struct str kind)
 {
     return str_equal(kind, STR("export")) || str_equal(kind, STR("import")) ||
-           str_equal(kind, STR("view-export")) || str_equal(kind, STR("reindex"));
+           str_equal(kind, STR("view-export")) || str_equal(kind, STR("reindex")) ||
+           str_equal(kind, STR("erase"));
 }
 
 static bool is_bulk(struct str kind)
 {
-    return is_repeatable(kind) && !str_equal(kind, STR("reindex"));
+    return is_repeatable(kind) && !str_equal(kind, STR("reindex")) && !str_equal(kind, STR("erase"));
 }
 
 /* ---- whose a job is ---- */
@@ -55,7 +56,7 @@ static bool is_visible(struct http_request *request, struct store_reader *reader
                store_read(reader, &request->arena, type, id, &version, &ignored) &&
                is_own_key(session, version.custodian);
     }
-    if (!is_bulk(job->kind)) {
+    if (!is_bulk(job->kind) && !str_equal(job->kind, STR("erase"))) {
         return true;
     }
     struct str post = json_read(&request->arena, job->input, &input, &ignored)

@@ -297,6 +297,15 @@ static const struct http_route routes[] = {
     { HTTP_POST, "/admin/accounts/{name}/{action}", accounts_act, RIGHT("accounts"),
       .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
 
+    /* for good: two persons (feed/erasure.h) */
+    { HTTP_POST, "/fhir/{type}/{id}/$erase", erasures_ask,
+      ROW(.need = API_RIGHT, .name = "erase", .metadata = "urn:shanhai:operation:erase"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+    { HTTP_GET, "/admin/erasures", erasures_list, RIGHT("erase"), .flags = HTTP_ROUTE_POOL,
+      .begin = api_begin },
+    { HTTP_POST, "/admin/erasures/{id}/{action}", erasures_decide, RIGHT("erase"),
+      .body_bytes_max = SMALL_BODY_BYTES, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
+
     { HTTP_GET, "/admin/jobs", jobs_list, RIGHT("jobs"), .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_POST, "/admin/jobs/{job}/{action}", jobs_act, RIGHT("jobs"), .body_bytes_max = SMALL_BODY_BYTES,
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },

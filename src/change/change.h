@@ -22,6 +22,7 @@ struct fhir_index;
 struct outcome;
 struct profile_source;
 struct signer;
+struct store_version;
 struct terminology;
 struct validator;
 struct view_set;
@@ -151,6 +152,10 @@ struct change_bundle {
 };
 bool change_bundle(struct change *change, const struct change_bundle *request, struct json **response,
                    struct outcome **outcome, struct error *error) MUST_CHECK;
+
+/* Whether a legal hold stands on the record of the patient whom a version is about. Also inside of store_set.decide. */
+bool change_is_held(const struct change *change, struct store_reader *reader, struct arena *arena,
+                    const struct store_version *version, bool *held, struct error *error) MUST_CHECK;
 
 /* ---- workflow (change_transition.c) ---- */
 

@@ -1,6 +1,7 @@
 /* Locks: what no client may write by itself, whatever its role (definitions/locks.json). A lock is FHIRPath over
  * %resource (new), %previous (stored) and %hold (the patient's legal holds that stand); the workflow, which made
  * those records, is not asked. */
+#include "base/clock.h"
 #include "base/limits.h"
 #include "change/change_internal.h"
 #include "fhir/search_query.h"
@@ -119,6 +120,30 @@ static bool read_holds(const struct change *change, const struct change_lock_ask
         items[i] = fhirpath_item_of_resource(tree);
     }
     *holds = (struct fhirpath_collection){ .items = items, .count = hits.count };
+    return true;
+}
+
+bool change_is_held(const struct change *change, struct store_reader *reader, struct arena *arena,
+                    const struct store_version *version, bool *held, struct error *error)
+{
+    bool asks = false;
+    struct json *tree = NULL;
+    struct store_hits hits = { 0 };
+    const struct change_lock_ask ask = {
+        .reader = reader, .arena = arena, .type = version->type, .now_ms = clock_now_ms(), .asks_hold = &asks
+    };
+    *held = false;
+    if (version->body.at == NULL) {
+        return true;
+    }
+    if (!change_read_tree(arena, version, &tree, error)) {
+        return false;
+    }
+    struct str patient = patient_of(arena, version->type, tree);
+    if (patient.at != NULL && !search_holds(change, &ask, patient, &hits, error)) {
+        return false;
+    }
+    *held = hits.count > 0;
     return true;
 }
 

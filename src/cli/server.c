@@ -12,6 +12,7 @@
 #include "cli/definitions.h"
 #include "dicom/worker.h"
 #include "feed/bulk.h"
+#include "feed/erasure.h"
 #include "feed/subscription.h"
 #include "fhir/index.h"
 #include "fhir/terminology.h"
@@ -60,7 +61,7 @@ static bool open_store(struct server *server, struct error *error)
     const struct fhir_index_options index = { .base_url = str_from_cstr(server->options.base_url),
                                               .offset_minutes = server->options.offset_minutes };
     const struct store_table **list =
-        ARENA_ARRAY(&server->arena, const struct store_table *, 3 + SUBSCRIPTION_TABLES);
+        ARENA_ARRAY(&server->arena, const struct store_table *, 3 + SUBSCRIPTION_TABLES + ERASURE_TABLES);
     if (list == NULL) {
         return FAIL(error, ERROR_INTERNAL, "no memory to start");
     }
@@ -68,6 +69,7 @@ static bool open_store(struct server *server, struct error *error)
     list[1] = imaging_held_table();
     list[2] = imaging_part_table();
     subscription_tables(&list[3]);
+    erasure_tables(&list[3 + SUBSCRIPTION_TABLES]);
     if (!audit_open(&server->arena, &audit, &server->audit, error) ||
         !fhir_index_create(&index, &server->index, error)) {
         return false;
@@ -82,7 +84,7 @@ static bool open_store(struct server *server, struct error *error)
                                            .lost = server->options.lost,
                                            .lost_data = server->options.lost_data,
                                            .tables = list,
-                                           .tables_count = 3 + SUBSCRIPTION_TABLES,
+                                           .tables_count = 3 + SUBSCRIPTION_TABLES + ERASURE_TABLES,
                                            .audit = sink,
                                            .accept_lost = server->options.accept_lost,
                                            .index_rows = index_rows,
@@ -374,20 +376,26 @@ static bool open_work(struct server *server, struct error *error)
                                        .folder = path_in(server, "bulk"),
                                        .offset_minutes = server->options.offset_minutes,
                                        .text = api_text };
-    struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 2 + BULK_JOB_KINDS);
+    const struct erasure_options erasure = { .store = server->store,
+                                             .change = server->change,
+                                             .access = server->access,
+                                             .offset_minutes = server->options.offset_minutes };
+    struct job_kind *kinds = ARENA_ARRAY(&server->arena, struct job_kind, 3 + BULK_JOB_KINDS);
     struct feed_chore *chores = ARENA_ARRAY(&server->arena, struct feed_chore, 9);
     if (kinds == NULL || chores == NULL) {
         return FAIL(error, ERROR_INTERNAL, "no memory to start");
     }
     if (!imaging_open(&server->arena, &imaging, &server->imaging, error) ||
         !decode_pool_create(&server->arena, &decoders, &server->decoders, error) ||
-        !bulk_open(&server->arena, &bulk, &server->bulk, error)) {
+        !bulk_open(&server->arena, &bulk, &server->bulk, error) ||
+        !erasure_open(&server->arena, &erasure, &server->erasure, error)) {
         return false;
     }
     kinds[0] = imaging_job_kind(server->imaging);
     bulk_job_kinds(server->bulk, &kinds[1]);
     kinds[1 + BULK_JOB_KINDS] =
         (struct job_kind){ .name = "reindex", .data = server, .run = job_reindex, .is_lasting = true };
+    kinds[2 + BULK_JOB_KINDS] = erasure_job_kind(server->erasure);
     chores[0] = (struct feed_chore){
         .name = "sessions", .data = server, .every_ms = ACCESS_TICK_MS, .run = chore_access
     };
@@ -412,7 +420,7 @@ static bool open_work(struct server *server, struct error *error)
         (struct feed_chore){ .name = "jobs", .data = server, .every_ms = PRUNE_EVERY_MS, .run = chore_jobs };
     const struct feed_options feed = { .store = server->store,
                                        .kinds = kinds,
-                                       .kinds_count = 2 + BULK_JOB_KINDS,
+                                       .kinds_count = 3 + BULK_JOB_KINDS,
                                        .chores = chores,
                                        .chores_count = 9,
                                        .workers = 2 };
@@ -434,6 +442,7 @@ static void fill_api(struct server *server)
         .profiles = change_profiles(server->change),
         .feed = server->feed,
         .bulk = server->bulk,
+        .erasure = server->erasure,
         .subscriptions = server->subscriptions,
         .topics = &server->topics,
         .indicators = &server->indicators,

@@ -15,6 +15,7 @@
 #include "workflow/workflow.h"
 
 struct bulk;
+struct erasure;
 struct imaging;
 struct subscriptions;
 struct terminology;
@@ -62,6 +63,7 @@ struct server {
     struct imaging *imaging;
     struct decode_pool *decoders;
     struct bulk *bulk;
+    struct erasure *erasure;
     struct topic_set topics;
     struct subscriptions *subscriptions;
     struct feed *feed;

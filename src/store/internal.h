@@ -91,6 +91,7 @@ struct view_table { /* a registered view; made once, never changed */
     struct str columns; /* "name kind,name kind" as registered */
     struct str sql_add;
     struct str sql_delete;
+    struct str sql_forget;
     struct str sql_close;
     struct arena arena;
     bool dropped;

@@ -73,6 +73,17 @@ static struct str sql_delete(struct view_table *view)
     return text;
 }
 
+static struct str sql_forget(struct view_table *view)
+{
+    struct buf buf = { .bytes_max = SQL_TEXT_BYTES };
+    add(&buf, "DELETE FROM view_");
+    add(&buf, view->name);
+    add(&buf, "_closed WHERE resource = ?1");
+    struct str text = arena_dup(&view->arena, buf_str(&buf));
+    buf_deinit(&buf);
+    return text;
+}
+
 /* What goes before the rows of a version are replaced: kept with its end, or forgotten. */
 static struct str sql_close(struct view_table *view)
 {
@@ -113,8 +124,9 @@ static struct view_table *view_make(struct str name, struct str type, bool known
     view->sql_add = sql_add(view);
     view->sql_close = sql_close(view);
     view->sql_delete = sql_delete(view);
+    view->sql_forget = sql_forget(view);
     if (view->columns.at == NULL || view->sql_add.at == NULL || view->sql_close.at == NULL ||
-        view->sql_delete.at == NULL) {
+        view->sql_delete.at == NULL || view->sql_forget.at == NULL) {
         arena_deinit(&view->arena);
         memory_free(view);
         (void)FAIL(error, ERROR_INTERNAL, "a view could not be kept");
@@ -250,11 +262,9 @@ bool view_replace_rows(struct store *store, const struct store_view_rows *rows, 
 /* What was true once of a resource that is erased. */
 bool view_forget(struct store *store, uint64_t resource, struct str type, struct error *error)
 {
-    char text[160];
     for (struct view_table *view = store->writer.views; view != NULL; view = view->next) {
-        (void)snprintf(text, sizeof text, "DELETE FROM view_%s_closed WHERE resource = ?1", view->name);
         if (!view->dropped && view->known && str_equal_cstr(type, view->type) &&
-            !run_composed(&store->writer.connection, str_from_cstr(text), resource, 0, false, error)) {
+            !run_composed(&store->writer.connection, view->sql_forget, resource, 0, false, error)) {
             return false;
         }
     }
