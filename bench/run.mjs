@@ -71,16 +71,16 @@ const patient = (organization, i) => ({
   managingOrganization: { reference: `Organization/${organization}`, display: '彭水县示例医院' },
 });
 
-// About 1.4 KB: a blood pressure with two components, as a monitor sends it.
-const observation = (subject, value) => ({
+// About 1.4 KB: a blood pressure with two components, as a monitor sends it; the n-th has values and a minute of its own.
+const observation = (subject, value, n = 0) => ({
   resourceType: 'Observation', status: 'final',
   identifier: [{ system: 'urn:shanhai:id:bench', value }],
   category: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/observation-category', code: 'vital-signs', display: 'Vital Signs' }] }],
   code: { coding: [{ system: 'http://loinc.org', code: '85354-9', display: 'Blood pressure panel with all children optional' }], text: '血压' },
-  subject: { reference: `Patient/${subject}`, display: '示例' }, effectiveDateTime: '2026-11-22T08:30:00+08:00', issued: '2026-11-22T08:30:05.000+08:00',
+  subject: { reference: `Patient/${subject}`, display: '示例' }, effectiveDateTime: `2026-11-${String(1 + (n % 22)).padStart(2, '0')}T${String(n % 24).padStart(2, '0')}:${String(n % 60).padStart(2, '0')}:00+08:00`, issued: '2026-11-22T08:30:05.000+08:00',
   interpretation: [{ coding: [{ system: 'http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation', code: 'N', display: 'Normal' }] }],
   bodySite: { text: '左上臂' }, method: { text: '示波法' },
-  component: [['8480-6', 'Systolic blood pressure', 128], ['8462-4', 'Diastolic blood pressure', 79]].map(([code, display, number]) => ({
+  component: [['8480-6', 'Systolic blood pressure', 96 + (n % 83)], ['8462-4', 'Diastolic blood pressure', 52 + (n % 57)]].map(([code, display, number]) => ({
     code: { coding: [{ system: 'http://loinc.org', code, display }] },
     valueQuantity: { value: number, unit: 'mm[Hg]', system: 'http://unitsofmeasure.org', code: 'mm[Hg]' },
     referenceRange: [{ high: { value: 140, unit: 'mm[Hg]', system: 'http://unitsofmeasure.org', code: 'mm[Hg]' } }],
@@ -143,18 +143,19 @@ function wrkSaid(text) {
 
 // One run of wrk: also the server's processor time a request in µs, and the bytes it handed to the disk for each.
 function wrk(world, lines, connections, options) {
-  const [before, written] = [cpuOf(world.pid), writtenBy(world.pid)];
+  const theirs = () => (world.backends?.() ?? []).reduce((sum, pid) => sum + cpuOf(pid), 0);
+  const [before, written, database] = [cpuOf(world.pid), writtenBy(world.pid), theirs()];
   const made = spawnSync(...wrkCall(world, lines, connections, options));
   if (made.status !== 0) throw new Error(`wrk: ${made.stderr}`);
   const said = wrkSaid(made.stdout);
-  return { ...said, cpu: (cpuOf(world.pid) - before) / said.count, written: (writtenBy(world.pid) - written) / said.count };
+  return { ...said, cpu: (cpuOf(world.pid) - before) / said.count, written: (writtenBy(world.pid) - written) / said.count, database: (theirs() - database) / said.count };
 }
 
 // The figure and its ceiling in turns, so that a noisy neighbour meets both.
 function inTurns(figure, ceiling) {
   const runs = Array.from({ length: RUNS }, () => [figure(), ceiling()]);
   return {
-    perSecond: median(runs.map(([f]) => f.perSecond)), p99: median(runs.map(([f]) => f.p99)), longest: Math.max(...runs.map(([f]) => f.longest)), cpu: median(runs.map(([f]) => f.cpu)), written: median(runs.map(([f]) => f.written)),
+    perSecond: median(runs.map(([f]) => f.perSecond)), p99: median(runs.map(([f]) => f.p99)), longest: Math.max(...runs.map(([f]) => f.longest)), cpu: median(runs.map(([f]) => f.cpu)), written: median(runs.map(([f]) => f.written)), database: median(runs.map(([f]) => f.database ?? 0)),
     ceiling: median(runs.map(([, c]) => c)), ratio: median(runs.map(([f, c]) => f.perSecond / c)),
   };
 }
@@ -194,7 +195,7 @@ function benchSearch(world) {
     `/health ${whole(search.ceiling)} /s`, `${Math.round(100 * search.ratio)} %`, cpuText(search));
 }
 
-const createLines = (world) => world.patients.map((id) => `POST /fhir/Observation ${JSON.stringify(observation(id, 'B-%N'))}`);
+const createLines = (world) => world.patients.map((id, n) => `POST /fhir/Observation ${JSON.stringify(observation(id, 'B-%N', n))}`);
 
 function benchCreate(world) {
   const lines = createLines(world);
@@ -222,8 +223,8 @@ async function benchMixed(world) {
     '≥ 18,000 /s beside 5,000', `reads alone ${whole(of((r) => r.alone))} /s`, percent(of((r) => r.read.perSecond), of((r) => r.alone)));
 }
 
-const bundleLines = (world) => world.patients.slice(0, 20).map((id) => {
-  const entry = Array.from({ length: BUNDLE }, (_, k) => ({ fullUrl: `urn:uuid:${crypto.randomUUID()}`, resource: observation(id, `T-%N-${k}`), request: { method: 'POST', url: 'Observation' } }));
+const bundleLines = (world) => world.patients.slice(0, 20).map((id, n) => {
+  const entry = Array.from({ length: BUNDLE }, (_, k) => ({ fullUrl: `urn:uuid:${crypto.randomUUID()}`, resource: observation(id, `T-%N-${k}`, BUNDLE * n + k), request: { method: 'POST', url: 'Observation' } }));
   return `POST /fhir ${JSON.stringify({ resourceType: 'Bundle', type: 'transaction', entry })}`;
 });
 
@@ -272,11 +273,12 @@ async function benchPostgresql(file) {
     writeFileSync(join(folder, 'data', 'store.url'), url);
     const world = await openWorld(undefined, undefined, folder);
     const sql = (text) => execFileSync('psql', ['-X', '-A', '-t', '-q', '-d', url, '-c', text], { encoding: 'utf8' }).trim();
+    world.backends = () => sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()").split('\n').map(Number);
     const asOn = (work, goal, connections, lines, times, options) => {
       const made = inTurns(() => wrk(world, lines(world), connections, options), () => wrk(file, lines(file), connections, options).perSecond);
       const unit = times > 1 ? ' resources/s' : ' /s';
       row(`PostgreSQL: ${work}`, `${whole(made.perSecond * times)}${unit}, p99 ${made.p99.toFixed(1)} ms, longest ${made.longest.toFixed(0)} ms`, goal,
-        `SQLite ${whole(made.ceiling * times)}${unit}`, `${Math.round(100 * made.ratio)} %`, cpuText({ cpu: made.cpu / times }));
+        `the server's sessions ${cpuText({ cpu: made.database / times })}, SQLite ${whole(made.ceiling * times)}${unit}`, `${Math.round(100 * made.ratio)} %`, cpuText({ cpu: made.cpu / times }));
     };
     try {
       asOn('read by id, 64 connections', '', 64, (w) => w.patients.map((id) => `GET /fhir/Patient/${id}`), 1);

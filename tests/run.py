@@ -172,7 +172,7 @@ def fuzz_corpora(asan):
 
 
 # On a PostgreSQL store: what asks the store itself, and the interface where the store matters.
-STORE_TESTS = {'store', 'store_erase', 'store_parts', 'store_upkeep', 'store_search', 'store_search_order', 'store_fhir', 'search_oracle'}
+STORE_TESTS = {'store', 'store_blocks', 'store_erase', 'store_parts', 'store_upkeep', 'store_search', 'store_search_order', 'store_fhir', 'search_oracle'}
 STORE_FILES = ['rest', 'write', 'history', 'bundle', 'search', 'search-model', 'rights', 'ways-out', 'figures', 'consult', 'operations', 'bulk', 'subscription',
                'integrity', 'crash', 'smart', 'postgresql', 'postgresql-backup', 'postgresql-trouble', 'erase']
 NOT_THERE = {'fault', 'torn', 'disk-full', 'backup', 'load', 'crash-consult'}  # of the file, not of what is stored in it

@@ -63,30 +63,34 @@ static void add_store(struct store *store, struct buf *out)
         counts.rows_waiting);
     add(out, "store_readers_used", "gauge", "Snapshots in use.", counts.readers_out);
     add(out, "store_readers_max", "gauge", "Snapshots there may be.", counts.readers_max);
-    add(out, "store_database_bytes", "gauge", "Size of the database.", counts.database_bytes);
     add(out, "store_database_up", "gauge", "1 when the database answers.", counts.database_up ? 1 : 0);
+    if (counts.database_up) {
+        add(out, "store_database_bytes", "gauge", "Size of the database.", counts.database_bytes);
+    }
     add_commits(&counts, out);
 }
 
 /* ---- jobs, views, subscriptions ---- */
 
-static bool add_jobs(struct store *store, struct arena *arena, struct buf *out, struct error *error)
+/* What the database alone knows; nothing while it is away (store_database_up says so): the rest is told all the same. */
+static void add_jobs(struct store *store, struct arena *arena, struct buf *out)
 {
     static const char *const states[] = { "", "queued", "running", "done", "failed" };
     struct store_reader *reader = NULL;
     struct store_job_count *counts = NULL;
     size_t count = 0;
-    if (!store_reader_begin(store, &reader, error)) {
-        return false;
-    }
-    bool ok = store_job_counts(reader, arena, &counts, &count, error);
+    struct error error = { 0 };
+    bool ok = store_reader_begin(store, &reader, &error) &&
+              store_job_counts(reader, arena, &counts, &count, &error);
     store_reader_end(reader);
+    if (!ok) {
+        return;
+    }
     buf_add(out, STR("# TYPE shanhai_jobs gauge\n"));
-    for (size_t i = 0; ok && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         buf_printf(out, "shanhai_jobs{kind=\"%.*s\",state=\"%s\"} %llu\n", STR_FMT(counts[i].kind),
                    states[counts[i].state], (unsigned long long)counts[i].count);
     }
-    return ok;
 }
 
 static void add_views(const struct view_set *views, struct buf *out)
@@ -162,10 +166,10 @@ static void add_dimse(struct dimse_server *server, struct buf *out)
 
 enum http_verdict api_metrics(struct http_request *request)
 {
-    struct error error = { 0 };
     struct api *api = api_of(request);
     struct buf *out = ARENA_NEW(&request->arena, struct buf);
     if (out == NULL) {
+        struct error error = { 0 };
         (void)FAIL(&error, ERROR_BUSY, "request memory used up");
         return api_fail(request, &error);
     }
@@ -176,10 +180,7 @@ enum http_verdict api_metrics(struct http_request *request)
     add_subscriptions(api->subscriptions, out);
     add_dimse(api->dimse, out);
     add_process(out);
-    if (!add_jobs(api->store, &request->arena, out, &error)) {
-        buf_deinit(out);
-        return api_fail(request, &error);
-    }
+    add_jobs(api->store, &request->arena, out);
     http_respond_owned(request, 200, STR("text/plain; version=0.0.4; charset=utf-8"), buf_str(out),
                        release_buf, out);
     return HTTP_DONE;

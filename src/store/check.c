@@ -102,120 +102,7 @@ bool index_row_exists(struct store_reader *reader, const struct index_row *row, 
     return step != STEP_FAILED;
 }
 
-/* ---- the rows by version ---- */
-
-static bool packed_row_equal(const struct index_row *a, const struct index_row *b)
-{
-    return a->kind == b->kind && a->parameter == b->parameter && a->key == b->key &&
-           str_equal(a->text, b->text) && a->from_ms == b->from_ms && a->to_ms == b->to_ms &&
-           run_number_order(a->low) == run_number_order(b->low) &&
-           run_number_order(a->high) == run_number_order(b->high);
-}
-
-/* Whether a row is among the packed ones. */
-static enum packed packed_row_find(struct str bytes, const struct index_row *wanted)
-{
-    struct packed_reader reader;
-    struct index_row row = { 0 };
-    enum packed packed = packed_rows_begin(&reader, bytes);
-    while (packed != PACKED_DAMAGED) {
-        packed = packed_rows_next(&reader, &row);
-        if (packed == PACKED_END || (packed == PACKED_ROW && packed_row_equal(&row, wanted))) {
-            break;
-        }
-    }
-    return packed;
-}
-
-static void packed_compare(struct str stored, struct str wanted, uint64_t seq,
-                           struct store_check_report *report)
-{
-    struct packed_reader reader;
-    struct index_row row = { 0 };
-    if (str_equal(stored, wanted)) {
-        return;
-    }
-    enum packed made = packed_rows_begin(&reader, wanted);
-    enum packed there = PACKED_ROW;
-    while (made != PACKED_DAMAGED && packed_rows_next(&reader, &row) == PACKED_ROW && there == PACKED_ROW) {
-        there = packed_row_find(stored, &row);
-    }
-    if (there == PACKED_DAMAGED) {
-        found(report, "version %" PRIu64 " has damaged rows of its own", seq);
-    } else if (there == PACKED_END) {
-        found(report, "version %" PRIu64 " lacks a row of its own of parameter %u", seq, row.parameter);
-    }
-}
-
-/* The version's own column of rows against those that its body has. */
-static bool packed_check(struct store_reader *reader, struct arena *arena, uint64_t seq,
-                         const struct index_rows *index, struct store_check_report *report,
-                         struct error *error)
-{
-    struct str wanted = STR_NONE;
-    if (!database_packs_rows(reader->connection->database)) {
-        return true;
-    }
-    struct statement *statement = connection_statement(reader->connection, SQL_ROWS_GET, error);
-    if (statement == NULL || !packed_rows_make(arena, index, &wanted, error)) {
-        return false;
-    }
-    bind_key(statement, 1, seq);
-    enum step step = statement_step(statement, error);
-    if (step == STEP_ROW) {
-        packed_compare(column_bytes(statement, 0), wanted, seq, report);
-    }
-    statement_reset(statement);
-    return step != STEP_FAILED;
-}
-
-/* The row as programs before store version 7 stored it; false when that is no other. */
-static bool older_row(const struct index_row *row, struct index_row *older)
-{
-    *older = *row;
-    older->key = row->whole;
-    return !row->derived && row->whole != 0;
-}
-
-static bool row_or_older_exists(struct store_reader *reader, const struct index_row *row, uint64_t seq,
-                                bool *exists, struct error *error)
-{
-    struct index_row older;
-    return index_row_exists(reader, row, seq, exists, error) &&
-           (*exists || !older_row(row, &older) || index_row_exists(reader, &older, seq, exists, error));
-}
-
-static bool sample_check(struct store_reader *reader, struct arena *arena,
-                         const struct store_version *version, struct store_check_report *report,
-                         struct error *error)
-{
-    const struct store_options *options = &reader->store->options;
-    struct str text = STR_NONE;
-    struct index_rows index = { 0 };
-    if (!store_body_text(arena, version, &text, error)) {
-        return false;
-    }
-    struct error why = { 0 };
-    if (!options->index_rows(options->index_rows_data, arena, version->type, text, &index, &why)) {
-        found(report, "version %" PRIu64 " cannot be indexed: %s", version->seq, why.text);
-        return true;
-    }
-    for (size_t i = 0; i < index.count; i++) {
-        const struct index_row *row = &index.rows[i];
-        bool exists = row->derived && row->whole == 0; /* of a composite: its whole row is looked for */
-        if (!exists && !(row->derived ? coding_exists(reader, row, &exists, error)
-                                      : row_or_older_exists(reader, row, version->seq, &exists, error))) {
-            return false;
-        }
-        if (!exists) {
-            found(report, "version %" PRIu64 " lacks an index row of parameter %u", version->seq,
-                  index.rows[i].parameter);
-        }
-    }
-    return packed_check(reader, arena, version->seq, &index, report, error);
-}
-
-/* ---- the whole index ----
+/* ---- sums of rows ----
  * The rows that should be there and those that are, each kind as their number and the sum of a digest of each: equal
  * sums mean equal rows, in whatever order they come. */
 
@@ -249,6 +136,14 @@ static void sum_add(struct index_sum *sum, const struct index_row *row, uint64_t
     }
     sum->count++;
     sum->digest += digest;
+}
+
+/* The row as programs before store version 7 stored it; false when that is no other. */
+static bool older_row(const struct index_row *row, struct index_row *older)
+{
+    *older = *row;
+    older->key = row->whole;
+    return !row->derived && row->whole != 0;
 }
 
 /* The rows that a version must have, and those that an older program may have left: derived ones, and such under an older
@@ -323,18 +218,11 @@ static bool sums_of_version(struct index_sums *sums, struct store_reader *reader
     return ok;
 }
 
-static bool sum_of_index(struct store_reader *reader, enum index_kind kind, struct index_sum *sum,
-                         struct error *error)
+/* Of what a statement gives: parameter, values, seq. */
+static bool sum_of_rows(struct statement *statement, enum index_kind kind, struct index_sum *sum,
+                        struct error *error)
 {
-    static const enum sql asking[] = { [INDEX_KEY] = SQL_CHECK_ALL_KEY,
-                                       [INDEX_TEXT] = SQL_CHECK_ALL_TEXT,
-                                       [INDEX_DATE] = SQL_CHECK_ALL_DATE,
-                                       [INDEX_NUMBER] = SQL_CHECK_ALL_NUMBER };
-    struct statement *statement = connection_statement(reader->connection, asking[kind], error);
-    if (statement != NULL) {
-        statement_stream(statement);
-    }
-    enum step step = statement == NULL ? STEP_FAILED : statement_step(statement, error);
+    enum step step = statement_step(statement, error);
     while (step == STEP_ROW) {
         struct index_row row = { .kind = kind, .parameter = (uint32_t)column_integer(statement, 0) };
         int seq = statement_columns(statement) - 1;
@@ -350,6 +238,165 @@ static bool sum_of_index(struct store_reader *reader, enum index_kind kind, stru
     statement_reset(statement);
     return step == STEP_DONE;
 }
+
+static bool sum_of_index(struct store_reader *reader, enum index_kind kind, struct index_sum *sum,
+                         struct error *error)
+{
+    static const enum sql asking[] = { [INDEX_KEY] = SQL_CHECK_ALL_KEY,
+                                       [INDEX_TEXT] = SQL_CHECK_ALL_TEXT,
+                                       [INDEX_DATE] = SQL_CHECK_ALL_DATE,
+                                       [INDEX_NUMBER] = SQL_CHECK_ALL_NUMBER };
+    struct statement *statement = connection_statement(reader->connection, asking[kind], error);
+    if (statement == NULL) {
+        return false;
+    }
+    statement_stream(statement);
+    return sum_of_rows(statement, kind, sum, error);
+}
+
+/* ---- the rows by version ---- */
+
+static bool packed_row_equal(const struct index_row *a, const struct index_row *b)
+{
+    return a->kind == b->kind && a->parameter == b->parameter && a->key == b->key &&
+           str_equal(a->text, b->text) && a->from_ms == b->from_ms && a->to_ms == b->to_ms &&
+           run_number_order(a->low) == run_number_order(b->low) &&
+           run_number_order(a->high) == run_number_order(b->high);
+}
+
+/* Whether a row is among the packed ones. */
+static enum packed packed_row_find(struct str bytes, const struct index_row *wanted)
+{
+    struct packed_reader reader;
+    struct index_row row = { 0 };
+    enum packed packed = packed_rows_begin(&reader, bytes);
+    while (packed != PACKED_DAMAGED) {
+        packed = packed_rows_next(&reader, &row);
+        if (packed == PACKED_END || (packed == PACKED_ROW && packed_row_equal(&row, wanted))) {
+            break;
+        }
+    }
+    return packed;
+}
+
+static void packed_compare(struct str stored, struct str wanted, uint64_t seq,
+                           struct store_check_report *report)
+{
+    struct packed_reader reader;
+    struct index_row row = { 0 };
+    if (str_equal(stored, wanted)) {
+        return;
+    }
+    enum packed made = packed_rows_begin(&reader, wanted);
+    enum packed there = PACKED_ROW;
+    while (made != PACKED_DAMAGED && packed_rows_next(&reader, &row) == PACKED_ROW && there == PACKED_ROW) {
+        there = packed_row_find(stored, &row);
+    }
+    if (there == PACKED_DAMAGED) {
+        found(report, "version %" PRIu64 " has damaged rows of its own", seq);
+    } else if (there == PACKED_END) {
+        found(report, "version %" PRIu64 " lacks a row of its own of parameter %u", seq, row.parameter);
+    }
+}
+
+/* The same as columns of arrays: whether a row is among them, as the searches see them. */
+static bool own_row_exists(struct store_reader *reader, const struct index_row *row, uint64_t seq,
+                           bool *exists, struct error *error)
+{
+    static const enum sql asking[] = { [INDEX_KEY] = SQL_CHECK_OF_REFERENCE,
+                                       [INDEX_TEXT] = SQL_CHECK_HAS_TEXT,
+                                       [INDEX_DATE] = SQL_CHECK_OF_DATE,
+                                       [INDEX_NUMBER] = SQL_CHECK_OF_NUMBER };
+    struct statement *statement = connection_statement(reader->connection, asking[row->kind], error);
+    if (statement == NULL) {
+        return false;
+    }
+    bind_index_row(statement, row, seq);
+    enum step step = statement_step(statement, error);
+    *exists = step == STEP_ROW;
+    statement_reset(statement);
+    return step != STEP_FAILED;
+}
+
+/* Rows beyond what the body says may be an older program's. */
+static bool columns_check(struct store_reader *reader, uint64_t seq, const struct index_rows *index,
+                          struct store_check_report *report, struct error *error)
+{
+    bool all = true;
+    bool ok = true;
+    for (size_t i = 0; ok && all && i < index->count; i++) {
+        const struct index_row *row = &index->rows[i];
+        if (!row->derived && (row->kind != INDEX_KEY || row->reference)) {
+            ok = own_row_exists(reader, row, seq, &all, error);
+        }
+    }
+    if (ok && !all) {
+        found(report, "version %" PRIu64 ": its own rows are not what its body says", seq);
+    }
+    return ok;
+}
+
+/* The version's own column of rows against those that its body has. */
+static bool packed_check(struct store_reader *reader, struct arena *arena, uint64_t seq,
+                         const struct index_rows *index, struct store_check_report *report,
+                         struct error *error)
+{
+    struct str wanted = STR_NONE;
+    if (!database_packs_rows(reader->connection->database)) {
+        return columns_check(reader, seq, index, report, error);
+    }
+    struct statement *statement = connection_statement(reader->connection, SQL_ROWS_GET, error);
+    if (statement == NULL || !packed_rows_make(arena, index, &wanted, error)) {
+        return false;
+    }
+    bind_key(statement, 1, seq);
+    enum step step = statement_step(statement, error);
+    if (step == STEP_ROW) {
+        packed_compare(column_bytes(statement, 0), wanted, seq, report);
+    }
+    statement_reset(statement);
+    return step != STEP_FAILED;
+}
+
+static bool row_or_older_exists(struct store_reader *reader, const struct index_row *row, uint64_t seq,
+                                bool *exists, struct error *error)
+{
+    struct index_row older;
+    return index_row_exists(reader, row, seq, exists, error) &&
+           (*exists || !older_row(row, &older) || index_row_exists(reader, &older, seq, exists, error));
+}
+
+static bool sample_check(struct store_reader *reader, struct arena *arena,
+                         const struct store_version *version, struct store_check_report *report,
+                         struct error *error)
+{
+    const struct store_options *options = &reader->store->options;
+    struct str text = STR_NONE;
+    struct index_rows index = { 0 };
+    if (!store_body_text(arena, version, &text, error)) {
+        return false;
+    }
+    struct error why = { 0 };
+    if (!options->index_rows(options->index_rows_data, arena, version->type, text, &index, &why)) {
+        found(report, "version %" PRIu64 " cannot be indexed: %s", version->seq, why.text);
+        return true;
+    }
+    for (size_t i = 0; i < index.count; i++) {
+        const struct index_row *row = &index.rows[i];
+        bool exists = row->derived && row->whole == 0; /* of a composite: its whole row is looked for */
+        if (!exists && !(row->derived ? coding_exists(reader, row, &exists, error)
+                                      : row_or_older_exists(reader, row, version->seq, &exists, error))) {
+            return false;
+        }
+        if (!exists) {
+            found(report, "version %" PRIu64 " lacks an index row of parameter %u", version->seq,
+                  index.rows[i].parameter);
+        }
+    }
+    return packed_check(reader, arena, version->seq, &index, report, error);
+}
+
+/* ---- the whole index ---- */
 
 /* The rows of all current versions, computed again. */
 static bool sums_compute(struct store_reader *reader, struct arena *arena, struct store_check_report *report,

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "store/internal.h"
 #include "store/packed_rows.h"
+#include "store/version_rows.h"
 
 enum {
     GROUP_ROWS_MAX =
@@ -270,7 +271,7 @@ bool index_flush(struct writer *writer, struct error *error)
     }
     if (!database_has_runs(writer->connection.database)) {
         index_sort_entries(writer->entries, writer->entries_count);
-        bool ok = index_add_columns(writer, error);
+        bool ok = index_add_columns(writer, writer->transaction.store->partitions == 0, error);
         writer->entries_count = ok ? 0 : writer->entries_count;
         writer->entries_again = writer->entries_again && !ok;
         return ok;
@@ -309,7 +310,8 @@ bool index_add_missing(struct writer *writer, const struct index_rows *index, ui
     if (!database_has_runs(
             writer->connection.database)) { /* nothing waits, and what is there is left alone */
         writer->entries_again = true;
-        return index_remember(writer, index, seq, resource, error);
+        return index_remember(writer, index, seq, resource, error) &&
+               (index == NULL || version_rows_set(writer, index, seq, error));
     }
     if (index == NULL || !index_flush(writer, error)) {
         return index == NULL;

@@ -22,6 +22,7 @@ enum { STORE_TYPES_MAX = 512, STORE_LISTENERS_MAX = 16, STORE_COMPOSED_MAX = 64,
 enum { STORE_FRESH_HEADS = 16384 };                              /* a power of two */
 enum { STORE_PIECES_KNOWN = 16384, STORE_CODINGS_KNOWN = 4096 }; /* powers of two */
 enum { STORE_JOBS_LOOKED = 4 };
+enum { STORE_BLOCK_REACH = 8192 }; /* between the first and the last version of a block of index rows */
 
 /* ---- a connection and its prepared statements (connection.c) ---- */
 
@@ -393,8 +394,9 @@ bool index_flush(struct writer *writer, struct error *error) MUST_CHECK;
 /* Of a version that is stored already: those that it lacks. */
 bool index_add_missing(struct writer *writer, const struct index_rows *index, uint64_t seq, uint64_t resource,
                        struct error *error) MUST_CHECK;
-/* The rows of the writer's entries, which are sorted, in as few statements as there are kinds: PostgreSQL's way. */
-bool index_add_columns(struct writer *writer, struct error *error) MUST_CHECK;
+/* The rows of the writer's entries, which are sorted, in as few statements as there are kinds: PostgreSQL's way. `blocks`:
+ * versions that share a value as one row. */
+bool index_add_columns(struct writer *writer, bool blocks, struct error *error) MUST_CHECK;
 int index_entries_compare(const void *left, const void *right);
 /* In the order of the main index. */
 void index_sort_entries(struct run_entry *entries, size_t count);

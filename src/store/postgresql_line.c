@@ -316,12 +316,14 @@ static void ignore_notice(void *data, const PGresult *result)
 static const char *const settings[] = {
     [DATABASE_WRITE] = "SET application_name = 'shanhai writer'; "
                        "SET join_collapse_limit = 1; SET enable_seqscan = off; SET enable_hashjoin = off;"
-                       "SET enable_mergejoin = off; SET enable_material = off; SET enable_bitmapscan = off; "
+                       "SET enable_mergejoin = off; SET enable_material = off; SET enable_sort = off; SET "
+                       "enable_memoize = off; SET enable_bitmapscan = off; "
                        "SET plan_cache_mode = force_generic_plan; SET jit = off;"
                        "SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0;",
     [DATABASE_READ] = "SET application_name = 'shanhai'; SET default_transaction_read_only = on;"
                       "SET join_collapse_limit = 1; SET enable_seqscan = off; SET enable_hashjoin = off;"
-                      "SET enable_mergejoin = off; SET enable_material = off;"
+                      "SET enable_mergejoin = off; SET enable_material = off; SET enable_sort = off; SET "
+                      "enable_memoize = off;"
                       "SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off;",
     /* In brackets: clang takes two pieces in a list of texts for a forgotten comma. */
     [DATABASE_VIEWS] = ("SET application_name = 'shanhai figures'; SET default_transaction_read_only = on;"

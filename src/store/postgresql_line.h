@@ -1,5 +1,5 @@
 /* postgresql_line.h — a connection to a PostgreSQL server: made, made again, sent to and listened to. Only the files of
- * this engine (database_postgresql.c, postgresql_line.c, postgresql_transaction.c) include it, and the library's header by it. */
+ * this engine (database_postgresql.c, postgresql_*.c) include it, and the library's header by it. */
 #ifndef SHANHAI_STORE_POSTGRESQL_LINE_H
 #define SHANHAI_STORE_POSTGRESQL_LINE_H
 

@@ -242,6 +242,11 @@ void postgresql_copy_row(struct buf *buf, unsigned columns)
     array_integer(buf, columns, 2);
 }
 
+void postgresql_field_begin(struct buf *buf, size_t len)
+{
+    array_integer(buf, len, 4);
+}
+
 void postgresql_copy_end(struct buf *buf)
 {
     array_integer(buf, UINT16_MAX, 2);

@@ -49,6 +49,7 @@ void postgresql_text_add(struct buf *buf, struct str text);
 /* Rows in the binary form of COPY: a head, rows with their count of columns, an end. */
 void postgresql_copy_begin(struct buf *buf);
 void postgresql_copy_row(struct buf *buf, unsigned columns);
+void postgresql_field_begin(struct buf *buf, size_t len); /* the bytes are added after it */
 void postgresql_copy_end(struct buf *buf);
 
 /* A column's bytes as a value; `binary` as the result says. */

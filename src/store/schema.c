@@ -172,6 +172,22 @@ static bool backup_make(struct store *store, int version, struct error *error)
     return ok;
 }
 
+static bool step_run(struct database *database, int from, struct error *error)
+{
+    struct buf buf = { .bytes_max = SCHEMA_BYTES_MAX };
+    if (database_dialect(database) == DIALECT_POSTGRESQL) {
+        sql_step_postgresql(&buf, from);
+    } else if (sql_schema_step(from) != NULL) {
+        buf_add(&buf, str_from_cstr(sql_schema_step(from)));
+    }
+    bool nothing = buf.len == 0;
+    buf_add_char(&buf, '\0');
+    bool ok = !buf.failed || FAIL(error, ERROR_BUSY, "out of memory; try again");
+    ok = ok && (nothing || database_run(database, buf.at, error));
+    buf_deinit(&buf);
+    return ok;
+}
+
 static bool migrate(struct store *store, int version, struct error *error)
 {
     struct connection *connection = &store->writer.connection;
@@ -186,8 +202,7 @@ static bool migrate(struct store *store, int version, struct error *error)
     bool ok = (store->is_remote || backup_make(store, version, error)) &&
               connection_do(connection, SQL_BEGIN_WRITE, error);
     for (int from = version; ok && from < STORE_SCHEMA_VERSION; from++) {
-        const char *step = sql_schema_step(database_dialect(connection->database), from);
-        ok = step == NULL || database_run(connection->database, step, error);
+        ok = step_run(connection->database, from, error);
     }
     ok = ok && meta_set(connection, STR("schema_version"), STORE_SCHEMA_VERSION, error) &&
          connection_do(connection, SQL_COMMIT, error);

@@ -14,6 +14,7 @@ enum {
 struct sort_index { /* its columns, for SQL */
     const char *by_version;
     const char *columns; /* of the value */
+    const char *columns_and_seq;
     const char *ordered; /* the same with the table's name */
     const char *down;    /* the same, descending */
     const char *first;   /* the one that groups are made by */
@@ -21,29 +22,21 @@ struct sort_index { /* its columns, for SQL */
 };
 
 static const struct sort_index sort_indexes[] = {
-    [INDEX_TEXT] = { "text_of", "value", "s.value", "s.value DESC", "s.value", "s.value DESC" },
-    [INDEX_DATE] = { "date_of", "from_ms, to_ms", "s.from_ms, s.to_ms", "s.from_ms DESC, s.to_ms DESC",
-                     "s.from_ms", "s.from_ms DESC" },
-    [INDEX_NUMBER] = { "number_of", "low, high", "s.low, s.high", "s.low DESC, s.high DESC", "s.low",
-                       "s.low DESC" },
+    [INDEX_TEXT] = { "text_of", "value", "value, seq", "s.value", "s.value DESC", "s.value", "s.value DESC" },
+    [INDEX_DATE] = { "date_of", "from_ms, to_ms", "from_ms, to_ms, seq", "s.from_ms, s.to_ms",
+                     "s.from_ms DESC, s.to_ms DESC", "s.from_ms", "s.from_ms DESC" },
+    [INDEX_NUMBER] = { "number_of", "low, high", "low, high, seq", "s.low, s.high", "s.low DESC, s.high DESC",
+                       "s.low", "s.low DESC" },
 };
 
-/* " AND (value, seq) > (value of the last hit, its seq)"; of groups " AND value >= …", since the rest of the last hit's
- * group comes too. Read from the rows by version, so that no value of a record stands in a page link. */
-static void add_after_last(struct search_run *run, struct builder *b, const struct search_sort *sort,
-                           bool groups)
+/* The value of the last hit (of the first parameter), read from the rows by version, so that no value of a record stands in a
+ * page link. */
+static void add_last_value(struct search_run *run, struct builder *b, const struct search_sort *sort,
+                           const char *columns)
 {
     const struct sort_index *index = &sort_indexes[sort->rows];
-    add_sql(b, " AND (");
-    add_sql(b, groups ? index->first : index->ordered);
-    if (groups) {
-        add_sql(b, sort->descending ? ") <= (SELECT " : ") >= (SELECT ");
-        add_sql(b, index->first);
-    } else {
-        add_sql(b, sort->descending ? ", s.seq) < (SELECT " : ", s.seq) > (SELECT ");
-        add_sql(b, index->columns);
-        add_sql(b, ", seq");
-    }
+    add_sql(b, "(SELECT ");
+    add_sql(b, columns);
     add_sql(b, " FROM ");
     add_sql(b, index->by_version);
     add_sql(b, " s WHERE seq = ");
@@ -53,6 +46,29 @@ static void add_after_last(struct search_run *run, struct builder *b, const stru
     add_sql(b, sort->rows == INDEX_NUMBER ? " AND unit = 0 ORDER BY " : " ORDER BY ");
     add_sql(b, sort->descending ? index->down : index->ordered);
     add_sql(b, " LIMIT 1)");
+}
+
+/* " AND (value, seq) > (value of the last hit, its seq)"; of groups " AND value >= …", since the rest of the last hit's
+ * group comes too. Blocks are ordered by their values alone: that they are not before the last hit's is said too. */
+static void add_after_last(struct search_run *run, struct builder *b, const struct search_sort *sort,
+                           bool groups)
+{
+    const struct sort_index *index = &sort_indexes[sort->rows];
+    add_sql(b, " AND (");
+    add_sql(b, groups ? index->first : index->ordered);
+    if (groups) {
+        add_sql(b, sort->descending ? ") <= " : ") >= ");
+        add_last_value(run, b, sort, index->first);
+        return;
+    }
+    add_sql(b, sort->descending ? ", s.seq) < " : ", s.seq) > ");
+    add_last_value(run, b, sort, index->columns_and_seq);
+    if (builder_has_blocks(b)) {
+        add_sql(b, " AND (");
+        add_sql(b, index->ordered);
+        add_sql(b, sort->descending ? ") <= " : ") >= ");
+        add_last_value(run, b, sort, index->columns);
+    }
 }
 
 /* A resource with several values stands where its smallest (descending: largest) is, and nowhere else. */
@@ -98,7 +114,9 @@ static void add_along(struct search_run *run, struct builder *b)
         return;
     }
     add_sql(b, sort->descending ? index->down : index->ordered);
-    add_sql(b, sort->descending ? ", s.seq DESC LIMIT " : ", s.seq LIMIT ");
+    add_sql(b, ", ");
+    add_block_order(b, "s", sort->descending);
+    add_sql(b, sort->descending ? "s.seq DESC LIMIT " : "s.seq LIMIT ");
     add_integer(b, (int64_t)run->wanted);
 }
 
@@ -136,10 +154,7 @@ static bool page_rest(struct search_run *run, uint64_t last_seq, struct error *e
     }
     add_matches_in_sequence(run, &b, last_seq, false);
     add_without_value(&b, run->query->sorts);
-    add_sql(&b, " ORDER BY ");
-    add_sql(&b, run->sequence_column);
-    add_sql(&b, " DESC LIMIT ");
-    add_integer(&b, (int64_t)run->wanted);
+    search_add_sequence_order(run, &b, false);
     bool ok = search_seqs_collect(run, &b, error);
     builder_deinit(&b);
     return ok;

@@ -19,6 +19,10 @@ static void add_missing_test(struct builder *b, unsigned alias, const struct sea
         add_index(b, INDEX_KEY);
         add_sql(b, " WHERE parameter = ");
         add_integer(b, criterion->parameter);
+        if (builder_has_blocks(b)) { /* of no effect, but that they are not thought too many to be gathered */
+            add_sql(b, " LIMIT ");
+            add_integer(b, INT64_MAX);
+        }
     } else {
         add_sql(b, "NOT EXISTS(SELECT 1 FROM ");
         add_sql(b, tables[criterion->rows]);
@@ -71,9 +75,9 @@ static void add_link_select(struct builder *b, const struct search_link *link, c
     add_alias(b, alias);
     add_sql(b, " WHERE ");
     if (driver != NULL) {
-        add_column(b, alias, ".seq IN (");
+        add_found_begin(b, alias, ".seq", FOUND_TO_BEGIN);
         add_found(b, driver);
-        add_sql(b, ")");
+        add_found_end(b, FOUND_TO_BEGIN);
         add_types(b, alias, link->type, NULL, 0);
     } else {
         add_column(b, alias, ".type = ");
@@ -92,13 +96,38 @@ static void add_link_select(struct builder *b, const struct search_link *link, c
 static void add_chain_found(struct builder *b, const struct search_criteria *criterion);
 static void add_has_found(struct builder *b, const struct search_criteria *criterion);
 
+/* Joins the versions of what c.value leads to. PostgreSQL would look at every version whether it is IN those of the resource. */
+static void add_target(struct builder *b, unsigned target)
+{
+    bool beside = builder_dialect(b) == DIALECT_POSTGRESQL;
+    if (beside) {
+        add_sql(b, " CROSS JOIN LATERAL (");
+    } else {
+        add_join(b);
+        add_sql(b, "version ");
+        add_alias(b, target);
+        add_sql(b, " ON ");
+        add_column(b, target, ".seq IN (");
+    }
+    add_sql(b, "SELECT seq FROM ");
+    add_heads(b);
+    add_sql(b, " WHERE key = c.value");
+    add_sql(b, looks_back(b) ? " UNION ALL SELECT seq FROM history WHERE resource = c.value)" : ")");
+    if (beside) {
+        add_sql(b, " h JOIN version ");
+        add_alias(b, target);
+        add_sql(b, " ON ");
+        add_column(b, target, ".seq = h.seq");
+    }
+}
+
 /* From the candidate's side: one of its references leads to somebody who may be seen and fits. */
 static void add_chain_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
 {
     if (b->inside >= LINKS_INSIDE_MAX) {
-        add_column(b, alias, ".seq IN (");
+        add_found_begin(b, alias, ".seq", FOUND_TO_TEST);
         add_chain_found(b, criterion);
-        add_sql(b, ")");
+        add_found_end(b, FOUND_TO_TEST);
         return;
     }
     b->inside++;
@@ -107,14 +136,7 @@ static void add_chain_test(struct builder *b, unsigned alias, const struct searc
         const struct search_link *link = &criterion->links[i];
         unsigned target = new_alias(b);
         add_sql(b, " OR EXISTS(SELECT 1 FROM reference_of c");
-        add_join(b);
-        add_sql(b, "version ");
-        add_alias(b, target);
-        add_sql(b, " ON ");
-        add_column(b, target, ".seq IN (SELECT seq FROM ");
-        add_heads(b);
-        add_sql(b, " WHERE key = c.value");
-        add_sql(b, looks_back(b) ? " UNION ALL SELECT seq FROM history WHERE resource = c.value)" : ")");
+        add_target(b, target);
         add_sql(b, " WHERE c.seq = ");
         add_column(b, alias, ".seq AND c.parameter = ");
         add_integer(b, criterion->parameter);
@@ -150,9 +172,9 @@ static void add_has_test(struct builder *b, unsigned alias, const struct search_
     assert(criterion->links_count == 1);
     const struct search_link *link = criterion->links;
     if (b->inside >= LINKS_INSIDE_MAX) {
-        add_column(b, alias, ".resource IN (");
+        add_found_begin(b, alias, ".resource", FOUND_TO_TEST);
         add_has_found(b, criterion);
-        add_sql(b, ")");
+        add_found_end(b, FOUND_TO_TEST);
         return;
     }
     b->inside++;
@@ -181,9 +203,9 @@ static void add_has_found(struct builder *b, const struct search_criteria *crite
 {
     add_sql(b, "SELECT value FROM reference_of WHERE parameter = ");
     add_integer(b, criterion->parameter);
-    add_sql(b, " AND seq IN (");
+    add_sql(b, builder_has_blocks(b) ? " AND seq = ANY(ARRAY(" : " AND seq IN (");
     add_link_select(b, criterion->links, "seq");
-    add_sql(b, ")");
+    add_found_end(b, FOUND_TO_BEGIN);
 }
 
 static void add_list_test(struct builder *b, unsigned alias, const struct search_criteria *criterion)
@@ -197,12 +219,19 @@ static void add_list_test(struct builder *b, unsigned alias, const struct search
     add_alias(b, list);
     add_sql(b, " ON ");
     add_column(b, list, ".seq = r.seq");
-    add_join(b);
-    add_index(b, INDEX_KEY);
-    add_sql(b, " k ON k.parameter = ");
-    add_integer(b, criterion->parameter);
-    add_sql(b, " AND k.value = ");
-    add_column(b, alias, ".resource AND k.seq = r.seq WHERE r.key IN (");
+    if (builder_has_blocks(b)) {
+        add_sql(b, " WHERE EXISTS(SELECT 1 FROM (VALUES (");
+        add_column(b, alias, ".resource)) w(value)");
+        add_block_test(b, criterion->parameter, STR("r.seq"));
+        add_sql(b, ") AND r.key IN (");
+    } else {
+        add_join(b);
+        add_index(b, INDEX_KEY);
+        add_sql(b, " k ON k.parameter = ");
+        add_integer(b, criterion->parameter);
+        add_sql(b, " AND k.value = ");
+        add_column(b, alias, ".resource AND k.seq = r.seq WHERE r.key IN (");
+    }
     for (size_t i = 0; i < criterion->ids_count; i++) {
         add_sql(b, i == 0 ? "" : ", ");
         add_key(b, hash_resource_key(STR("List"), criterion->ids[i]));

@@ -20,10 +20,9 @@ static void add_driver(struct search_run *run, struct builder *b, unsigned alias
         add_sql(b, "version ");
         add_alias(b, alias);
         add_sql(b, " WHERE ");
-        add_alias(b, alias);
-        add_sql(b, ".seq IN (");
+        add_found_begin(b, alias, ".seq", FOUND_TO_BEGIN);
         add_filter_found(b, run->query->type);
-        add_sql(b, ")");
+        add_found_end(b, FOUND_TO_BEGIN);
         add_types(b, alias, run->query->type, NULL, 0);
         return;
     }
@@ -59,10 +58,9 @@ static void add_driver(struct search_run *run, struct builder *b, unsigned alias
         add_sql(b, "version ");
         add_alias(b, alias);
         add_sql(b, " WHERE ");
-        add_alias(b, alias);
-        add_sql(b, ".seq IN (");
+        add_found_begin(b, alias, ".seq", FOUND_TO_BEGIN);
         add_found(b, driver);
-        add_sql(b, ")");
+        add_found_end(b, FOUND_TO_BEGIN);
     }
     add_types(b, alias, run->query->type, run->query->types, run->query->types_count);
 }
@@ -85,6 +83,9 @@ unsigned add_matches(struct search_run *run, struct builder *b, const char *sele
         add_sql(b, sequence_column(run));
         add_sql(b, ascending ? " > " : " < ");
         add_key(b, last_seq);
+        if (run->driver != NULL && is_single_key(run->driver)) {
+            add_block_bound(b, "k", last_seq, ascending);
+        }
     }
     add_current(b, alias);
     add_visible(b, alias, run->query->type, run->query->types, run->query->types_count);
@@ -101,11 +102,23 @@ void add_matches_in_sequence(struct search_run *run, struct builder *b, uint64_t
         run->query->type.at != NULL) {
         run->driver = NULL;
     }
-    run->sequence_column = sequence_column(run);
     bool by_key = driver != NULL && run->driver == driver && is_single_key(driver);
+    run->sequence_column = sequence_column(run);
+    run->sequence_by_key = by_key;
     (void)add_matches(run, b, by_key ? "SELECT v0.seq, k.seq FROM " : "SELECT v0.seq FROM ", last_seq,
                       ascending);
     run->driver = driver;
+}
+
+void search_add_sequence_order(const struct search_run *run, struct builder *b, bool ascending)
+{
+    add_sql(b, " ORDER BY ");
+    if (run->sequence_by_key) {
+        add_block_order(b, "k", !ascending);
+    }
+    add_sql(b, run->sequence_column);
+    add_sql(b, ascending ? " LIMIT " : " DESC LIMIT ");
+    add_integer(b, (int64_t)run->wanted);
 }
 
 bool search_seqs_collect(struct search_run *run, struct builder *b, struct error *error)
@@ -136,10 +149,7 @@ bool search_page_sequence(struct search_run *run, struct error *error)
         return false;
     }
     add_matches_in_sequence(run, &b, run->place.last_seq, ascending);
-    add_sql(&b, " ORDER BY ");
-    add_sql(&b, run->sequence_column);
-    add_sql(&b, ascending ? " LIMIT " : " DESC LIMIT ");
-    add_integer(&b, (int64_t)run->wanted);
+    search_add_sequence_order(run, &b, ascending);
     bool ok = search_seqs_collect(run, &b, error);
     builder_deinit(&b);
     return ok;

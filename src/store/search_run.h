@@ -42,6 +42,7 @@ struct search_run {
     bool trial;                           /* along the index of the order first, and only if that is cheap */
     uint64_t driver_count;
     const char *sequence_column; /* that has the order of the sequence in the statement last made */
+    bool sequence_by_key;        /* it is the one of the index of keys */
     uint64_t *seqs;              /* the page, one more than asked when there is more */
     size_t seqs_count;
     size_t wanted; /* page and one */
@@ -55,6 +56,9 @@ unsigned add_matches(struct search_run *run, struct builder *b, const char *sele
 bool search_page_sequence(struct search_run *run, struct error *error) MUST_CHECK;
 bool search_page_memory(struct search_run *run, struct error *error) MUST_CHECK;
 bool search_page_sorted(struct search_run *run, struct error *error) MUST_CHECK;
+
+/* " ORDER BY … LIMIT …" of the statement that add_matches_in_sequence has made. */
+void search_add_sequence_order(const struct search_run *run, struct builder *b, bool ascending);
 
 /* ---- between search_order.c and search_along.c ---- */
 

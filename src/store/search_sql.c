@@ -119,10 +119,12 @@ unsigned new_alias(struct builder *b)
 
 void add_index(struct builder *b, enum index_kind kind)
 {
-    static const char *const tables[] = { [INDEX_KEY] = "index_key",
-                                          [INDEX_TEXT] = "index_text",
-                                          [INDEX_DATE] = "index_date",
-                                          [INDEX_NUMBER] = "index_number" };
+    static const char *const tables[][2] = {
+        [INDEX_KEY] = { "index_key", "index_key_row" },
+        [INDEX_TEXT] = { "index_text", "index_text_row" },
+        [INDEX_DATE] = { "index_date", "index_date_row" },
+        [INDEX_NUMBER] = { "index_number", "index_number_row" },
+    };
     /* The engine puts the test of each use into both parts, and merges them where an order is asked for. */
     static const char *const with_runs[] = {
         [INDEX_KEY] = "(SELECT parameter, value, seq FROM index_key UNION ALL"
@@ -135,7 +137,58 @@ void add_index(struct builder *b, enum index_kind kind)
                          " SELECT parameter, unit, low, high, seq FROM run_number)"
     };
     bool waiting = database_runs(b->reader->connection->database)->count > 0;
-    add_sql(b, waiting ? with_runs[kind] : tables[kind]);
+    add_sql(b, waiting ? with_runs[kind] : tables[kind][builder_has_blocks(b) ? 1 : 0]);
+}
+
+bool builder_has_blocks(const struct builder *b)
+{
+    return builder_dialect(b) == DIALECT_POSTGRESQL;
+}
+
+void add_found_begin(struct builder *b, unsigned alias, const char *column, enum found_use use)
+{
+    add_sql(b, use == FOUND_TO_TEST ? "(" : "");
+    add_column(b, alias, column);
+    add_sql(b, use == FOUND_TO_BEGIN && builder_has_blocks(b) ? " = ANY(ARRAY(" : " IN (");
+}
+
+void add_found_end(struct builder *b, enum found_use use)
+{
+    bool blocks = builder_has_blocks(b);
+    if (use == FOUND_TO_TEST) {
+        add_sql(b, blocks ? ")) IS TRUE" : "))"); /* so that it is no join, but a look into a hash */
+    } else {
+        add_sql(b, blocks ? "))" : ")");
+    }
+}
+
+void add_block_test(struct builder *b, uint32_t parameter, struct str seq)
+{
+    assert(builder_has_blocks(b));
+    add_sql(b, " CROSS JOIN LATERAL (SELECT i.seq, i.more FROM index_key i WHERE i.parameter = ");
+    add_integer(b, parameter);
+    buf_printf(&b->text,
+               " AND i.value = w.value AND i.seq <= %.*s ORDER BY i.seq DESC LIMIT 1) i"
+               " WHERE i.seq = %.*s OR %.*s = ANY(i.more)",
+               STR_FMT(seq), STR_FMT(seq), STR_FMT(seq));
+}
+
+void add_block_order(struct builder *b, const char *table, bool descending)
+{
+    if (builder_has_blocks(b)) {
+        add_sql(b, table);
+        add_sql(b, descending ? ".first DESC, " : ".first, ");
+    }
+}
+
+void add_block_bound(struct builder *b, const char *table, uint64_t seq, bool ascending)
+{
+    if (builder_has_blocks(b)) {
+        add_sql(b, " AND ");
+        add_sql(b, table);
+        add_sql(b, ascending ? ".first > " : ".first < ");
+        add_integer(b, ascending ? (int64_t)seq - STORE_BLOCK_REACH : (int64_t)seq);
+    }
 }
 
 void add_heads(struct builder *b)

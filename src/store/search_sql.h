@@ -48,6 +48,20 @@ enum dialect builder_dialect(const struct builder *b);
  * these rows lie (some wait in memory, docs/modules/store.md), and each comes once. To stream them in an order, the
  * columns of the ORDER BY must be among those that the SELECT gives: only then the engine merges instead of sorting. */
 void add_index(struct builder *b, enum index_kind kind);
+/* Whether they are blocks of versions (schema_postgresql.c): then a further column `first` has the index's order, before seq,
+ * and goes before it in an ORDER BY; and a version is looked for in the block that may have it. */
+bool builder_has_blocks(const struct builder *b);
+/* "v3.seq IN (SELECT …)" and its end, of a SELECT without anything of around it. To begin with: those are found first. To
+ * test: looked up. PostgreSQL has to be told which of them is meant, blocks have no index by version. */
+enum found_use { FOUND_TO_BEGIN, FOUND_TO_TEST };
+void add_found_begin(struct builder *b, unsigned alias, const char *column, enum found_use use);
+void add_found_end(struct builder *b, enum found_use use);
+/* The test of a version's seq, in a table of values w(value): " CROSS JOIN LATERAL …" to its end. */
+void add_block_test(struct builder *b, uint32_t parameter, struct str seq);
+/* " ORDER BY" part and bounds of blocks: "s.first, " or "s.first DESC, "; nothing where there are none. */
+void add_block_order(struct builder *b, const char *table, bool descending);
+/* " AND s.first …" that follows from s.seq < (ascending: >) seq, and that the index knows. */
+void add_block_bound(struct builder *b, const char *table, uint64_t seq, bool ascending);
 /* Where resources' latest versions are, (key, seq), as what stands after FROM. A resource may come twice, with an older
  * version too: what stands around it must look whether the version is current (add_current). */
 void add_heads(struct builder *b);

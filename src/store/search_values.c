@@ -195,29 +195,62 @@ static const char *table_by_version(enum search_test test)
     return test == SEARCH_TEST_NUMBER ? "number_of" : "text_of";
 }
 
-/* The key values from `first` on that share its parameter, as "parameter = … AND value IN (…)". */
-static void add_keys(struct builder *b, const struct search_criteria *criterion, size_t first)
+/* The key values from `first` on that share its parameter, with what stands between two. */
+static void add_key_values(struct builder *b, const struct search_criteria *criterion, size_t first,
+                           const char *between)
 {
-    uint32_t parameter = criterion->values[first].parameter;
-    add_sql(b, "parameter = ");
-    add_integer(b, parameter);
-    if (criterion->values[first].brief) { /* too many codings to be written out (search_codings.c) */
-        add_sql(b, " AND value IN (SELECT whole FROM coding WHERE brief = ");
-        add_key(b, criterion->values[first].key);
-        add_sql(b, ")");
-        return;
-    }
-    add_sql(b, " AND value IN (");
     bool any = false;
     for (size_t i = first; i < criterion->values_count; i++) {
         const struct search_value *value = &criterion->values[i];
-        if (value->test == SEARCH_TEST_KEY && value->parameter == parameter && !value->brief) {
-            add_sql(b, any ? ", " : "");
+        if (value->test == SEARCH_TEST_KEY && value->parameter == criterion->values[first].parameter &&
+            !value->brief) {
+            add_sql(b, any ? between : "");
             add_key(b, value->key);
             any = true;
         }
     }
+}
+
+/* They as "parameter = … AND value IN (…)". */
+static void add_keys(struct builder *b, const struct search_criteria *criterion, size_t first)
+{
+    add_sql(b, "parameter = ");
+    add_integer(b, criterion->values[first].parameter);
+    add_sql(b, " AND value IN (");
+    if (criterion->values[first].brief) { /* too many codings to be written out (search_codings.c) */
+        add_sql(b, "SELECT whole FROM coding WHERE brief = ");
+        add_key(b, criterion->values[first].key);
+    } else {
+        add_key_values(b, criterion, first, ", ");
+    }
     add_sql(b, ")");
+}
+
+/* "EXISTS(…)": the version has one of them. */
+static void add_keys_test(struct builder *b, unsigned alias, const struct search_criteria *criterion,
+                          size_t first)
+{
+    if (builder_has_blocks(b)) {
+        add_sql(b, "EXISTS(SELECT 1 FROM (");
+        if (criterion->values[first].brief) {
+            add_sql(b, "SELECT whole FROM coding WHERE brief = ");
+            add_key(b, criterion->values[first].key);
+        } else {
+            add_sql(b, "VALUES (");
+            add_key_values(b, criterion, first, "::bigint), (");
+            add_sql(b, "::bigint)");
+        }
+        add_sql(b, ") w(value)");
+        add_block_test(b, criterion->values[first].parameter, arena_printf(b->arena, "v%u.seq", alias));
+        add_sql(b, ")");
+        return;
+    }
+    add_sql(b, "EXISTS(SELECT 1 FROM ");
+    add_index(b, INDEX_KEY);
+    add_sql(b, " WHERE ");
+    add_keys(b, criterion, first);
+    add_sql(b, " AND seq = ");
+    add_column(b, alias, ".seq)");
 }
 
 /* Whether an earlier key value brought this one along. */
@@ -333,9 +366,9 @@ void add_values_test(struct builder *b, unsigned alias, const struct search_crit
         }
         if (is_words_test(value->test)) {
             add_sql(b, " OR ");
-            add_column(b, alias, ".seq IN (");
+            add_found_begin(b, alias, ".seq", FOUND_TO_TEST);
             add_words_found(b, criterion, i);
-            add_sql(b, ")");
+            add_found_end(b, FOUND_TO_TEST);
             continue;
         }
         if (value->test == SEARCH_TEST_NEAR) {
@@ -343,18 +376,16 @@ void add_values_test(struct builder *b, unsigned alias, const struct search_crit
             add_near_test(b, alias, value);
             continue;
         }
-        add_sql(b, " OR EXISTS(SELECT 1 FROM ");
+        add_sql(b, " OR ");
         if (value->test == SEARCH_TEST_KEY) {
-            add_index(b, INDEX_KEY);
-            add_sql(b, " WHERE ");
-            add_keys(b, criterion, i);
-            add_sql(b, " AND seq = ");
-        } else {
-            add_sql(b, table_by_version(value->test));
-            add_sql(b, " WHERE ");
-            add_row_test(b, value);
-            add_sql(b, " AND seq = ");
+            add_keys_test(b, alias, criterion, i);
+            continue;
         }
+        add_sql(b, "EXISTS(SELECT 1 FROM ");
+        add_sql(b, table_by_version(value->test));
+        add_sql(b, " WHERE ");
+        add_row_test(b, value);
+        add_sql(b, " AND seq = ");
         add_column(b, alias, ".seq)");
     }
     add_sql(b, ")");

@@ -307,14 +307,13 @@ const char *sql_schema(void)
     return schema;
 }
 
-/* PostgreSQL stores begin with version 4; most of what later ones change is not theirs. Version 6 changes no table: an older
- * program could not read what waits (run_bytes.c). */
-const char *sql_schema_step(enum dialect dialect, int from)
+/* NULL: nothing is to be done. Version 6 changes no table: an older program could not read what waits (run_bytes.c); version
+ * 8 is PostgreSQL's (schema_postgresql.c). */
+const char *sql_schema_step(int from)
 {
     assert(from > 0);
     assert(from < STORE_SCHEMA_VERSION);
-    assert(dialect == DIALECT_SQLITE || from >= 4);
-    return dialect == DIALECT_SQLITE ? schema_steps[from] : sql_schema_step_postgresql(from);
+    return schema_steps[from];
 }
 
 const char *sql_kind(enum dialect dialect, enum store_value_kind kind)

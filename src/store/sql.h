@@ -6,7 +6,7 @@
 
 #include "store/database.h"
 
-enum { STORE_SCHEMA_VERSION = 7 };
+enum { STORE_SCHEMA_VERSION = 8 };
 
 enum sql {
     SQL_BEGIN_READ,
@@ -66,34 +66,31 @@ enum sql {
     SQL_INDEX_TEXT_AGAIN,
     SQL_INDEX_DATE_AGAIN,
     SQL_INDEX_NUMBER_AGAIN,
-    SQL_WORDS_HAS,          /* key */
-    SQL_WORDS_ADD,          /* key, value */
-    SQL_CODING_HAS,         /* brief, whole */
-    SQL_CODING_ADD,         /* brief, whole */
-    SQL_GRAM_ADD,           /* gram, words */
-    SQL_ROWS_SET,           /* SQLite: seq, packed rows */
-    SQL_ROWS_GET,           /* SQLite: seq */
-    SQL_REFERENCES_OF,      /* seq */
-    SQL_SWEEP_NEXT,         /* after seq, up to seq, how many: of the follower, of the followed */
-    SQL_SWEEP_KEY,          /* parameter, value, seq */
-    SQL_SWEEP_TEXT,         /* parameter, value, seq */
-    SQL_SWEEP_DATE,         /* parameter, from_ms, to_ms, seq */
-    SQL_SWEEP_NUMBER,       /* parameter, unit, low, high, seq */
-    SQL_SWEEP_REFERENCE_OF, /* PostgreSQL: seq; where they are the version's column, SQL_ROWS_SET */
-    SQL_SWEEP_TEXT_OF,      /* seq */
-    SQL_SWEEP_DATE_OF,      /* seq */
-    SQL_SWEEP_NUMBER_OF,    /* seq */
-    SQL_SWEPT_SET,          /* seq */
-    SQL_PIECE_NAMED,        /* key of a piece, seq: whether a version other than that has it */
-    SQL_WORDS_DROP,         /* key */
-    SQL_GRAM_DROP,          /* gram, words */
-    SQL_VERSION_ERASE,      /* seq: from then on a deletion without body */
-    SQL_PENDING_ADD,        /* id, rows */
-    SQL_PENDING_ALL,        /* after id */
-    SQL_PENDING_DROP,       /* up to id, how many */
-    SQL_MARK_SET,           /* merged, run, position */
-    SQL_SLICE_HEAD,         /* what slice_head shows, into `resource` */
-    SQL_SLICE_KEY,          /* what slice_key shows, into the main index */
+    SQL_WORDS_HAS,     /* key */
+    SQL_WORDS_ADD,     /* key, value */
+    SQL_CODING_HAS,    /* brief, whole */
+    SQL_CODING_ADD,    /* brief, whole */
+    SQL_GRAM_ADD,      /* gram, words */
+    SQL_ROWS_SET,      /* seq, packed rows; PostgreSQL: seq, the columns of rows by version */
+    SQL_ROWS_GET,      /* SQLite: seq */
+    SQL_REFERENCES_OF, /* seq */
+    SQL_SWEEP_NEXT,    /* after seq, up to seq, how many: of the follower, of the followed */
+    SQL_SWEEP_KEY,     /* parameter, value, seq */
+    SQL_SWEEP_TEXT,    /* parameter, value, seq */
+    SQL_SWEEP_DATE,    /* parameter, from_ms, to_ms, seq */
+    SQL_SWEEP_NUMBER,  /* parameter, unit, low, high, seq */
+    SQL_SWEEP_TEXT_OF, /* PostgreSQL: seq; the rest by SQL_ROWS_SET */
+    SQL_SWEPT_SET,     /* seq */
+    SQL_PIECE_NAMED,   /* key of a piece, seq: whether a version other than that has it */
+    SQL_WORDS_DROP,    /* key */
+    SQL_GRAM_DROP,     /* gram, words */
+    SQL_VERSION_ERASE, /* seq: from then on a deletion without body */
+    SQL_PENDING_ADD,   /* id, rows */
+    SQL_PENDING_ALL,   /* after id */
+    SQL_PENDING_DROP,  /* up to id, how many */
+    SQL_MARK_SET,      /* merged, run, position */
+    SQL_SLICE_HEAD,    /* what slice_head shows, into `resource` */
+    SQL_SLICE_KEY,     /* what slice_key shows, into the main index */
     SQL_SLICE_TEXT,
     SQL_SLICE_DATE,
     SQL_SLICE_NUMBER,
@@ -134,10 +131,13 @@ enum sql {
     SQL_CHECK_ALL_TEXT,
     SQL_CHECK_ALL_DATE,
     SQL_CHECK_ALL_NUMBER,
-    SQL_CHECK_HAS_KEY,    /* parameter, value, seq */
-    SQL_CHECK_HAS_TEXT,   /* parameter, value, seq */
-    SQL_CHECK_HAS_DATE,   /* parameter, from_ms, to_ms, seq */
-    SQL_CHECK_HAS_NUMBER, /* parameter, unit, low, high, seq */
+    SQL_CHECK_HAS_KEY,      /* parameter, value, seq */
+    SQL_CHECK_HAS_TEXT,     /* parameter, value, seq */
+    SQL_CHECK_HAS_DATE,     /* parameter, from_ms, to_ms, seq */
+    SQL_CHECK_HAS_NUMBER,   /* parameter, unit, low, high, seq */
+    SQL_CHECK_OF_REFERENCE, /* PostgreSQL, of a version's own rows: the same parameters */
+    SQL_CHECK_OF_DATE,
+    SQL_CHECK_OF_NUMBER,
     SQL_TABLES,
     SQL_TABLE_NAMES,         /* that indicator SQL may not name (PostgreSQL: schemas) */
     SQL_SNAPSHOT_EXPORT,     /* PostgreSQL: a name by which another session sees the same */
@@ -151,7 +151,8 @@ enum sql {
 /* The second table (sql_postgresql.c). */
 struct buf;
 extern const char *const sql_texts_postgresql[SQL_COUNT];
-const char *sql_schema_step_postgresql(int from); /* NULL: nothing to do */
+/* What makes a store of version `from` one of the next; nothing where there is nothing to do. */
+void sql_step_postgresql(struct buf *buf, int from);
 void sql_schema_postgresql(struct buf *buf, unsigned partitions);
 /* A column's type. */
 const char *sql_kind(enum dialect dialect, enum store_value_kind kind);
@@ -162,7 +163,6 @@ const char *sql_text(enum dialect dialect, enum sql which);
 
 /* The statements that make an empty store, and those that make a store of version `from` one of the next. */
 const char *sql_schema(void); /* of SQLite */
-/* NULL: nothing is to be done. */
-const char *sql_schema_step(enum dialect dialect, int from);
+const char *sql_schema_step(int from);
 
 #endif

@@ -1,175 +1,31 @@
-/* sql_postgresql.c — the second table of statements: PostgreSQL's. The same numbers, parameters and columns as in sql.c.
- *
- * Every table of resources has the resource's key as a column of its primary key, so that it can be distributed by hash of
- * it (docs/scale.md); with `partitions` it is, over native partitions. All whole numbers are bigint (the 64 bits of a key,
- * signed); all texts compare as bytes. What is looked up by version is a second index of the tables by value, and a view
- * under the other name. */
+/* sql_postgresql.c — the second table of statements: PostgreSQL's. The same numbers, parameters and columns as in sql.c. The
+ * tables are in schema_postgresql.c. */
 #include "store/sql.h"
-
-#include "base/buf.h"
-
-#define TEXT "text COLLATE \"C\""
-
-struct table {
-    const char *name;
-    const char *columns;
-    const char *by; /* the column of the resource's key; NULL: one table whatever happens */
-};
-
-static const struct table tables[] = {
-    { "meta", "name " TEXT " PRIMARY KEY, value bigint", NULL },
-    { "setting", "area " TEXT ", name " TEXT ", value bytea, PRIMARY KEY(area, name)", NULL },
-    { "resource_type", "number bigint PRIMARY KEY, name " TEXT " NOT NULL UNIQUE", NULL },
-    { "dictionary", "id bigint PRIMARY KEY, type " TEXT ", created_ms bigint, bytes bytea NOT NULL", NULL },
-    { "resource", "key bigint PRIMARY KEY, seq bigint NOT NULL", "key" },
-    { "version",
-      "seq bigint, resource bigint, version bigint NOT NULL, type bigint NOT NULL, id " TEXT " NOT NULL,"
-      " method bigint NOT NULL, updated_ms bigint NOT NULL, custodian bigint NOT NULL,"
-      " author bigint NOT NULL, ended_seq bigint, body bytea, PRIMARY KEY(seq, resource)",
-      "resource" },
-    { "history", "resource bigint, version bigint, seq bigint NOT NULL, PRIMARY KEY(resource, version)",
-      "resource" },
-    { "index_key",
-      "parameter bigint, value bigint, seq bigint, resource bigint, reference bigint NOT NULL,"
-      " PRIMARY KEY(parameter, value, seq, resource)",
-      "resource" },
-    { "index_text",
-      "parameter bigint, value " TEXT ", seq bigint, resource bigint,"
-      " PRIMARY KEY(parameter, value, seq, resource)",
-      "resource" },
-    { "index_date",
-      "parameter bigint, from_ms bigint, to_ms bigint, seq bigint, resource bigint,"
-      " PRIMARY KEY(parameter, from_ms, to_ms, seq, resource)",
-      "resource" },
-    { "index_number",
-      "parameter bigint, unit bigint, low float8, high float8, seq bigint, resource bigint,"
-      " PRIMARY KEY(parameter, unit, low, high, seq, resource)",
-      "resource" },
-    { "index_mark",
-      "merged bigint NOT NULL, run bigint NOT NULL, position bigint NOT NULL,"
-      " swept bigint NOT NULL DEFAULT 0",
-      NULL },
-    { "coding", "brief bigint, whole bigint, PRIMARY KEY(brief, whole)", NULL },
-    { "words", "key bigint PRIMARY KEY, value " TEXT " NOT NULL", NULL },
-    { "gram", "gram bigint, words bigint, PRIMARY KEY(gram, words)", NULL },
-    { "grants",
-      "resource bigint, post bigint, basis bigint, from_ms bigint NOT NULL, until_ms bigint NOT NULL,"
-      " PRIMARY KEY(resource, post, basis)",
-      "resource" },
-    { "audit_outbox", "number bigint PRIMARY KEY, records bytea NOT NULL", NULL },
-    { "job",
-      "id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kind " TEXT " NOT NULL, subject " TEXT ","
-      " unique_text " TEXT ", state bigint NOT NULL, input bytea, result bytea, progress bigint NOT NULL,"
-      " attempts bigint NOT NULL, run_after_ms bigint NOT NULL, created_ms bigint NOT NULL,"
-      " updated_ms bigint NOT NULL",
-      NULL },
-    { "feed_cursor", "name " TEXT " PRIMARY KEY, seq bigint NOT NULL", NULL },
-    { "own_table", "name " TEXT " PRIMARY KEY, version bigint NOT NULL", NULL },
-    { "view_registry",
-      "name " TEXT " PRIMARY KEY, type " TEXT " NOT NULL, known bigint NOT NULL, digest bigint NOT NULL,"
-      " columns " TEXT " NOT NULL, filled_seq bigint NOT NULL",
-      NULL },
-    /* Who writes: a number raised at each open, and the number of the last commit (database_postgresql.c). */
-    { "writer", "fence bigint NOT NULL, commits bigint NOT NULL", NULL },
-};
-
-/* After the tables. writer_step runs in every commit: whoever was followed by another writer fails there. */
-static const char rest[] =
-    "INSERT INTO index_mark VALUES(0, 0, 0); INSERT INTO writer VALUES(0, 0);"
-    "CREATE INDEX version_by_type ON version(type, seq);"
-    "CREATE INDEX index_key_of ON index_key(seq, parameter) WHERE reference = 1;"
-    "CREATE INDEX index_text_of ON index_text(seq, parameter, value);"
-    "CREATE INDEX index_date_of ON index_date(seq, parameter, from_ms, to_ms);"
-    "CREATE INDEX index_number_of ON index_number(seq, parameter, unit, low, high);"
-    "CREATE VIEW reference_of AS SELECT seq, parameter, value FROM index_key WHERE reference = 1;"
-    "CREATE VIEW text_of AS SELECT seq, parameter, value FROM index_text;"
-    "CREATE VIEW date_of AS SELECT seq, parameter, from_ms, to_ms FROM index_date;"
-    "CREATE VIEW number_of AS SELECT seq, parameter, unit, low, high FROM index_number;"
-    "CREATE INDEX grants_by_basis ON grants(basis);"
-    "CREATE INDEX grants_by_post ON grants(post, until_ms);"
-    "CREATE INDEX job_waiting ON job(kind, run_after_ms, id) WHERE state = 1;"
-    "CREATE INDEX job_unique ON job(unique_text) WHERE state IN (1, 2) AND unique_text IS NOT NULL;"
-    "CREATE FUNCTION instr(text, text) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT strpos($1, $2)';"
-    "CREATE FUNCTION writer_step(bigint, bigint) RETURNS void LANGUAGE plpgsql AS $step$ BEGIN"
-    " UPDATE writer SET commits = $2 WHERE fence = $1;"
-    " IF NOT FOUND THEN RAISE EXCEPTION 'another server writes' USING ERRCODE = 'SH001'; END IF;"
-    " END $step$;"
-    /* What indicator SQL may call (store/views.h), in a schema of its own. */
-    "CREATE SCHEMA IF NOT EXISTS shanhai_sql;"
-    "CREATE OR REPLACE FUNCTION shanhai_sql.ratio(float8, float8) RETURNS float8 LANGUAGE sql IMMUTABLE"
-    " AS 'SELECT $1 / nullif($2, 0)';"
-    "CREATE OR REPLACE FUNCTION shanhai_sql.days_between(float8, float8) RETURNS float8 LANGUAGE sql"
-    " IMMUTABLE AS 'SELECT ($2 - $1) / 86400000.0::float8';"
-    "CREATE OR REPLACE FUNCTION shanhai_sql.local_day(bigint) RETURNS bigint LANGUAGE sql STABLE AS"
-    " 'SELECT floor(($1 + 60000 * current_setting(''shanhai.offset_minutes'')::bigint) / 86400000.0)"
-    "::bigint';"
-    "CREATE OR REPLACE FUNCTION shanhai_sql.one_of(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE"
-    " AS 'SELECT coalesce($1 <> '''' AND $1 = ANY(string_to_array($2, '' '')), false)';"
-    "CREATE OR REPLACE FUNCTION shanhai_sql.as_of_seq() RETURNS bigint LANGUAGE sql STABLE"
-    " AS 'SELECT current_setting(''shanhai.as_of_seq'')::bigint';"
-    "CREATE OR REPLACE FUNCTION shanhai_sql.sample_middle(float8[]) RETURNS float8 LANGUAGE sql IMMUTABLE"
-    " AS 'SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY v) FROM unnest($1) v';"
-    "CREATE OR REPLACE FUNCTION shanhai_sql.sample_add(float8[], float8, float8) RETURNS float8[]"
-    " LANGUAGE plpgsql IMMUTABLE AS $sample$ BEGIN IF $1 IS NULL THEN RETURN ARRAY[$3, $2]; END IF;"
-    " RETURN array_append($1, $2); END $sample$;"
-    "CREATE OR REPLACE FUNCTION shanhai_sql.sample_part(float8[]) RETURNS float8 LANGUAGE sql IMMUTABLE"
-    " AS 'SELECT percentile_cont($1[1]) WITHIN GROUP (ORDER BY v) FROM unnest($1[2:]) v';"
-    "CREATE OR REPLACE AGGREGATE shanhai_sql.median(float8) (SFUNC = array_append, STYPE = float8[],"
-    " FINALFUNC = shanhai_sql.sample_middle);"
-    "CREATE OR REPLACE AGGREGATE shanhai_sql.percentile(float8, float8) (SFUNC = shanhai_sql.sample_add,"
-    " STYPE = float8[], FINALFUNC = shanhai_sql.sample_part);";
-
-void sql_parts_postgresql(struct buf *buf, const char *name, const char *by, unsigned partitions)
-{
-    if (partitions == 0 || by == NULL) {
-        buf_add_char(buf, ';');
-        return;
-    }
-    buf_printf(buf, " PARTITION BY HASH(%s);", by);
-    for (unsigned i = 0; i < partitions; i++) {
-        buf_printf(buf, "CREATE TABLE %s_part_%u PARTITION OF %s FOR VALUES WITH (MODULUS %u, REMAINDER %u);",
-                   name, i, name, partitions, i);
-    }
-}
-
-const char *sql_schema_step_postgresql(int from)
-{
-    return from == 6 ? "CREATE TABLE coding(brief bigint, whole bigint, PRIMARY KEY(brief, whole));" : NULL;
-}
-
-void sql_schema_postgresql(struct buf *buf, unsigned partitions)
-{
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-        buf_printf(buf, "CREATE TABLE %s(%s)", tables[i].name, tables[i].columns);
-        sql_parts_postgresql(buf, tables[i].name, tables[i].by, partitions);
-    }
-    buf_add(buf, str_from_cstr(rest));
-}
 
 #define VERSION_COLUMNS                                                                                      \
     "v.seq, v.resource, v.version, v.type, v.id, v.method, v.updated_ms, v.custodian, v.author,"             \
     " v.ended_seq, v.body"
 #define CHECK_ALL(columns, kind)                                                                             \
-    "SELECT " columns ", k.seq FROM index_" kind " k JOIN version v ON v.seq = k.seq"                        \
-    " AND v.resource = k.resource WHERE v.ended_seq IS NULL AND v.method <> 3"
+    "SELECT " columns ", k.seq FROM index_" kind "_row k JOIN version v ON v.seq = k.seq"                    \
+    " WHERE v.ended_seq IS NULL AND v.method <> 3"
 #define JOB_COLUMNS                                                                                          \
     "id, kind, subject, unique_text, state, input, result, progress, attempts, run_after_ms, created_ms,"    \
     " updated_ms"
 
-/* Columns of a group's index rows, each once (index_columns.c). ON CONFLICT costs a look-up and a second record a row: only
- * where rows may be there already. */
-#define KEY_ADD                                                                                              \
-    "INSERT INTO index_key SELECT * FROM unnest(?1::bigint[], ?2::bigint[], ?3::bigint[], ?4::bigint[],"     \
-    " ?5::bigint[])"
+/* Columns of a group's blocks of index rows (index_columns.c): `more` is the part of one array that the last two columns
+ * say. Where rows may be there already, each is one by itself and is looked for. */
+#define BLOCK_ADD(table, columns, count, types)                                                              \
+    "INSERT INTO " table "(" columns ", seq, resource, more) SELECT " columns                                \
+    ", seq, resource, CASE WHEN till > since THEN (?" count "::bigint[])[since + 1 : till] END"              \
+    " FROM unnest(" types ") u(" columns ", seq, resource, since, till)"
+#define BLOCK_COPY(table, columns)                                                                           \
+    "COPY " table "(" columns ", seq, resource, more) FROM STDIN (FORMAT binary)"
+#define BLOCK_HAS(table, is, seq)                                                                            \
+    "SELECT 1 FROM (SELECT seq, more FROM " table " WHERE parameter = ?1 AND " is " AND seq <= " seq         \
+    " ORDER BY seq DESC LIMIT 1) k WHERE k.seq = " seq " OR " seq " = ANY(k.more)"
 #define TEXT_ADD                                                                                             \
     "INSERT INTO index_text SELECT * FROM unnest(?1::bigint[], ?2::text[], ?3::bigint[], ?4::bigint[])"
-#define DATE_ADD                                                                                             \
-    "INSERT INTO index_date SELECT * FROM unnest(?1::bigint[], ?2::bigint[], ?3::bigint[], ?4::bigint[],"    \
-    " ?5::bigint[])"
-#define NUMBER_ADD                                                                                           \
-    "INSERT INTO index_number SELECT * FROM unnest(?1::bigint[], ?2::bigint[], ?3::float8[], ?4::float8[],"  \
-    " ?5::bigint[], ?6::bigint[])"
-#define AGAIN " ON CONFLICT DO NOTHING"
+#define ROWS_ARE "(reference_rows, date_rows, number_parameters, number_units, number_lows, number_highs)"
 
 const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_BEGIN_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ",
@@ -191,10 +47,23 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_DICTIONARY_ADD] = "INSERT INTO dictionary VALUES(?1, ?2, ?3, ?4) ON CONFLICT(id) DO NOTHING",
     [SQL_RESOURCES_ADD] = "INSERT INTO resource SELECT * FROM unnest(?1::bigint[], ?2::bigint[])",
     [SQL_RESOURCE_MOVE] = "UPDATE resource SET seq = ?2 WHERE key = ?1",
+    /* Of the rows by version each has its part of arrays over all. */
     [SQL_VERSIONS_ADD] =
-        "INSERT INTO version(seq, resource, version, type, method, updated_ms, custodian, author, id, body)"
-        " SELECT * FROM unnest(?1::bigint[], ?2::bigint[], ?3::bigint[], ?4::bigint[], ?5::bigint[],"
-        " ?6::bigint[], ?7::bigint[], ?8::bigint[], ?9::text[], ?10::bytea[])",
+        "INSERT INTO version(seq, resource, version, type, method, updated_ms, custodian, author, id, body,"
+        " reference_rows, date_rows, number_parameters, number_units, number_lows, number_highs)"
+        " SELECT seq, resource, version, type, method, updated_ms, custodian, author, id, body,"
+        " CASE WHEN rt > rf THEN (?18::bigint[])[rf + 1 : rt] END,"
+        " CASE WHEN dt > df THEN (?19::bigint[])[df + 1 : dt] END,"
+        " CASE WHEN nt > nf THEN (?20::bigint[])[nf + 1 : nt] END,"
+        " CASE WHEN nt > nf THEN (?21::bigint[])[nf + 1 : nt] END,"
+        " CASE WHEN nt > nf THEN (?22::float8[])[nf + 1 : nt] END,"
+        " CASE WHEN wide = 1 THEN (?23::float8[])[nf + 1 : nt] END"
+        " FROM unnest(?1::bigint[], ?2::bigint[], ?3::bigint[], ?4::bigint[], ?5::bigint[],"
+        " ?6::bigint[], ?7::bigint[], ?8::bigint[], ?9::bigint[], ?10::bigint[], ?11::bigint[], "
+        "?12::bigint[],"
+        " ?13::bigint[], ?14::bigint[], ?15::bigint[], ?16::text[], ?17::bytea[])"
+        " u(seq, resource, version, type, method, updated_ms, custodian, author, rf, rt, df, dt, nf, nt,"
+        " wide, id, body)",
     [SQL_VERSION_END] = "UPDATE version SET ended_seq = ?2 WHERE seq = ?1",
     [SQL_HISTORY_ADD] = "INSERT INTO history VALUES(?1, ?2, ?3)",
     [SQL_HISTORY_SEQ] = "SELECT seq FROM history WHERE resource = ?1 AND version = ?2",
@@ -244,18 +113,28 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_SETTING_GET] = "SELECT value FROM setting WHERE area = ?1 AND name = ?2",
     [SQL_SETTING_SET] = "INSERT INTO setting VALUES(?1, ?2, ?3)"
                         " ON CONFLICT(area, name) DO UPDATE SET value = excluded.value",
-    [SQL_INDEX_KEY_ADD] = KEY_ADD,
+    [SQL_INDEX_KEY_ADD] =
+        BLOCK_ADD("index_key", "parameter, value", "7",
+                  "?1::bigint[], ?2::bigint[], ?3::bigint[], ?4::bigint[], ?5::bigint[], ?6::bigint[]"),
     [SQL_INDEX_TEXT_ADD] = TEXT_ADD,
-    [SQL_INDEX_DATE_ADD] = DATE_ADD,
-    [SQL_INDEX_NUMBER_ADD] = NUMBER_ADD,
-    [SQL_INDEX_KEY_COPY] = "COPY index_key FROM STDIN (FORMAT binary)",
+    [SQL_INDEX_DATE_ADD] = BLOCK_ADD(
+        "index_date", "parameter, from_ms, to_ms", "8",
+        "?1::bigint[], ?2::bigint[], ?3::bigint[], ?4::bigint[], ?5::bigint[], ?6::bigint[], ?7::bigint[]"),
+    [SQL_INDEX_NUMBER_ADD] = BLOCK_ADD("index_number", "parameter, unit, low, high", "9",
+                                       "?1::bigint[], ?2::bigint[], ?3::float8[], ?4::float8[], "
+                                       "?5::bigint[], ?6::bigint[], ?7::bigint[], ?8::bigint[]"),
+    [SQL_INDEX_KEY_COPY] = BLOCK_COPY("index_key", "parameter, value"),
     [SQL_INDEX_TEXT_COPY] = "COPY index_text FROM STDIN (FORMAT binary)",
-    [SQL_INDEX_DATE_COPY] = "COPY index_date FROM STDIN (FORMAT binary)",
-    [SQL_INDEX_NUMBER_COPY] = "COPY index_number FROM STDIN (FORMAT binary)",
-    [SQL_INDEX_KEY_AGAIN] = KEY_ADD AGAIN,
-    [SQL_INDEX_TEXT_AGAIN] = TEXT_ADD AGAIN,
-    [SQL_INDEX_DATE_AGAIN] = DATE_ADD AGAIN,
-    [SQL_INDEX_NUMBER_AGAIN] = NUMBER_ADD AGAIN,
+    [SQL_INDEX_DATE_COPY] = BLOCK_COPY("index_date", "parameter, from_ms, to_ms"),
+    [SQL_INDEX_NUMBER_COPY] = BLOCK_COPY("index_number", "parameter, unit, low, high"),
+    [SQL_INDEX_KEY_AGAIN] = "SELECT index_key_again(p, v, s, r) FROM unnest(?1::bigint[], ?2::bigint[], "
+                            "?3::bigint[], ?4::bigint[]) u(p, v, s, r)",
+    [SQL_INDEX_TEXT_AGAIN] = TEXT_ADD " ON CONFLICT DO NOTHING",
+    [SQL_INDEX_DATE_AGAIN] = "SELECT index_date_again(p, f, t, s, r) FROM unnest(?1::bigint[], ?2::bigint[], "
+                             "?3::bigint[], ?4::bigint[], ?5::bigint[]) u(p, f, t, s, r)",
+    [SQL_INDEX_NUMBER_AGAIN] =
+        "SELECT index_number_again(p, n, l, h, s, r) FROM unnest(?1::bigint[], ?2::bigint[], ?3::float8[], "
+        "?4::float8[], ?5::bigint[], ?6::bigint[]) u(p, n, l, h, s, r)",
     [SQL_WORDS_HAS] = "SELECT 1 FROM words WHERE key = ?1",
     [SQL_WORDS_ADD] = "WITH added AS (INSERT INTO words SELECT * FROM unnest(?1::bigint[], ?2::text[])"
                       " ON CONFLICT DO NOTHING RETURNING key)"
@@ -268,26 +147,25 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_SWEEP_NEXT] = "SELECT n.seq, h.seq FROM version n JOIN history h"
                        " ON h.resource = n.resource AND h.version = n.version - 1"
                        " WHERE n.seq > ?1 AND n.seq <= ?2 AND n.version > 1 ORDER BY n.seq LIMIT ?3",
-    [SQL_SWEEP_KEY] = "DELETE FROM index_key WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
+    [SQL_SWEEP_KEY] = "SELECT index_key_sweep(?1, ?2, ?3)",
     [SQL_SWEEP_TEXT] = "DELETE FROM index_text WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
-    [SQL_SWEEP_DATE] =
-        "DELETE FROM index_date WHERE parameter = ?1 AND from_ms = ?2 AND to_ms = ?3 AND seq = ?4",
-    [SQL_SWEEP_NUMBER] = "DELETE FROM index_number WHERE parameter = ?1 AND unit = ?2 AND low = ?3"
-                         " AND high = ?4 AND seq = ?5",
-    [SQL_SWEEP_REFERENCE_OF] = "DELETE FROM index_key WHERE reference = 1 AND seq = ?1",
+    [SQL_SWEEP_DATE] = "SELECT index_date_sweep(?1, ?2, ?3, ?4)",
+    [SQL_SWEEP_NUMBER] = "SELECT index_number_sweep(?1, ?2, ?3, ?4, ?5)",
+    [SQL_ROWS_SET] = "UPDATE version SET " ROWS_ARE " = (?2, ?3, ?4, ?5, ?6, ?7) WHERE seq = ?1 AND " ROWS_ARE
+                     " IS DISTINCT FROM (?2::bigint[], ?3::bigint[], ?4::bigint[], ?5::bigint[], "
+                     "?6::float8[], ?7::float8[])",
     [SQL_SWEEP_TEXT_OF] = "DELETE FROM index_text WHERE seq = ?1",
-    [SQL_SWEEP_DATE_OF] = "DELETE FROM index_date WHERE seq = ?1",
-    [SQL_SWEEP_NUMBER_OF] = "DELETE FROM index_number WHERE seq = ?1",
     [SQL_SWEPT_SET] = "UPDATE index_mark SET swept = ?1",
     /* From one parameter in use to the next: nothing is indexed by the value alone. */
     [SQL_PIECE_NAMED] =
         "WITH RECURSIVE p(x) AS (SELECT min(parameter) FROM index_key UNION ALL"
         " SELECT (SELECT min(parameter) FROM index_key WHERE parameter > x) FROM p WHERE x IS NOT NULL)"
         " SELECT 1 FROM p WHERE x IS NOT NULL AND (EXISTS (SELECT 1 FROM index_key"
-        " WHERE parameter = x AND value = ?1 AND seq <> ?2)) LIMIT 1",
+        " WHERE parameter = x AND value = ?1 AND (seq <> ?2 OR more IS NOT NULL))) LIMIT 1",
     [SQL_WORDS_DROP] = "DELETE FROM words WHERE key = ?1",
     [SQL_GRAM_DROP] = "DELETE FROM gram WHERE gram = ?1 AND words = ?2",
-    [SQL_VERSION_ERASE] = "UPDATE version SET method = 3, body = NULL WHERE seq = ?1",
+    [SQL_VERSION_ERASE] = "UPDATE version SET method = 3, body = NULL, " ROWS_ARE
+                          " = (NULL, NULL, NULL, NULL, NULL, NULL) WHERE seq = ?1",
     [SQL_REFERENCES_OF] = "SELECT parameter, value FROM reference_of WHERE seq = ?1",
     [SQL_GRANT_ADD] = "INSERT INTO grants VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(resource, post, basis)"
                       " DO UPDATE SET from_ms = excluded.from_ms, until_ms = excluded.until_ms",
@@ -361,12 +239,16 @@ const char *const sql_texts_postgresql[SQL_COUNT] = {
     [SQL_CHECK_ALL_TEXT] = CHECK_ALL("k.parameter, k.value", "text"),
     [SQL_CHECK_ALL_DATE] = CHECK_ALL("k.parameter, k.from_ms, k.to_ms", "date"),
     [SQL_CHECK_ALL_NUMBER] = CHECK_ALL("k.parameter, k.unit, k.low, k.high", "number"),
-    [SQL_CHECK_HAS_KEY] = "SELECT 1 FROM index_key WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
+    [SQL_CHECK_HAS_KEY] = BLOCK_HAS("index_key", "value = ?2", "?3"),
     [SQL_CHECK_HAS_TEXT] = "SELECT 1 FROM index_text WHERE parameter = ?1 AND value = ?2 AND seq = ?3",
-    [SQL_CHECK_HAS_DATE] =
-        "SELECT 1 FROM index_date WHERE parameter = ?1 AND from_ms = ?2 AND to_ms = ?3 AND seq = ?4",
-    [SQL_CHECK_HAS_NUMBER] = "SELECT 1 FROM index_number WHERE parameter = ?1 AND unit = ?2 AND low = ?3 AND "
-                             "high = ?4 AND seq = ?5",
+    [SQL_CHECK_HAS_DATE] = BLOCK_HAS("index_date", "from_ms = ?2 AND to_ms = ?3", "?4"),
+    [SQL_CHECK_HAS_NUMBER] = BLOCK_HAS("index_number", "unit = ?2 AND low = ?3 AND high = ?4", "?5"),
+    [SQL_CHECK_OF_REFERENCE] =
+        "SELECT 1 FROM reference_of WHERE parameter = ?1 AND value = ?2 AND seq = ?3 LIMIT 1",
+    [SQL_CHECK_OF_DATE] =
+        "SELECT 1 FROM date_of WHERE parameter = ?1 AND from_ms = ?2 AND to_ms = ?3 AND seq = ?4 LIMIT 1",
+    [SQL_CHECK_OF_NUMBER] = "SELECT 1 FROM number_of WHERE parameter = ?1 AND unit = ?2 AND low = ?3"
+                            " AND high = ?4 AND seq = ?5 LIMIT 1",
     [SQL_TABLE_NAMES] = "SELECT nspname::text FROM pg_namespace",
     [SQL_SNAPSHOT_EXPORT] = "SELECT pg_export_snapshot()",
     [SQL_STORE_SIZE] = "SELECT pg_database_size(current_database())",

@@ -46,8 +46,7 @@ static bool row_sweep(struct connection *connection, const struct index_row *row
 bool version_sweep(struct connection *connection, const struct index_rows *rows, uint64_t seq,
                    struct error *error)
 {
-    static const enum sql by_version[] = { SQL_SWEEP_REFERENCE_OF, SQL_SWEEP_TEXT_OF, SQL_SWEEP_DATE_OF,
-                                           SQL_SWEEP_NUMBER_OF };
+    static const enum sql by_version[] = { SQL_ROWS_SET, SQL_SWEEP_TEXT_OF };
     for (size_t i = 0; i < rows->count; i++) {
         const struct index_row *row = &rows->rows[i];
         struct index_row older = *row; /* as programs before store version 7 stored it */
@@ -59,14 +58,13 @@ bool version_sweep(struct connection *connection, const struct index_rows *rows,
     }
     bool packed = database_packs_rows(connection->database);
     for (size_t i = 0; i < (packed ? 1 : sizeof by_version / sizeof *by_version); i++) {
-        struct statement *statement =
-            connection_statement(connection, packed ? SQL_ROWS_SET : by_version[i], error);
+        struct statement *statement = connection_statement(connection, by_version[i], error);
         if (statement == NULL) {
             return false;
         }
         bind_key(statement, 1, seq);
-        if (packed) {
-            bind_null(statement, 2);
+        for (int at = bind_count(statement); at > 1; at--) {
+            bind_null(statement, at);
         }
         if (!statement_run_later(statement, error)) {
             return false;

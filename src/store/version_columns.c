@@ -4,6 +4,7 @@
  * are answered. */
 #include "base/memory.h"
 #include "store/internal.h"
+#include "store/version_rows.h"
 
 struct version_row {
     int64_t seq;
@@ -14,6 +15,7 @@ struct version_row {
     int64_t updated_ms;
     int64_t custodian;
     int64_t author;
+    struct version_rows_part index; /* its rows by version */
     struct str id;
     struct str body;
     bool is_first; /* its resource is new too */
@@ -33,6 +35,7 @@ struct pieces {
 
 struct version_rows {
     struct pieces pieces;
+    struct version_rows_columns index;
     struct version_row *rows;
     size_t count;
     size_t capacity;
@@ -76,6 +79,10 @@ bool versions_remember(struct writer *writer, const struct store_write *write, s
         return FAIL(error, ERROR_BUSY, "out of memory; try again");
     }
     bool deleted = write->result.method == STORE_METHOD_DELETED;
+    struct version_rows_part index;
+    if (!version_rows_add(&rows->index, write->index, &index, error)) {
+        return false;
+    }
     rows->rows[rows->count] = (struct version_row){ .seq = (int64_t)write->result.seq,
                                                     .resource = (int64_t)place.key,
                                                     .version = (int64_t)write->result.version,
@@ -84,6 +91,7 @@ bool versions_remember(struct writer *writer, const struct store_write *write, s
                                                     .updated_ms = write->result.updated_ms,
                                                     .custodian = (int64_t)place.custodian,
                                                     .author = (int64_t)write->author,
+                                                    .index = index,
                                                     .id = write->id,
                                                     .body = deleted ? STR_NONE : write->packed,
                                                     .is_first = place.is_first };
@@ -101,12 +109,21 @@ static void bind_column(struct statement *statement, int at, struct version_rows
 
 static bool versions_add(struct writer *writer, struct version_rows *rows, struct error *error)
 {
-    static const size_t offsets[] = {
-        offsetof(struct version_row, seq),       offsetof(struct version_row, resource),
-        offsetof(struct version_row, version),   offsetof(struct version_row, type),
-        offsetof(struct version_row, method),    offsetof(struct version_row, updated_ms),
-        offsetof(struct version_row, custodian), offsetof(struct version_row, author)
-    };
+    static const size_t offsets[] = { offsetof(struct version_row, seq),
+                                      offsetof(struct version_row, resource),
+                                      offsetof(struct version_row, version),
+                                      offsetof(struct version_row, type),
+                                      offsetof(struct version_row, method),
+                                      offsetof(struct version_row, updated_ms),
+                                      offsetof(struct version_row, custodian),
+                                      offsetof(struct version_row, author),
+                                      offsetof(struct version_row, index.references_from),
+                                      offsetof(struct version_row, index.references_to),
+                                      offsetof(struct version_row, index.dates_from),
+                                      offsetof(struct version_row, index.dates_to),
+                                      offsetof(struct version_row, index.numbers_from),
+                                      offsetof(struct version_row, index.numbers_to),
+                                      offsetof(struct version_row, index.numbers_wide) };
     struct statement *statement = connection_statement(&writer->connection, SQL_VERSIONS_ADD, error);
     int at = 1;
     if (statement == NULL) {
@@ -122,7 +139,8 @@ static bool versions_add(struct writer *writer, struct version_rows *rows, struc
     for (size_t i = 0; i < rows->count; i++) {
         rows->texts[i] = rows->rows[i].body;
     }
-    bind_blobs(statement, at, rows->texts, rows->count);
+    bind_blobs(statement, at++, rows->texts, rows->count);
+    version_rows_bind(statement, at, &rows->index);
     return statement_run_later(statement, error);
 }
 
@@ -209,6 +227,7 @@ bool versions_flush(struct writer *writer, struct error *error)
     bool ok = (rows->count == 0 || versions_add(writer, rows, error)) && resources_add(writer, rows, error) &&
               pieces_flush(writer, &rows->pieces, error);
     rows->count = 0;
+    version_rows_clear(&rows->index);
     if (ok) {
         database_send(writer->connection.database);
     }
@@ -219,6 +238,7 @@ void versions_forget(struct writer *writer)
 {
     if (writer->versions != NULL) {
         writer->versions->count = 0;
+        version_rows_clear(&writer->versions->index);
         writer->versions->pieces.count = 0;
         writer->versions->pieces.grams_count = 0;
     }
@@ -228,6 +248,7 @@ void versions_end(struct writer *writer)
 {
     struct version_rows *rows = writer->versions;
     if (rows != NULL) {
+        version_rows_free(&rows->index);
         memory_free(rows->rows);
         memory_free(rows->integers);
         memory_free(rows->texts);

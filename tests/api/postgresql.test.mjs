@@ -18,10 +18,13 @@ const flags = ['--port', '0', '--dicom-port', '-1'];
 
 function makeFolder(data) {
   const made = JSON.parse(execFileSync(program, ['init', '--data', data, '--organization', '彭水县示例医院', '--account', 'admin', '--name', '罗平']));
-  const added = execFileSync(program, ['user', 'add', 'limin', '--data', data, '--role', 'county-doctor', '--organization', made.organization,
-    '--person', '李敏', '--title', 'attending'], { encoding: 'utf8' });
-  const said = execFileSync(program, ['user', 'token', 'limin', '--data', data, '--post', /post\s+(\S+)/.exec(added)[1]], { encoding: 'utf8' });
-  return { organization: made.organization, token: /shanhai_[0-9a-f]+/.exec(said)[0] };
+  const tokenOf = (name, role, person) => {
+    const added = execFileSync(program, ['user', 'add', name, '--data', data, '--role', role, '--organization', made.organization,
+      '--person', person, '--title', 'attending'], { encoding: 'utf8' });
+    const said = execFileSync(program, ['user', 'token', name, '--data', data, '--post', /post\s+(\S+)/.exec(added)[1]], { encoding: 'utf8' });
+    return /shanhai_[0-9a-f]+/.exec(said)[0];
+  };
+  return { organization: made.organization, token: tokenOf('limin', 'county-doctor', '李敏'), scraper: tokenOf('monitor', 'administrator', '周磊') };
 }
 
 describe('a store in PostgreSQL', { skip }, () => {
@@ -51,6 +54,13 @@ describe('a store in PostgreSQL', { skip }, () => {
       headers: { Authorization: `Bearer ${world.token}`, 'Content-Type': 'application/fhir+json' },
     });
     return { status: response.status, again: response.headers.get('retry-after'), json: await response.json().catch(() => undefined) };
+  }
+
+  async function metrics() {
+    const response = await fetch(`${server.base}/metrics`, { headers: { Authorization: `Bearer ${world.scraper}` } });
+    const text = await response.text();
+    assert.equal(response.status, 200, text);
+    return { text, figure: (name) => Number(new RegExp(`^shanhai_${name} (\\S+)$`, 'm').exec(text)?.[1] ?? NaN) };
   }
 
   const patient = (value) => ({
@@ -119,6 +129,7 @@ describe('a store in PostgreSQL', { skip }, () => {
         }
       }
     };
+    assert.equal((await metrics()).figure('store_database_up'), 1);
     const clients = Array.from({ length: CLIENTS }, client);
     for (let i = 0; i < KILLS; i++) {
       const before = told.stored.length;
@@ -131,6 +142,11 @@ describe('a store in PostgreSQL', { skip }, () => {
         });
         assert.equal(read.status, 503, JSON.stringify(read.json));
         assert.ok(read.again, '503 says when to come again');
+        const away = await metrics();
+        assert.equal(away.figure('store_database_up'), 0);
+        assert.ok(away.figure('store_sequence') > 0, 'what the process knows is told');
+        assert.ok(away.figure('store_commit_seconds_count') > 0);
+        assert.doesNotMatch(away.text, /shanhai_jobs|database_bytes/, 'nothing is made up');
       }
       execFileSync('python3', ['tests/postgresql.py', 'start', clusterData]);
     }
@@ -138,6 +154,9 @@ describe('a store in PostgreSQL', { skip }, () => {
     await waitFor('writes go on', () => told.stored.length > before + 20);
     killing = false;
     await Promise.all(clients);
+    const back = await metrics();
+    assert.equal(back.figure('store_database_up'), 1);
+    assert.ok(back.figure('store_database_bytes') > 1e6);
     const lost = [];
     for (const { id, value } of told.stored) {
       const read = await send('GET', `Patient/${id}`);
@@ -148,6 +167,17 @@ describe('a store in PostgreSQL', { skip }, () => {
       const read = await send('GET', `Patient?identifier=urn:shanhai:id:killed|${value}`);
       if (read.json.total !== 0) lies.push(value);
     }
+    // They share values, so they stand in blocks of the index: each is in its place, newest first, and none twice.
+    const listed = new Set();
+    for (let path = 'Patient?active=true&_count=500'; path;) {
+      const { json } = await send('GET', path);
+      for (const { resource } of json.entry ?? []) {
+        assert.ok(!listed.has(resource.id), 'no hit comes twice');
+        listed.add(resource.id);
+      }
+      path = json.link.find((l) => l.relation === 'next')?.url.replace(/^.*\/fhir\//, '');
+    }
+    assert.deepEqual(told.stored.filter(({ id }) => !listed.has(id)), [], 'a search finds all of them');
     console.log(`${KILLS} kills: ${told.stored.length} acknowledged, ${lost.length} lost; ${told.refused.length} refused, ${lies.length} of them there`);
     assert.deepEqual(lost, []);
     assert.deepEqual(lies, [], 'what was refused is not stored');
@@ -169,7 +199,7 @@ describe('a store in PostgreSQL', { skip }, () => {
   test('after all that the store checks clean', async () => {
     server.child.kill('SIGTERM');
     await once(server.child, 'exit');
-    const checked = spawnSync(program, ['check', '--data', data], { encoding: 'utf8' });
+    const checked = spawnSync(program, ['check', '--whole-index', '--data', data], { encoding: 'utf8' });
     assert.equal(checked.status, 0, checked.stdout + checked.stderr);
     assert.match(checked.stdout, /store: \d+ resources, \d+ versions, 0 findings/);
     server = await startServer(program, data, flags);
