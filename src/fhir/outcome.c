@@ -24,6 +24,31 @@ struct str outcome_path(struct arena *arena, const struct outcome_place *place)
     return text;
 }
 
+/* Takes the last issue that is no error out of the list; false when there is none. */
+static bool drop_last_warning(struct outcome *outcome)
+{
+    struct outcome_issue *before = NULL;
+    struct outcome_issue *before_warning = NULL;
+    struct outcome_issue *warning = NULL;
+    for (struct outcome_issue *issue = outcome->first; issue != NULL; issue = issue->next) {
+        if (issue->severity > OUTCOME_ERROR) {
+            warning = issue;
+            before_warning = before;
+        }
+        before = issue;
+    }
+    if (warning == NULL) {
+        return false;
+    }
+    if (before_warning == NULL) {
+        outcome->first = warning->next;
+    } else {
+        before_warning->next = warning->next;
+    }
+    outcome->last = outcome->last == warning ? before_warning : outcome->last;
+    return true;
+}
+
 void outcome_add(struct outcome *outcome, struct outcome_issue issue)
 {
     assert(outcome->arena != NULL);
@@ -31,7 +56,11 @@ void outcome_add(struct outcome *outcome, struct outcome_issue issue)
     outcome->errors_count += issue.severity <= OUTCOME_ERROR ? 1 : 0;
     if (outcome->count > LIMIT_OUTCOME_ISSUES) {
         outcome->cut = true;
-        return;
+        bool is_error =
+            issue.severity <= OUTCOME_ERROR; /* goes before any warning: without it nobody knows why */
+        if (!is_error || !drop_last_warning(outcome)) {
+            return;
+        }
     }
     struct outcome_issue *kept = ARENA_NEW(outcome->arena, struct outcome_issue);
     if (kept == NULL) {

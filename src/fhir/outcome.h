@@ -11,7 +11,7 @@ enum outcome_severity { OUTCOME_FATAL, OUTCOME_ERROR, OUTCOME_WARNING, OUTCOME_I
 enum outcome_language { OUTCOME_ENGLISH, OUTCOME_CHINESE };
 
 struct outcome_issue {
-    const struct outcome_issue *next;
+    struct outcome_issue *next;
     enum outcome_severity severity;
     const char *code;   /* value set issue-type: "structure", "required", "value", "invalid" … */
     struct str path;    /* FHIRPath of the element, "Patient.name[0].given", or absent */
@@ -22,11 +22,11 @@ struct outcome_issue {
 
 struct outcome {
     struct arena *arena;
-    const struct outcome_issue *first;
+    struct outcome_issue *first;
     struct outcome_issue *last;
     size_t count;
     size_t errors_count; /* fatal and error */
-    bool cut;            /* more than LIMIT_OUTCOME_ISSUES: the rest is not listed (an issue says so) */
+    bool cut; /* more than LIMIT_OUTCOME_ISSUES: the rest, warnings first, is not listed (an issue says so) */
 };
 
 /* Where a check stands in a resource: a chain on the stack, down from the root. */

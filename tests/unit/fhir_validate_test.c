@@ -251,6 +251,36 @@ static void lists_all_issues_up_to_the_limit(void **state)
     buf_deinit(&text);
 }
 
+/* Fifty warnings stood in the list and the one error did not: nobody could tell why the resource was refused. */
+static void an_error_is_listed_before_any_warning(void **state)
+{
+    (void)state;
+    struct outcome outcome = outcome_in(&arena);
+    const struct outcome_issue warning = { .severity = OUTCOME_WARNING, .code = "value", .text = STR("w") };
+    const struct outcome_issue error = { .severity = OUTCOME_ERROR, .code = "value", .text = STR("e") };
+    for (int i = 0; i < LIMIT_OUTCOME_ISSUES + 12; i++) {
+        outcome_add(&outcome, warning);
+    }
+    outcome_add(&outcome, error);
+    outcome_add(&outcome, warning);
+    outcome_add(&outcome, error);
+    size_t errors = 0;
+    size_t listed = 0;
+    for (const struct outcome_issue *issue = outcome.first; issue != NULL; issue = issue->next) {
+        errors += issue->severity == OUTCOME_ERROR ? 1 : 0;
+        listed++;
+    }
+    assert_int_equal(errors, 2);
+    assert_int_equal(listed, LIMIT_OUTCOME_ISSUES);
+    assert_true(outcome.cut);
+    assert_ptr_equal(outcome.last->next, NULL);
+    for (int i = 0; i < LIMIT_OUTCOME_ISSUES * 2; i++) {
+        outcome_add(&outcome, error);
+    }
+    assert_int_equal(outcome.errors_count, LIMIT_OUTCOME_ISSUES * 2 + 2);
+    assert_true(outcome.first->severity == OUTCOME_ERROR);
+}
+
 static void refuses_another_type_than_the_route(void **state)
 {
     (void)state;
@@ -332,6 +362,7 @@ int main(void)
         cmocka_unit_test(tells_more_when_all_is_asked_for),
         cmocka_unit_test(suggests_a_near_name),
         cmocka_unit_test(lists_all_issues_up_to_the_limit),
+        cmocka_unit_test(an_error_is_listed_before_any_warning),
         cmocka_unit_test(refuses_another_type_than_the_route),
         cmocka_unit_test(an_outcome_tells_an_error),
         cmocka_unit_test(an_outcome_names_its_sentence_by_a_code_in_both_languages),
