@@ -9,6 +9,7 @@
 #include "access/sign_in.h"
 #include "api/call.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "http/gzip.h"
@@ -463,4 +464,10 @@ bool api_audit_read(struct http_request *request, const struct access_session *s
     record.outcome = AUDIT_SUCCESS;
     record.count = 1;
     return audit_read_done(api->audit, &record, error);
+}
+
+uint64_t api_owner(const struct access_session *session)
+{
+    return session->person.at != NULL ? hash_resource_key(STR("Practitioner"), session->person)
+                                      : hash_resource_key(STR("PractitionerRole"), session->post);
 }

@@ -122,4 +122,7 @@ struct fhir_view {
 bool fhir_text(const struct access_session *session, struct arena *arena, const struct store_version *version,
                const struct fhir_view *view, struct str *text, struct error *error) MUST_CHECK;
 
+/* Whose something is that one person may have only so many of: the person, or the post of a machine. */
+uint64_t api_owner(const struct access_session *session);
+
 #endif

@@ -160,7 +160,9 @@ enum http_verdict events_open(struct http_request *request)
         (void)FAIL(&error, ERROR_BUSY, "live events are not to be had now");
         return api_fail(request, &error);
     }
-    struct http_stream_options options = { .on_closed = events_closed, .data = events };
+    struct http_stream_options options = { .on_closed = events_closed,
+                                           .data = events,
+                                           .owner = api_owner(&call_of(request)->session) };
     if (!http_stream_open(request, &options, &events->stream, &error)) {
         struct arena arena = events->arena;
         arena_deinit(&arena);

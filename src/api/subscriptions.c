@@ -241,7 +241,9 @@ enum http_verdict subscriptions_stream(struct http_request *request)
         (void)FAIL(&error, ERROR_BUSY, "no memory for an event stream");
         return api_fail(request, &error);
     }
-    const struct http_stream_options options = { .on_closed = reader_closed, .data = reader };
+    const struct http_stream_options options = { .on_closed = reader_closed,
+                                                 .data = reader,
+                                                 .owner = api_owner(&call_of(request)->session) };
     stream.data = reader;
     if (!http_stream_open(request, &options, &stream.stream, &error)) {
         struct arena arena = reader->arena;

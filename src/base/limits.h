@@ -20,6 +20,7 @@ enum {
     LIMIT_HTTP_CONNECTION_BYTES = 32 * 1024,
     LIMIT_HTTP_PIECE_BYTES = 256 * 1024,         /* of a streamed body, handed on at once */
     LIMIT_HTTP_STREAM_QUEUE_BYTES = 256 * 1024,  /* events waiting for a slow reader */
+    LIMIT_HTTP_STREAMS_OF_ONE = 32,              /* event streams of one person */
     LIMIT_HTTP_LINGER_BYTES = 256 * 1024 * 1024, /* of a refused body, read and dropped after the answer */
     LIMIT_HTTP_LINGERING = 64,                   /* connections being so drained */
     LIMIT_SEARCH_PARAMETERS = 64,                /* pairs in one query */

@@ -38,6 +38,28 @@ static void stream_unref(struct http_stream *stream)
     }
 }
 
+static void stream_give_up(struct http_stream *stream);
+
+/* Ends the oldest of an owner who has as many as one may: it is most likely a window that was closed, which a silent
+ * stream notices late. With the keeper's lock held; the newest are first. */
+static void make_room(struct http_housekeeping *keeper, uint64_t owner)
+{
+    struct http_stream *oldest = NULL;
+    unsigned own = 0;
+    for (struct http_stream *stream = keeper->streams; stream != NULL; stream = stream->next) {
+        (void)pthread_mutex_lock(&stream->lock);
+        bool counts = stream->options.owner == owner && !stream->ended;
+        (void)pthread_mutex_unlock(&stream->lock);
+        own += counts ? 1 : 0;
+        oldest = counts ? stream : oldest;
+    }
+    if (own >= LIMIT_HTTP_STREAMS_OF_ONE) {
+        (void)pthread_mutex_lock(&oldest->lock);
+        stream_give_up(oldest);
+        (void)pthread_mutex_unlock(&oldest->lock);
+    }
+}
+
 bool http_stream_open(struct http_request *request, const struct http_stream_options *options,
                       struct http_stream **out, struct error *error)
 {
@@ -65,6 +87,9 @@ bool http_stream_open(struct http_request *request, const struct http_stream_opt
         stream->options = *options;
     }
     (void)pthread_mutex_lock(&keeper->lock);
+    if (stream->options.owner != 0) {
+        make_room(keeper, stream->options.owner);
+    }
     bool room = keeper->streams_count < keeper->streams_max && !atomic_load(&request->server->stopping);
     if (room) {
         stream->next = keeper->streams;

@@ -21,6 +21,9 @@ struct http_stream_options {
      * the opener has his reference. May be NULL. */
     void (*on_closed)(struct http_stream *stream, void *data);
     void *data;
+    /* Whose it is, a number of the caller's; of one there are at most LIMIT_HTTP_STREAMS_OF_ONE, the oldest gives way, so
+     * that one person's forgotten windows leave room for others. 0: not counted. */
+    uint64_t owner;
 };
 
 /* Sets the request's response; the handler then returns HTTP_DONE. */

@@ -32,6 +32,7 @@ function dial(onConnect = () => {}) {
   socket.on('data', (data) => { socket.text += data.toString('latin1'); });
   socket.on('error', () => {});
   socket.ended = new Promise((resolve) => { socket.on('end', resolve); socket.on('close', resolve); });
+  socket.ended.then(() => { socket.over = true; });
   return socket;
 }
 const alive = async () => assert.equal((await w.doctor.request('GET', '/health')).status, 200);
@@ -122,13 +123,26 @@ test('live events that nobody reads end; who reads goes on', async () => {
   socket.pause();
   const read = dial((s) => s.write(`${head('GET /events?types=Patient', `Cookie: ${w.doctor.cookie}`)}\r\n`));
   await waitFor('the other stream', () => read.text.includes('200 OK'), 20);
-  const deaf = Array.from({ length: 40 }, () => { const s = dial((o) => o.write(`${head('GET /events', `Cookie: ${w.doctor.cookie}`)}\r\n`)); s.pause(); return s; });
+  const deaf = Array.from({ length: 20 }, () => { const s = dial((o) => o.write(`${head('GET /events', `Cookie: ${w.doctor.cookie}`)}\r\n`)); s.pause(); return s; });
   const bundle = { resourceType: 'Bundle', type: 'transaction', entry: Array.from({ length: 200 }, () => ({ resource: { resourceType: 'Patient', name: [{ text: '事件' }] }, request: { method: 'POST', url: 'Patient' } })) };
   for (let i = 0; i < 5; i++) await w.doctor.must('POST', '/fhir', bundle);
   const made = await w.doctor.create({ resourceType: 'Patient', name: [{ text: '最后' }] });
   await waitFor('who reads hears the last one', () => read.text.includes(made.id), 20);
   for (const one of [socket, read, ...deaf]) one.destroy();
   await alive();
+});
+
+test('one person with hundreds of event streams leaves room for the others', async () => {
+  const open = (person, count) => Array.from({ length: count }, () => dial((s) => s.write(`${head('GET /events', `Cookie: ${person.cookie}`)}\r\n`)));
+  const all = open(w.lead, 300);
+  await waitFor('each is answered', () => all.every((socket) => socket.over || answers(socket.text).length > 0), 20);
+  await waitFor('the oldest have given way', () => all.filter((socket) => answers(socket.text)[0] === 200 && !socket.over && !socket.text.endsWith('\r\n0\r\n\r\n')).length <= 32, 20);
+  const [newest] = open(w.lead, 1);
+  await waitFor('the newest', () => answers(newest.text)[0] === 200, 20);
+  const [other] = open(w.radiologist, 1);
+  await waitFor('another person\'s stream', () => answers(other.text)[0] === 200, 20);
+  assert.ok(!newest.over && !newest.text.endsWith('\r\n0\r\n\r\n'), 'the newest goes on');
+  for (const socket of [...all, newest, other]) socket.destroy();
 });
 
 test('meanwhile somebody else was answered, each time', (t) => {
