@@ -8,6 +8,7 @@
 #include "access/audit.h"
 #include "access/sign_in.h"
 #include "api/call.h"
+#include "base/parse.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/limits.h"
@@ -22,8 +23,25 @@
 
 enum outcome_language api_language(const struct http_request *request)
 {
-    struct str accepted = str_trim(http_header(request, STR("Accept-Language")));
-    return str_starts_with(accepted, STR("en")) ? OUTCOME_ENGLISH : OUTCOME_CHINESE;
+    struct str rest = http_header(request, STR("Accept-Language"));
+    struct str range = STR_NONE;
+    enum outcome_language language = OUTCOME_CHINESE;
+    double best = 0;
+    /* RFC 9110 12.5.4: without a weight it is 1; of equal ones the first that was named. */
+    while (rest.at != NULL && str_split_next(&rest, ',', &range)) {
+        range = str_trim(range);
+        size_t at = str_find(range, STR("q="));
+        double weight = 1;
+        bool english = str_starts_with(range, STR("en"));
+        if (at < range.len && !parse_double(str_trim(str_skip(range, at + 2)), &weight)) {
+            continue;
+        }
+        if (weight > best && (english || str_starts_with(range, STR("zh")))) {
+            best = weight;
+            language = english ? OUTCOME_ENGLISH : OUTCOME_CHINESE;
+        }
+    }
+    return language;
 }
 
 /* The request id in the outcome: a person can read it out, and it is in the log. STR_NONE without memory. */
@@ -266,6 +284,7 @@ static bool is_json_range(struct str range)
     static const struct str known[] = {
         { "application/fhir+json", 21 }, { "application/json", 16 }, { "*/*", 3 },
         { "application/*", 13 },         { "text/json", 9 },         { "json", 4 },
+        { "application/fhir json", 21 }, /* of a _format whose '+' was not encoded */
     };
     size_t end = str_find_char(range, ';');
     if (!parameters_fit(str_skip(range, end + 1))) {
@@ -292,8 +311,7 @@ bool api_check_accept(struct http_request *request, struct error *error)
     struct str rest = asked;
     struct str range = STR_NONE;
     while (str_split_next(&rest, ',', &range)) {
-        /* A '+' that was not encoded has become a blank: "application/fhir json". */
-        if (is_json_range(range) || str_equal(str_trim(range), STR("application/fhir json"))) {
+        if (is_json_range(range)) {
             return true;
         }
     }

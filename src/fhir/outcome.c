@@ -124,12 +124,12 @@ static struct json *issue_to_json(struct arena *arena, const struct outcome_issu
     (void)json_add_text(arena, object, STR("severity"), str_from_cstr(severity_code(issue->severity)));
     (void)json_add_text(arena, object, STR("code"), str_from_cstr(issue->code));
     /* R4 2.28.5: details is what the person is told, in his language; diagnostics helps to find the cause. */
-    bool is_translated = language == OUTCOME_CHINESE && issue->chinese.len > 0;
-    if (is_translated || issue->detail != NULL) {
+    struct str told = language == OUTCOME_CHINESE && issue->chinese.len > 0 ? issue->chinese : issue->text;
+    if (told.len > 0 || issue->detail != NULL) {
         struct json *details = json_add(object, STR("details"), json_new(arena, JSON_OBJECT));
         add_detail(arena, details, issue->detail);
-        if (is_translated) {
-            (void)json_add_text(arena, details, STR("text"), issue->chinese);
+        if (told.len > 0) {
+            (void)json_add_text(arena, details, STR("text"), told);
         }
     }
     if (issue->text.len > 0) {

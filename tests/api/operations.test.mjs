@@ -36,6 +36,10 @@ describe('$meta', () => {
     assert.equal(stored.name[0].family, '元');
     assert.equal((await d.request('POST', `${path}/$meta-add`, { resourceType: 'Parameters' })).status, 400);
     assert.equal((await d.request('GET', '/fhir/Patient/none/$meta')).status, 404);
+    // What changes nothing is asked by POST too, and says the same.
+    for (const of of [`${path}/$meta`, `${path}/_history/1/$meta`, '/fhir/Patient/$meta', '/fhir/$meta']) {
+      assert.deepEqual((await d.must('POST', of)), await d.must('GET', of), of);
+    }
     assert.equal((await w.lead.request('GET', `${path}/$meta`)).status, 404);
   });
 });

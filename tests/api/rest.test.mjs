@@ -181,7 +181,7 @@ describe('many resources', () => {
     const of = (type) => statement.rest[0].resource.find((r) => r.type === type);
     assert.deepEqual(of('Patient').interaction.map((i) => i.code).sort(),
       ['create', 'delete', 'history-instance', 'history-type', 'patch', 'read', 'search-type', 'update', 'vread']);
-    assert.deepEqual(of('Task').operation.map((o) => o.name).sort(), ['meta', 'meta-add', 'meta-delete', 'transition', 'transitions', 'validate']);
+    assert.deepEqual(of('Task').operation.map((o) => o.name).sort(), ['erase', 'meta', 'meta-add', 'meta-delete', 'transition', 'transitions', 'validate']);
     assert.ok(of('Patient').searchParam.some((p) => p.name === 'birthdate' && p.type === 'date'));
     assert.deepEqual(statement.rest[0].interaction.map((i) => i.code).sort(), ['batch', 'history-system', 'search-system', 'transaction']);
   });
@@ -232,5 +232,26 @@ describe('around FHIR', () => {
     assert.match(unpack(bytes.body).toString(), /^<!doctype html>/i, bytes.coding);
     assert.equal((await fetch(`${w.base}/assets/none.js`)).status, 404);
     assert.equal((await fetch(`${w.base}/anything`, { headers: { Accept: 'application/json' } })).status, 404);
+  });
+});
+
+describe('what is told, in which language', () => {
+  test('by Accept-Language with its weights; a person reads details.text, whoever looks for the cause diagnostics', async () => {
+    const told = async (language) => (await w.doctor.request('GET', '/fhir/Patient?nonsense=1', undefined, { 'Accept-Language': language })).json.issue[0];
+    const english = "Patient has no search parameter 'nonsense'";
+    for (const language of ['en', 'en-GB,zh;q=0.5', 'fr, en;q=0.5', 'zh;q=0.4, en;q=0.9', 'zh;q=0, en']) {
+      assert.deepEqual([(await told(language)).details.text, (await told(language)).diagnostics], [english, english], language);
+    }
+    for (const language of ['zh', 'zh-CN, en', 'fr', 'en;q=0', 'en;q=x', '']) {
+      const issue = await told(language);
+      assert.match(issue.details.text, /请求的内容有误/, language);
+      assert.equal(issue.diagnostics, english);
+    }
+  });
+
+  test('_format with a version and without a coded plus', async () => {
+    const status = async (format) => (await w.doctor.request('GET', `/fhir/Patient/${w.patient.id}?_format=${format}`)).status;
+    for (const format of ['json', 'application/json', 'application/fhir+json', 'application/fhir%2Bjson', 'application/fhir+json;fhirVersion=4.0', 'application/fhir%2Bjson; fhirVersion=4.0.1']) assert.equal(await status(format), 200, format);
+    for (const format of ['xml', 'ttl', 'text/html', 'application/fhir+json;fhirVersion=3.0', 'application/fhir+xml']) assert.equal(await status(format), 406, format);
   });
 });
