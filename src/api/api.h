@@ -30,6 +30,7 @@ struct terminology;
 struct topic_set;
 struct validator;
 struct view_set;
+struct workflow_set;
 
 /* Made and filled in main.c (cli/serve.c); constant while the server runs. */
 struct api {
@@ -43,11 +44,12 @@ struct api {
     struct subscriptions *subscriptions;
     const struct topic_set *topics; /* what can be subscribed to */
     struct indicator_set *indicators;
-    struct imaging *imaging;         /* studies, held ones, measurements; NULL: /dicom-web answers 404 */
-    struct archive *archive;         /* imaging's instances */
-    struct decode_pool *decoders;    /* of strangers' pixels */
-    struct dimse_server *dimse;      /* the DICOM listener; NULL: none */
-    const struct view_set *views;    /* kept ones, for how far they are filled */
+    struct imaging *imaging;      /* studies, held ones, measurements; NULL: /dicom-web answers 404 */
+    struct archive *archive;      /* imaging's instances */
+    struct decode_pool *decoders; /* of strangers' pixels */
+    struct dimse_server *dimse;   /* the DICOM listener; NULL: none */
+    const struct view_set *views; /* kept ones, for how far they are filled */
+    const struct workflow_set *workflows;
     const struct signer *signer;     /* verifies documents; NULL: none is genuine */
     struct terminology *terminology; /* R4's code systems */
     struct fhir_index *index;        /* rows of contained resources */

@@ -122,6 +122,8 @@ enum http_verdict subscription_topics(struct http_request *request);
 enum http_verdict events_open(struct http_request *request);
 /* live.c (pool) */
 enum http_verdict live_say(struct http_request *request);
+/* rule_times.c (pool) */
+enum http_verdict rule_times(struct http_request *request);
 
 /* dicomweb_query.c, dicomweb_read.c, dicomweb_rendered.c, dicomweb_store.c (pool) */
 enum http_verdict dicomweb_query(struct http_request *request);

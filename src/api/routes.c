@@ -387,6 +387,7 @@ static const struct http_route routes[] = {
     /* live events, the machine's own figures, the screens */
     { HTTP_GET, "/events", events_open, SESSION_APPS(.any_format = true), .flags = HTTP_ROUTE_NO_DEADLINE,
       .begin = api_begin },
+    { HTTP_GET, "/workflows/times", rule_times, SESSION, .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_POST, "/live/Encounter/{id}", live_say, SESSION, .body_bytes_max = LIMIT_FEED_WORD_BYTES,
       .flags = HTTP_ROUTE_POOL, .begin = api_begin },
     { HTTP_GET, "/metrics", api_metrics, ROW(.need = API_RIGHT, .name = "settings", .any_format = true),

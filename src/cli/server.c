@@ -450,6 +450,7 @@ static void fill_api(struct server *server)
         .archive = server->imaging == NULL ? NULL : imaging_archive(server->imaging),
         .decoders = server->decoders,
         .views = server->views,
+        .workflows = &server->workflows,
         .base_url = str_from_cstr(server->options.base_url),
         .stow_rest_ms = (unsigned)server->options.stow_rest_ms, /* the table of options bounds both */
         .jobs_kept_days = (unsigned)server->options.jobs_kept_days,

@@ -475,9 +475,13 @@ bool imaging_measure_again(struct imaging *imaging, const struct access_session 
     ids.study = arena_printf(arena, "ImagingStudy/%.*s", STR_FMT(JSON_TEXT(arena, known, "id")));
     ids.organization = arena_printf(arena, "Organization/%.*s", STR_FMT(study.organization));
     ids.patient = JSON_TEXT(arena, JSON_GET(known, "subject"), "reference");
-    return may_measure_again(imaging, arena, study_uid, error) &&
-           add_measurement(imaging, &set, study_uid, &study, &ids, error) &&
-           change_apply(imaging->options.change, &set, error);
+    /* Two who ask in the same moment: the second looks when the first one's is stored. */
+    (void)pthread_mutex_lock(&imaging->measuring);
+    bool begun = may_measure_again(imaging, arena, study_uid, error) &&
+                 add_measurement(imaging, &set, study_uid, &study, &ids, error) &&
+                 change_apply(imaging->options.change, &set, error);
+    (void)pthread_mutex_unlock(&imaging->measuring);
+    return begun;
 }
 
 static bool attach_or_hold(struct imaging *imaging, struct arena *arena, struct str study_uid,
@@ -548,6 +552,7 @@ bool imaging_open(struct arena *arena, const struct imaging_options *options, st
         return IMAGING_NO_MEMORY(error);
     }
     made->options = *options;
+    (void)pthread_mutex_init(&made->measuring, NULL);
     const struct archive_options archive = {
         .folder = options->folder,
         .charset_fallback = "GB18030",
@@ -565,6 +570,7 @@ void imaging_close(struct imaging *imaging)
 {
     if (imaging != NULL) {
         archive_close(imaging->archive);
+        (void)pthread_mutex_destroy(&imaging->measuring);
     }
 }
 

@@ -2,6 +2,8 @@
 #ifndef SHANHAI_IMAGING_INTERNAL_H
 #define SHANHAI_IMAGING_INTERNAL_H
 
+#include <pthread.h>
+
 #include "imaging/imaging.h"
 #include "store/jobs.h"
 #include "store/rows.h"
@@ -10,6 +12,7 @@
 struct imaging {
     struct imaging_options options;
     struct archive *archive;
+    pthread_mutex_t measuring; /* one at a time looks whether a study may be measured again, and begins it */
 };
 
 #define IMAGING_NO_MEMORY(error)                                                                             \

@@ -27,6 +27,10 @@ struct workflow_set {
  * an unknown effect, an expression that does not compile: ERROR_STRUCTURE naming the place. */
 bool workflow_load(struct workflow_set *set, struct str text, struct error *error) MUST_CHECK;
 
+/* The times that the rules give, for screens that tell them: machine → {"after": {step: "PT10M"}, "limits": {name: "15 minutes"}};
+ * a limit is an entry of `context` whose value is a time and nothing else. NULL without memory. */
+struct json *workflow_times(const struct workflow_set *set, struct arena *arena);
+
 /* The machine that a Task belongs to (Task.code in urn:shanhai:codes:workflow), or NULL. */
 const struct workflow_machine *workflow_of_task(const struct workflow_set *set, const struct json *task);
 

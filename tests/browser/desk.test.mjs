@@ -102,6 +102,24 @@ describe('the desks through the screens', { skip: why, timeout: 900_000 }, () =>
     await at.phone.fits();
   });
 
+  step('a question that fails when it is asked again leaves what was seen, with its time', async () => {
+    const { page } = at.affairs;
+    await at.affairs.go('/duty');
+    await page.locator('.shift').first().waitFor();
+    await at.affairs.sees('10 分钟未应答转下一位'); // as the rules in force say
+    await page.route('**/fhir/**', (route) => route.abort());
+    const [list] = await w.coordinator.search('Schedule', {});
+    const { status } = await w.coordinator.request('PUT', `/fhir/Schedule/${list.id}`, list);
+    assert.equal(status, 200, 'somebody touches the list, so that it is asked for again');
+    await at.affairs.reads('.stale-note', /以下为截至 \d+月\d+日 \d\d:\d\d 的内容/);
+    assert.ok(await page.locator('.shift').first().isVisible(), 'what was seen stays');
+    await at.affairs.keep('89-stale');
+    await page.unroute('**/fhir/**');
+    await page.locator('.stale-note button').click();
+    await page.locator('.stale-note').waitFor({ state: 'hidden' });
+    at.affairs.faults = at.affairs.faults.filter((fault) => !fault.includes('ERR_FAILED'));
+  });
+
   step('the administrator sees what runs in the background, why it failed, and tries it again', async () => {
     at.admin = await house.signIn('county');
     const { page } = at.admin;

@@ -13,7 +13,7 @@ import { copyText } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { LightButton } from '../parts/light';
 import { Page } from '../parts/page';
-import { Problem, problemText } from '../parts/problem';
+import { problemText, Trouble } from '../parts/problem';
 import { StateBadge, UrgencyBadge } from '../parts/badges';
 import { toast } from '../parts/toast';
 import { usePersonal } from '../personal';
@@ -39,7 +39,8 @@ export default function ChangesPage() {
   const [opened, setOpened] = useState<string>();
   const lastSeen = opened ?? personal.seen ?? STARTS.yesterday();
   const since = isPending ? undefined : start === 'last' ? lastSeen : STARTS[start]();
-  const { data, error, refetch } = useChanges(since);
+  const asked = useChanges(since);
+  const { data } = asked;
   const textOf = useChangesText();
 
   const setSeen = (seen: string | undefined, said: string, undo?: () => void) =>
@@ -69,8 +70,8 @@ export default function ChangesPage() {
         </>
       }>
       {start === 'last' && !isPending && !personal.seen && !opened ? <p className="hint">{t('changes.never')}</p> : null}
-      {error ? <Problem error={error} retry={() => void refetch()} /> : null}
-      {!data && !error ? <Loading /> : null}
+      <Trouble asked={asked} />
+      {!data && !asked.error ? <Loading /> : null}
       {data && data.cases.length === 0 ? <section className="panel"><Empty title={t('changes.none')} help={t('changes.noneHelp')} /></section> : null}
       {data && data.cases.length > 0 ? <ChangeList changes={data} /> : null}
     </Page>

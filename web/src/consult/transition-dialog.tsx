@@ -10,6 +10,7 @@ import type { Consult } from './data';
 import { PatientLine } from './patient-line';
 import { formToValues, knownValues, TransitionFields } from './transition-form';
 import { LEAVING_STEPS, useTakeTransition, type InputValue, type Transition } from './transitions';
+import { useRuleTime } from '../rule-times';
 
 const FINAL = new Set(['deliver', 'sign-opinion', 'sign', 'decide', 'dissent', 'addendum', 'cancel', 'refuse', 'feedback', 'feedback-30', 'submit', 'submit-report', 'record-verbal', 'write-up-verbal']);
 
@@ -24,6 +25,7 @@ interface DialogProps {
 
 export function TransitionDialog({ transition, consult, preset, onClose, onDone }: DialogProps) {
   const { t } = useTranslation();
+  const limit = useRuleTime('consult', 'writeUpLimit');
   const navigate = useNavigate();
   const { post } = useSession();
   const [form] = Form.useForm<Record<string, unknown>>();
@@ -63,7 +65,7 @@ export function TransitionDialog({ transition, consult, preset, onClose, onDone 
     >
       <PatientLine consult={consult} strong={FINAL.has(current.name)} />
       {t(`transitionHelp.${current.name}`, { defaultValue: '' }) ? (
-        <p className="hint">{t(`transitionHelp.${current.name}`)}</p>
+        <p className="hint">{t(`transitionHelp.${current.name}`, { limit })}</p>
       ) : null}
       <Form form={form} layout="vertical" preserve={false} requiredMark="optional" onFinish={run}>
         <TransitionFields transition={current} consult={consult} preset={preset} />

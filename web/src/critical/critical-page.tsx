@@ -9,19 +9,23 @@ import { Empty } from '../parts/empty';
 import { csvOf, download } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
-import { Problem } from '../parts/problem';
+import { isBarred, Trouble } from '../parts/problem';
 import { CriticalCard } from './critical-card';
+import { useRuleTime } from '../rule-times';
 import { OPEN_STATES, partsOf, useCriticalValues, type CriticalValue } from './data';
 
 export default function CriticalPage() {
   const { t } = useTranslation();
-  const { data, error, refetch } = useCriticalValues({});
-  if (error) return <div className="page"><Problem error={error} retry={() => void refetch()} /></div>;
+  const limit = useRuleTime('critical-value', 'readBackLimit');
+  const asked = useCriticalValues({});
+  const { data } = asked;
+  if (isBarred(asked)) return <div className="page"><Trouble asked={asked} /></div>;
   if (!data) return <Loading />;
   const isOpen = (state: string) => (OPEN_STATES as readonly string[]).includes(state);
   const sorted = [...data.filter((one) => isOpen(one.state)), ...data.filter((one) => !isOpen(one.state))];
   return (
-    <Page title={t('critical.title')} note={t('critical.note')} actions={sorted.length > 0 ? <ExportCritical values={sorted} /> : undefined}>
+    <Page title={t('critical.title')} note={t('critical.note', { limit })} actions={sorted.length > 0 ? <ExportCritical values={sorted} /> : undefined}>
+      <Trouble asked={asked} />
       {sorted.length === 0 ? <Empty title={t('critical.none')} help={t('critical.noneHelp')} /> : null}
       <div className="critical-list">{sorted.map((one) => <CriticalCard key={one.task.id} critical={one} />)}</div>
     </Page>

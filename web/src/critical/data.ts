@@ -3,10 +3,10 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { resourcesOf, search, transaction, type SearchParameters } from '../fhir';
 import type { Communication, Extension, ImagingStudy, Patient, Task } from '../fhir-types';
 import { codeOf, codes, concept, extensionOf, extensionUrl, idOf } from '../names';
+import { limitIn, loadTimes } from '../rule-times';
 import type { Session } from '../session';
 
 export const OPEN_STATES = ['found', 'called'] as const;
-const MINUTES_TO_READ_BACK = 15;
 
 export interface CriticalValue { task: Task; state: string; value: Communication | undefined; patient: Patient | undefined }
 
@@ -57,7 +57,8 @@ export function partsOf(value: Communication | undefined, name: string): { perso
 }
 
 /** Outside a consult the radiologist of the patient's own hospital reports it in one transaction. */
-export function reportCritical(session: Session, study: ImagingStudy, finding: string, found: string) {
+export async function reportCritical(session: Session, study: ImagingStudy, finding: string, found: string) {
+  const limitMs = limitIn(await loadTimes(), 'critical-value', 'readBackLimit') ?? 0;
   const message = `urn:uuid:${crypto.randomUUID()}`;
   const post = { reference: `PractitionerRole/${session.post.id}` };
   const hospital = { reference: `Organization/${session.post.organization.id}` };
@@ -69,7 +70,7 @@ export function reportCritical(session: Session, study: ImagingStudy, finding: s
   const task = {
     resourceType: 'Task', status: 'requested', intent: 'order', priority: 'stat', code: concept('workflow', 'critical-value'),
     businessStatus: concept('critical-value-state', 'found'), focus: { reference: message }, for: study.subject, requester: post,
-    authoredOn: found, restriction: { period: { end: new Date(Date.parse(found) + MINUTES_TO_READ_BACK * 60_000).toISOString() } },
+    authoredOn: found, restriction: { period: { end: new Date(Date.parse(found) + limitMs).toISOString() } },
   };
   return transaction([
     { fullUrl: message, resource: communication, request: { method: 'POST', url: 'Communication' } },

@@ -11,7 +11,7 @@ import { Empty } from '../parts/empty';
 import { copyText, download as saveFile } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
-import { Problem, problemText } from '../parts/problem';
+import { problemText, Trouble } from '../parts/problem';
 import { toast } from '../parts/toast';
 import { changeText, isWholeDay, valueText, type Indicator } from '../today/indicators';
 import { unitText } from '../today/today-page';
@@ -35,10 +35,11 @@ export default function DailyPage() {
   const language = useLanguage();
   const [query, setQuery] = useSearchParams();
   const date = query.get('date') ?? siteToday();
-  const { data: report, error, isPending, refetch } = useQuery({
+  const asked = useQuery({
     queryKey: ['indicators', 'daily', date],
     queryFn: ({ signal }) => callJson<DailyReport>(`/reports/daily?date=${date}`, { signal }),
   });
+  const { data: report, isPending } = asked;
 
   const download = async () => {
     try {
@@ -64,7 +65,7 @@ export default function DailyPage() {
           <Button type="primary" icon={<PrinterOutlined />} disabled={!report} onClick={() => window.print()}>{t('print.do')}</Button>
         </>
       }>
-      {error ? <Problem error={error} retry={() => void refetch()} /> : null}
+      <Trouble asked={asked} />
       {isPending ? <Loading /> : null}
       {report ? <ReportSheet report={report} /> : null}
     </Page>

@@ -12,8 +12,9 @@ import { Empty } from '../parts/empty';
 import { csvOf, download } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
-import { Problem, problemText } from '../parts/problem';
+import { problemText, Trouble } from '../parts/problem';
 import { toast } from '../parts/toast';
+import { useRuleTime } from '../rule-times';
 import { roleIs, useSession } from '../session';
 import { saveShifts, useShifts } from './data';
 import { ShiftDialog } from './shift-dialog';
@@ -29,7 +30,9 @@ export default function DutyPage() {
   const [query, setQuery] = useSearchParams();
   const monday = mondayOf(query.get('week') ?? siteToday());
   const here = monday === mondayOf(siteToday());
-  const { data, error, refetch, dataUpdatedAt } = useShifts(monday);
+  const limit = useRuleTime('consult', 'offer-next');
+  const asked = useShifts(monday);
+  const { data, dataUpdatedAt } = asked;
   const [open, setOpen] = useState<{ date: string; shift?: Shift }>();
   const edits = roleIs(session, 'medical-affairs', 'consult-coordinator');
   const experts = directory.posts.filter((post) => post.role === 'expert' && post.active && post.organizationId === session.post.organization.id);
@@ -38,7 +41,7 @@ export default function DutyPage() {
   const last = (data ?? []).filter((shift) => dayOf(shift) < monday && dayOf(shift) >= addDays(monday, -DAYS));
   const turn = (days: number) => setQuery({ week: addDays(monday, days) }, { replace: true });
   return (
-    <Page title={t('duty.title')} note={data ? `${t('duty.note')} · ${t('today.asOf', { time: formatTime(new Date(dataUpdatedAt).toISOString(), language) })}` : t('duty.note')}
+    <Page title={t('duty.title')} note={data ? `${t('duty.note', { limit })} · ${t('today.asOf', { time: formatTime(new Date(dataUpdatedAt).toISOString(), language) })}` : t('duty.note', { limit })}
       actions={
         <>
           <Button icon={<LeftOutlined />} aria-label={t('duty.before')} onClick={() => turn(-DAYS)} />
@@ -50,8 +53,8 @@ export default function DutyPage() {
           <Button icon={<PrinterOutlined />} onClick={() => window.print()}>{t('print.do')}</Button>
         </>
       }>
-      {error ? <Problem error={error} retry={() => void refetch()} /> : null}
-      {!data && !error ? <Loading /> : null}
+      <Trouble asked={asked} />
+      {!data && !asked.error ? <Loading /> : null}
       {data && here && (experts.length > 0 || shifts.length > 0) ? <NowOnDuty shifts={data} /> : null}
       {data && shifts.length === 0 ? (
         <section className="panel"><Empty title={t('duty.none')} help={t(edits ? experts.length > 0 ? 'duty.noneHelp' : 'duty.noExperts' : 'duty.noneRead')}

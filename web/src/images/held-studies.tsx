@@ -11,7 +11,7 @@ import { formatDate, formatTime } from '../format';
 import { useLanguage, useTranslation } from '../i18n';
 import { idOf } from '../names';
 import { Empty } from '../parts/empty';
-import { Problem, problemText } from '../parts/problem';
+import { isBarred, Problem, problemText, Trouble } from '../parts/problem';
 import { toast } from '../parts/toast';
 import { PatientPicker } from './patient-picker';
 
@@ -50,13 +50,15 @@ export function HeldStudies({ patientId, onMatched, compact = false }: HeldProps
   const { t } = useTranslation();
   const language = useLanguage();
   const directory = useDirectory();
-  const { data, error, refetch } = useHeld();
+  const asked = useHeld();
+  const { data } = asked;
   const [open, setOpen] = useState<HeldStudy>();
   const genderText = (study: HeldStudy) => (study.patient?.gender ? t(`gender.${study.patient.gender}`) : '');
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  if (isBarred(asked)) return <Trouble asked={asked} />;
   if (!data || data.length === 0) return compact ? null : <Empty title={t('held.none')} help={t('held.noneHelp')} />;
   return (
     <div className="held">
+      <Trouble asked={asked} />
       {compact ? <p className="hint">{t('held.hint', { n: data.length })}</p> : null}
       <div className="table-scroll">
         <table className="list-table list-simple">

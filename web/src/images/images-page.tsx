@@ -13,7 +13,7 @@ import { Empty } from '../parts/empty';
 import { csvOf, download } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
-import { Problem } from '../parts/problem';
+import { isBarred, Trouble } from '../parts/problem';
 import { Tabs } from '../parts/tabs';
 import { roleIs, useSession } from '../session';
 import { DropZone } from './drop-zone';
@@ -64,17 +64,19 @@ function ReceivedStudies() {
   const { t } = useTranslation();
   const language = useLanguage();
   const navigate = useNavigate();
-  const { data, error, refetch } = useQuery({
+  const asked = useQuery({
     queryKey: ['list', 'ImagingStudy', 'received'],
     queryFn: async ({ signal }) => resourcesOf(await search('ImagingStudy', { _include: 'ImagingStudy:patient', _sort: '-started', _count: 100 }, signal)),
   });
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  const { data } = asked;
+  if (isBarred(asked)) return <Trouble asked={asked} />;
   if (!data) return <Loading />;
   const studies = data.filter((one): one is ImagingStudy => one.resourceType === 'ImagingStudy');
   const patients = new Map(data.filter((one): one is Patient => one.resourceType === 'Patient').map((one) => [one.id, one]));
   if (studies.length === 0) return <Empty title={t('images.none')} help={t('images.noneHelp')} />;
   return (
     <>
+      <Trouble asked={asked} />
       <div className="tab-actions"><ExportStudies studies={studies} patients={patients} /></div>
       <div className="table-scroll">
         <table className="list-table list-simple">
@@ -115,17 +117,18 @@ function ExportStudies({ studies, patients }: { studies: ImagingStudy[]; patient
 /** Photos of film of all patients that this post may see; they are added in a request. */
 function FilmList() {
   const { t } = useTranslation();
-  const { data, error, refetch } = useQuery({
+  const asked = useQuery({
     queryKey: ['list', 'Media', 'film'],
     queryFn: async ({ signal }) =>
       resourcesOf(await search('Media', { type: `${codes('media-kind')}|film-photo`, _include: 'Media:patient', _sort: '-created', _count: 60 }, signal)),
   });
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  const { data } = asked;
+  if (isBarred(asked)) return <Trouble asked={asked} />;
   if (!data) return <Loading />;
   const photos = data.filter((one): one is Media => one.resourceType === 'Media');
   const patients = new Map(data.filter((one): one is Patient => one.resourceType === 'Patient').map((one) => [one.id, one]));
   if (photos.length === 0) return <Empty title={t('film.none')} help={t('film.noneHelp')} />;
-  return <FilmPhotos photos={photos} below={(photo) => <PatientCell patient={patients.get(idOf(photo.subject?.reference))} />} />;
+  return <><Trouble asked={asked} /><FilmPhotos photos={photos} below={(photo) => <PatientCell patient={patients.get(idOf(photo.subject?.reference))} />} /></>;
 }
 
 /** Measurements that wait for a doctor to agree, edit or reject. */
@@ -133,7 +136,7 @@ function ReviewList() {
   const { t } = useTranslation();
   const language = useLanguage();
   const navigate = useNavigate();
-  const { data, error, refetch } = useQuery({
+  const asked = useQuery({
     queryKey: ['list', 'Task', 'measurements'],
     queryFn: async ({ signal }) =>
       resourcesOf(await search('Task', {
@@ -142,13 +145,15 @@ function ReviewList() {
         _include: ['Task:focus', 'Task:patient'], _sort: '-authored-on', _count: 50,
       }, signal)),
   });
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  const { data } = asked;
+  if (isBarred(asked)) return <Trouble asked={asked} />;
   if (!data) return <Loading />;
   const tasks = data.filter((one): one is Task => one.resourceType === 'Task');
   const at = new Map(data.map((one) => [`${one.resourceType}/${one.id ?? ''}`, one]));
   if (tasks.length === 0) return <Empty title={t('images.reviewNone')} help={t('images.reviewNoneHelp')} />;
   return (
     <div className="table-scroll">
+      <Trouble asked={asked} />
       <table className="list-table list-simple">
         <thead><tr>{['column.patient', 'images.arrived', 'column.state'].map((key) => <th key={key} scope="col">{t(key)}</th>)}<th><span className="visually-hidden">{t('column.action')}</span></th></tr></thead>
         <tbody>

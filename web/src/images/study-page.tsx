@@ -11,7 +11,7 @@ import { useLanguage, useTranslation } from '../i18n';
 import { idOf } from '../names';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
-import { Problem } from '../parts/problem';
+import { isBarred, Trouble } from '../parts/problem';
 import { PatientLine } from '../consult/patient-line';
 import { MeasurementTab } from '../room/measurement-tab';
 import { aimOf } from '../viewer/viewer';
@@ -24,10 +24,11 @@ export default function StudyPage() {
   const [overlay, setOverlay] = useState(false);
   const [query] = useSearchParams();
   const [target, setTarget] = useState(() => aimOf(query));
-  const { data: study, error, refetch } = useQuery({
+  const asked = useQuery({
     queryKey: ['fhir', 'ImagingStudy', studyId],
     queryFn: ({ signal }) => read<ImagingStudy>(`ImagingStudy/${studyId}`, signal),
   });
+  const { data: study } = asked;
   const { data: patient } = usePatient(study?.subject?.reference);
   const { data: reports = [] } = useQuery({
     queryKey: ['list', 'DiagnosticReport', study?.subject?.reference],
@@ -39,12 +40,13 @@ export default function StudyPage() {
     queryFn: async ({ signal }) => resourcesOf<ImagingStudy>(await search('ImagingStudy', { patient: study?.subject?.reference, _count: 50 }, signal), 'ImagingStudy'),
     enabled: study?.subject?.reference !== undefined,
   });
-  if (error) return <Page title={t('images.title')}><Problem error={error} retry={() => void refetch()} /></Page>;
+  if (isBarred(asked)) return <Page title={t('images.title')}><Trouble asked={asked} /></Page>;
   if (!study) return <Loading />;
   const mine = reports.filter((report) => report.imagingStudy?.some((one) => idOf(one.reference) === study.id));
   const hasOverlay = mine.some((report) => report.status !== 'cancelled' && report.status !== 'registered');
   return (
     <Page title={studyTitle(study, language)} note={t('images.studyNote')}>
+      <Trouble asked={asked} />
       <PatientLine consult={{ patient }} strong />
       <ReportCritical study={study} patient={patient} />
       <div className="study-parts">

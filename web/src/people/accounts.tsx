@@ -8,7 +8,7 @@ import { formatTime } from '../format';
 import { useLanguage, useTranslation } from '../i18n';
 import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
-import { Problem, problemText } from '../parts/problem';
+import { isBarred, Problem, problemText, Trouble } from '../parts/problem';
 import { toast } from '../parts/toast';
 
 export interface Account {
@@ -32,7 +32,7 @@ export function Accounts() {
   const { modal } = App.useApp();
   const [adding, setAdding] = useState(false);
   const [made, setMade] = useState<MadePassword>();
-  const { data, error, refetch } = useQuery({
+  const asked = useQuery({
     queryKey: ['accounts'],
     queryFn: async ({ signal }) => {
       const answer = await callJson<{ accounts?: Account[] } | Account[]>('/admin/accounts', { signal });
@@ -64,10 +64,12 @@ export function Accounts() {
       onOk: () => turn.mutateAsync(account).catch(() => undefined),
     });
 
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  const { data } = asked;
+  if (isBarred(asked)) return <Trouble asked={asked} />;
   if (!data) return <Loading />;
   return (
     <>
+      <Trouble asked={asked} />
       <div className="tab-actions"><Button type="primary" icon={<PlusOutlined />} onClick={() => setAdding(true)}>{t('people.addAccount')}</Button></div>
       {data.length === 0 ? <Empty title={t('people.noAccounts')} /> : (
         <div className="table-scroll">

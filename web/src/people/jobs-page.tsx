@@ -9,7 +9,7 @@ import { useLanguage, useTranslation } from '../i18n';
 import { Empty } from '../parts/empty';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
-import { Problem, problemText } from '../parts/problem';
+import { problemText, Trouble } from '../parts/problem';
 import { toast } from '../parts/toast';
 
 const STATES = ['queued', 'running', 'done', 'failed'] as const;
@@ -34,7 +34,7 @@ interface JobsAnswer { jobs: Job[]; before?: string; keptDays: number; fills: { 
 export default function JobsPage() {
   const { t } = useTranslation();
   const [state, setState] = useState('');
-  const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery({
+  const asked = useInfiniteQuery({
     queryKey: ['jobs', state],
     queryFn: ({ pageParam, signal }) =>
       callJson<JobsAnswer>(`/admin/jobs?${new URLSearchParams({ ...(state && { state }), ...(pageParam && { before: pageParam }) }).toString()}`, { signal }),
@@ -42,6 +42,7 @@ export default function JobsPage() {
     getNextPageParam: (last) => last.before,
     refetchInterval: REFRESH_MS,
   });
+  const { data, refetch, hasNextPage, fetchNextPage } = asked;
   const jobs = data?.pages.flatMap((page) => page.jobs) ?? [];
   const fills = data?.pages[0]?.fills ?? [];
   const refresh = <Button icon={<ReloadOutlined />} onClick={() => void refetch()}>{t('jobs.refresh')}</Button>;
@@ -53,8 +54,8 @@ export default function JobsPage() {
           <Segmented aria-label={t('jobs.filter')} value={state} onChange={setState}
             options={[{ value: '', label: t('jobs.all') }, ...STATES.map((one) => ({ value: one, label: t(`jobs.state.${one}`) }))]} />
         </div>
-        {error ? <Problem error={error} retry={() => void refetch()} /> : null}
-        {!data && !error ? <Loading /> : null}
+        <Trouble asked={asked} />
+        {!data && !asked.error ? <Loading /> : null}
         {data && jobs.length === 0 ? <Empty title={t(state ? 'jobs.noneState' : 'jobs.none')} help={state ? undefined : t('jobs.noneHelp')} /> : null}
         {jobs.length > 0 ? <JobsTable jobs={jobs} /> : null}
         {hasNextPage ? <div className="tab-actions"><Button onClick={() => void fetchNextPage()}>{t('jobs.more')}</Button></div> : null}

@@ -11,6 +11,7 @@ import type { ClinicalImpression } from '../fhir-types';
 import { formatDuration, formatTime } from '../format';
 import { useLanguage, useTranslation } from '../i18n';
 import { codeOf, extensionOf, idOf } from '../names';
+import { useRuleTime } from '../rule-times';
 import { useSession } from '../session';
 
 const isKind = (impression: ClinicalImpression, kind: string) => codeOf(impression.code, 'opinion-kind') === kind;
@@ -91,12 +92,13 @@ function Verbal({ consult, verbal, transitions, onStep }: VerbalProps) {
 function WriteUpState({ due, written }: { due: string | undefined; written: string | undefined }) {
   const { t } = useTranslation();
   const language = useLanguage();
+  const limit = useRuleTime('consult', 'writeUpLimit');
   const late = due ? (written ? Date.parse(written) : Date.now()) - Date.parse(due) : 0;
   if (written) {
     return (
       <p className="hint">
         {t('verbal.writtenAt', { time: formatTime(written, language) })}{' '}
-        {late > 0 ? <span className="badge badge-act"><WarningFilled aria-hidden /> {t('verbal.writtenLate')}</span> : null}
+        {late > 0 ? <span className="badge badge-act"><WarningFilled aria-hidden /> {t('verbal.writtenLate', { limit })}</span> : null}
       </p>
     );
   }

@@ -15,7 +15,7 @@ import { Empty } from '../parts/empty';
 import { csvOf, download } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
-import { Problem } from '../parts/problem';
+import { isBarred, Problem, Trouble } from '../parts/problem';
 import { roleIs, useSession } from '../session';
 import { useFigures } from '../today/indicators';
 import { useHouses, useRound, type RoundRow } from './data';
@@ -30,7 +30,8 @@ export default function RoundPage() {
   const date = query.get('date') ?? siteToday();
   const organization = query.get('org') ?? undefined;
   const leads = roleIs(session, 'commander');
-  const { data, error, isPending, refetch, dataUpdatedAt } = useRound(date, organization, roleIs(session, 'county-doctor'));
+  const asked = useRound(date, organization, roleIs(session, 'county-doctor'));
+  const { data, isPending, dataUpdatedAt } = asked;
   const open = data?.rows.filter((row) => !row.signed).length ?? 0;
   const change = (name: string, value: string | undefined) => setQuery((before) => {
     if (value) before.set(name, value);
@@ -41,7 +42,7 @@ export default function RoundPage() {
     <Page title={t('round.title')} note={data ? `${t('round.note')} · ${t('today.asOf', { time: formatTime(new Date(dataUpdatedAt).toISOString(), language) })}` : t('round.note')}
       actions={<>{data && data.rows.length > 0 ? <ExportRound rows={data.rows} date={date} asOf={dataUpdatedAt} /> : null}<DatePicker value={dayjs(date)} allowClear={false} aria-label={t('today.date')} onChange={(picked) => change('date', picked ? picked.format('YYYY-MM-DD') : undefined)} /></>}>
       {leads ? <Houses date={date} active={organization} onOpen={(id) => change('org', id)} /> : null}
-      {error ? <Problem error={error} retry={() => void refetch()} /> : null}
+      <Trouble asked={asked} />
       {isPending ? <Loading /> : null}
       {data && !leads && open > 0 ? <p className="round-alarm" role="status"><ExclamationCircleFilled aria-hidden /> {t('round.open', { n: open })}</p> : null}
       {data && data.total > data.rows.length ? <p className="hint">{t('round.visible', { n: data.total, m: data.rows.length })}</p> : null}
@@ -67,11 +68,13 @@ function ExportRound({ rows, date, asOf }: { rows: RoundRow[]; date: string; asO
 function Houses({ date, active, onOpen }: { date: string; active: string | undefined; onOpen: (id: string | undefined) => void }) {
   const { t } = useTranslation();
   const { data: figures } = useFigures(date, undefined);
-  const { data: rows, error, refetch } = useHouses(date, figures?.organizations ?? [], figures !== undefined);
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  const asked = useHouses(date, figures?.organizations ?? [], figures !== undefined);
+  const { data: rows } = asked;
+  if (isBarred(asked)) return <Trouble asked={asked} />;
   if (!rows) return <Loading />;
   return (
     <section className="panel" aria-label={t('round.houses')}>
+      <Trouble asked={asked} />
       <div className="table-scroll">
         <table className="list-table">
           <thead><tr>{['house', 'severe', 'missing'].map((key) => <th key={key} scope="col">{t(`round.${key}`)}</th>)}</tr></thead>

@@ -10,7 +10,7 @@ import { Empty } from '../parts/empty';
 import { csvOf, download } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
-import { Problem } from '../parts/problem';
+import { isBarred, Trouble } from '../parts/problem';
 import { changeText, isWholeDay, useDrill, useFigures, valueText, type Figures, type Indicator } from './indicators';
 
 export function unitText(unit: Indicator['unit'], language: 'zh' | 'en'): string {
@@ -23,7 +23,8 @@ export default function TodayPage() {
   const [query, setQuery] = useSearchParams();
   const date = query.get('date') ?? siteToday();
   const organization = query.get('org') ?? undefined;
-  const { data, error, isPending, refetch } = useFigures(date, organization);
+  const asked = useFigures(date, organization);
+  const { data, isPending } = asked;
   // Which houses there are to choose from is told with the figures of all of them.
   const all = useFigures(date, undefined);
   const houses = all.data?.organizations ?? [];
@@ -47,7 +48,7 @@ export default function TodayPage() {
           <Button icon={<DownloadOutlined />} disabled={!data} title={t('today.export')} onClick={() => data && exportFigures(data, t, language)}>CSV</Button>
         </>
       }>
-      {error ? <Problem error={error} retry={() => void refetch()} /> : null}
+      <Trouble asked={asked} />
       {isPending ? <Loading /> : null}
       {data && data.indicators.length === 0 ? <Empty title={t('today.none')} help={t('today.noneHelp')} /> : null}
       <ul className="figure-cards">
@@ -102,8 +103,9 @@ function FigureCard({ indicator, figures, onOpen }: { indicator: Indicator; figu
 function DrillList({ indicator }: { indicator: Indicator }) {
   const { t } = useTranslation();
   const language = useLanguage();
-  const { data, error, refetch } = useDrill(indicator.drill);
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
+  const asked = useDrill(indicator.drill);
+  const { data } = asked;
+  if (isBarred(asked)) return <Trouble asked={asked} />;
   if (!data) return <Loading />;
   const target = (reference: string) => {
     const [type, id] = reference.split('/');

@@ -8,7 +8,7 @@ import { DownloadOutlined, PlusOutlined, PrinterOutlined, QuestionCircleOutlined
 import { LightButton, Segments } from '../parts/light';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
-import { Problem, problemText } from '../parts/problem';
+import { problemText, Trouble } from '../parts/problem';
 import { toast } from '../parts/toast';
 import { roleIs, useSession } from '../session';
 import { firstTabOf, primaryActionOf, tabsOf } from '../states';
@@ -105,7 +105,7 @@ export default function WorklistPage() {
         </div>
       </div>
       <section className="panel" aria-label={tab ? t(`tab.${tab.key}`) : undefined} aria-busy={list.isFetching}>
-        {list.error ? <Problem error={list.error} retry={() => void list.refetch()} /> : null}
+        <Trouble asked={list} />
         {list.isPending && !list.error ? <Loading what={t('worklist.loading')} /> : null}
         {list.data && rows.length === 0 ? (
           <Empty title={t('worklist.empty', { tab: tab ? t(`tab.${tab.key}`) : '' })}
