@@ -7,7 +7,7 @@ import { defineConfig } from 'vitest/config';
 
 // While working on the screens, `npm run dev` passes every server path on to a running `shanhai serve`.
 const server = process.env['SHANHAI_URL'] ?? 'http://127.0.0.1:8080';
-const serverPaths = ['/fhir', '/session', '/dicom-web', '/events', '/indicators', '/reports', '/studies', '/admin', '/verify'];
+const serverPaths = ['/fhir', '/session', '/dicom-web', '/events', '/indicators', '/reports', '/studies', '/admin', '/verify', '/live', '/workflows/times'];
 
 /** A Brotli stream beside each file of text, a sixth smaller than gzip; the program serves it to who takes it. */
 function brotli(): Plugin {

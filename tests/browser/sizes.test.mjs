@@ -76,7 +76,7 @@ describe('every page at three sizes', { skip: why, timeout: 900_000 }, () => {
     await person.leave();
     await walk('coordinator', ['/consults?tab=today', '/consults/handover?tab=today', `/consults/${decided.task}?tab=joint`, '/daily']);
   });
-  step('the commander', () => walk('commander', ['/consults?tab=running', '/today', '/daily', '/round', '/changes'], { english: 4 }));
+  step('the commander', () => walk('commander', ['/screen', '/consults?tab=running', '/today', '/daily', '/round', '/changes'], { english: 5 }));
   step('medical affairs', () => walk('affairs', ['/holds', '/break-glass', '/duty', '/today'], { english: 3 }));
   step('the administrator', () => walk('county', ['/people', '/people?tab=posts', '/people?tab=organizations'], { english: 3 }));
 });

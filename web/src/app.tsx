@@ -1,5 +1,5 @@
 // The routes. The list and what stands around it come first, without the component kit; every other page brings it when it is opened.
-import { Suspense } from 'react';
+import { lazy, Suspense } from 'react';
 import { createBrowserRouter, Navigate, RouterProvider, type RouteObject } from 'react-router';
 import { useDocumentLanguage, useLanguage } from './i18n';
 import { Loading } from './parts/loading';
@@ -28,6 +28,7 @@ const ChangesPage = withKit(() => import('./changes/changes-page'));
 const DutyPage = withKit(() => import('./duty/duty-page'));
 const AllowPage = withKit(() => import('./allow/allow-page'));
 const PeoplePage = withKit(() => import('./people/people-page'));
+const WallPage = lazy(() => import('./wall/wall-page'));
 const JobsPage = withKit(() => import('./people/jobs-page'));
 
 /** Who takes no part in consults has no worklist: the first page is the own work. */
@@ -69,6 +70,7 @@ const router = createBrowserRouter([
     errorElement: <PageFault />,
     children: [
       { path: 'check/:document/:mark', element: <CheckPage /> },
+      { path: 'screen', element: <SignedIn bare />, children: [{ index: true, element: <WallPage /> }] },
       { path: 'allow', element: <SignedIn bare />, children: [{ index: true, element: <AllowPage /> }] },
       { path: 'consults/handover', element: <SignedIn bare />, children: [{ index: true, element: <HandoverPage /> }] },
       { path: 'consults/:taskId/print', element: <SignedIn bare />, children: [{ index: true, element: <PrintPage /> }] },

@@ -297,6 +297,7 @@ export interface ImagingSeries {
   modality: Coding;
   description?: string;
   numberOfInstances?: number;
+  instance?: { uid: string; number?: number }[];
 }
 
 export interface DiagnosticReport extends Resource {

@@ -1,5 +1,5 @@
 // The left side: the invitation, the shared record and the studies to choose from.
-import { FileTextOutlined, PictureOutlined } from '@ant-design/icons';
+import { FileTextOutlined } from '@ant-design/icons';
 import { Collapse } from 'antd';
 import type { Consult } from '../consult/data';
 import { Invitation } from '../consult/invitation';
@@ -10,6 +10,7 @@ import { formatTime } from '../format';
 import { useLanguage, useTranslation } from '../i18n';
 import { FilmPhotos } from '../images/film-photos';
 import { codeOf, textOf } from '../names';
+import { largestOf, Thumbnail } from '../viewer/thumbnail';
 import { hasSession, SessionHistory, type SlicePointer } from './session-history';
 
 interface HistoryProps { consult: Consult; studyId: string | undefined; onStudy: (id: string) => void; onGo: (to: SlicePointer) => void }
@@ -45,7 +46,7 @@ export function History({ consult, studyId, onStudy, onGo }: HistoryProps) {
         <div className="study-list" role="radiogroup" aria-label={t('history.studies')}>
           {consult.studies.map((study) => (
             <button key={study.id} type="button" role="radio" aria-checked={study.id === studyId} className={study.id === studyId ? 'study study-on' : 'study'} onClick={() => onStudy(study.id ?? '')}>
-              <PictureOutlined aria-hidden /> {studyTitle(study, language)}
+              <Thumbnail study={study} series={largestOf(study)} /> <span>{studyTitle(study, language)}</span>
             </button>
           ))}
         </div>

@@ -1,5 +1,5 @@
 // 今日: the day's figures, each with its rule and the list of what it counted.
-import { DownloadOutlined, InfoCircleOutlined } from '@ant-design/icons';
+import { DesktopOutlined, DownloadOutlined, InfoCircleOutlined } from '@ant-design/icons';
 import { Button, DatePicker, Drawer, Select, Tooltip } from 'antd';
 import dayjs from 'dayjs';
 import { useState } from 'react';
@@ -11,6 +11,7 @@ import { csvOf, download } from '../parts/file';
 import { Loading } from '../parts/loading';
 import { Page } from '../parts/page';
 import { isBarred, Trouble } from '../parts/problem';
+import { roleIs, useSession } from '../session';
 import { changeText, isWholeDay, useDrill, useFigures, valueText, type Figures, type Indicator } from './indicators';
 
 export function unitText(unit: Indicator['unit'], language: 'zh' | 'en'): string {
@@ -29,6 +30,7 @@ export default function TodayPage() {
   const all = useFigures(date, undefined);
   const houses = all.data?.organizations ?? [];
   const [open, setOpen] = useState<Indicator>();
+  const session = useSession();
   const change = (name: string, value: string | undefined) =>
     setQuery((before) => {
       if (value) before.set(name, value);
@@ -45,6 +47,7 @@ export default function TodayPage() {
             <Select className="org-select" allowClear placeholder={t('today.allOrganizations', { n: houses.length })} aria-label={t('today.organization')} value={organization}
               onChange={(value: string | undefined) => change('org', value)} options={houses.map((house) => ({ value: house.id, label: house.name ?? house.id }))} />
           ) : null}
+          {roleIs(session, 'commander', 'duty-head') ? <Button icon={<DesktopOutlined />} href="/screen" target="_blank">{t('wall.open')}</Button> : null}
           <Button icon={<DownloadOutlined />} disabled={!data} title={t('today.export')} onClick={() => data && exportFigures(data, t, language)}>CSV</Button>
         </>
       }>

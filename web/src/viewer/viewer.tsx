@@ -19,6 +19,7 @@ import { usePicture, type QualityChoice } from './picture';
 import { PRESETS, presetOf } from './presets';
 import { isLossy, type Window } from './slices';
 import { pictureBox, useLead, type ViewPlace } from './lead';
+import { Thumbnail } from './thumbnail';
 import { nearestSlice, useSliceStack } from './stack';
 
 export interface SlicePlace { seriesUid: string; sliceUid: string; number: number; position: number | undefined }
@@ -149,8 +150,14 @@ export function Viewer({ study, patient, hasOverlay, overlay, onOverlay, target,
     <section className="viewer" aria-label={t('viewer.title')} onPointerDownCapture={onOwn} onWheelCapture={onOwn}>
       <div className="viewer-bar">
         {seriesList.length > 1 ? (
-          <Select size="small" className="viewer-series" aria-label={t('viewer.series')} value={series?.uid} onChange={setSeriesUid}
-            options={seriesList.map((one) => ({ value: one.uid, label: `${one.number ?? ''} ${one.description ?? one.modality.code ?? ''} (${one.numberOfInstances ?? 0})` }))} />
+          <div className="viewer-series" role="radiogroup" aria-label={t('viewer.series')}>
+            {seriesList.map((one) => (
+              <button key={one.uid} type="button" role="radio" aria-checked={one === series} onClick={() => setSeriesUid(one.uid)}>
+                <Thumbnail study={study} series={one} />
+                <span>{[one.number, one.description ?? one.modality.code].filter(Boolean).join(' ')}<br />{t('viewer.images', { n: one.numberOfInstances ?? 0 })}</span>
+              </button>
+            ))}
+          </div>
         ) : null}
         <div className="viewer-tools" role="group" aria-label={t('viewer.tools')}>
           {tools.map((one) => (
