@@ -12,7 +12,7 @@ export const CONSULT_STATES = [
 export type ConsultState = (typeof CONSULT_STATES)[number];
 
 const ENDED: ConsultState[] = ['closed', 'day-30-due', 'declined', 'cancelled'];
-const UNANSWERED: ConsultState[] = [
+export const UNANSWERED: ConsultState[] = [
   'submitted', 'allocated', 'offered', 'unanswered', 'accepted', 'scheduled', 'answering', 'in-session', 'drafted',
   'assigned', 'written',
 ];

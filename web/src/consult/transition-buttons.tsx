@@ -36,7 +36,7 @@ export function TransitionButtons({ consult, onTab, size = 'middle' }: ButtonsPr
   const language = useLanguage();
   const navigate = useNavigate();
   const { modal } = App.useApp();
-  const { data: transitions = [], error, refetch } = useTransitions(consult.task, language);
+  const { data: transitions = [], isPending, error, refetch } = useTransitions(consult.task, language);
   const take = useTakeTransition(consult.task);
   const [open, setOpen] = useState<Transition>();
 
@@ -73,7 +73,7 @@ export function TransitionButtons({ consult, onTab, size = 'middle' }: ButtonsPr
               {transition.title}
             </Button>
           ))}
-        {allowed.length === 0 ? <span className="hint">{t('transition.nothing')}</span> : null}
+        {allowed.length === 0 ? <span className="hint">{t(isPending ? 'common.loading' : 'transition.nothing')}</span> : null}
       </div>
       {barred.length > 0 ? (
         <details className="steps-barred">

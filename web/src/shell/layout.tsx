@@ -17,6 +17,7 @@ import { useArrival } from './arrival';
 import { LanguageSwitch } from './language-switch';
 import { Logo } from './logo';
 import { StatNotice } from './stat-notice';
+import { useComing } from '../with-kit';
 
 const PasswordDialog = withKit(async () => ({ default: (await import('./password-dialog')).PasswordDialog }));
 
@@ -47,6 +48,7 @@ export function Layout({ children }: { children: ReactNode }) {
   useArrival();
   const lineUp = useEvents(`${session.person.id}/${session.post.id}/${session.csrf}`);
   const [menuOpen, setMenuOpen] = useState(false);
+  const coming = useComing();
   const places = placesOf(session);
   const links = places.map((place) => (
     <NavLink key={place.to} to={place.to} className="nav-link" onClick={() => setMenuOpen(false)}>
@@ -69,6 +71,7 @@ export function Layout({ children }: { children: ReactNode }) {
           <PersonMenu session={session} />
         </div>
       </header>
+      {coming ? <div className="coming"><Loading /></div> : null}
       <NavDrawer open={menuOpen} onClose={() => setMenuOpen(false)}>{links}</NavDrawer>
       <CriticalNotice />
       <GlassNotice />

@@ -10,7 +10,7 @@ import { useLanguage, useTranslation } from '../i18n';
 import { stateOf } from '../consult/data';
 import { StateBadge, UrgencyBadge } from '../parts/badges';
 import { usePageTitle } from '../parts/page';
-import { isOverdue, RUNNING } from '../states';
+import { isOverdue, UNANSWERED } from '../states';
 import { useFigures, valueText, type Indicator } from '../today/indicators';
 import { statesParameter, WORKFLOW } from '../worklist/list';
 import './wall.css';
@@ -20,6 +20,7 @@ const SECOND_MS = 1_000;
 const ASK_MS = 30_000;
 const STUCK_MS = 300_000;
 const ROWS_MAX = 11;
+const UNDER_WAY = [...UNANSWERED, 'signed', 'reported'] as const; // from the request until the answer is there
 const NIGHT = '04:05'; // a page that runs for weeks begins anew while nobody looks
 const LEFT = ['consults-submitted', 'consults-answered', 'consult-time-to-allocation', 'consult-time-to-first-opinion', 'consult-time-to-signature'];
 const RIGHT = ['severe-patients', 'severe-without-consult', 'critical-values', 'critical-time-to-read-back', 'images-acceptable'];
@@ -59,7 +60,7 @@ export default function WallPage() {
   const running = useQuery({
     queryKey: ['list', 'Task', 'wall'],
     queryFn: async ({ signal }) => {
-      const bundle = await search('Task', { code: WORKFLOW, 'business-status': statesParameter(RUNNING), _sort: 'authored-on', _count: 100, _total: 'accurate' }, signal);
+      const bundle = await search('Task', { code: WORKFLOW, 'business-status': statesParameter(UNDER_WAY), _sort: 'authored-on', _count: 100, _total: 'accurate' }, signal);
       return { tasks: resourcesOf<Task>(bundle, 'Task'), total: bundle.total };
     },
     refetchInterval: ASK_MS,

@@ -18,6 +18,9 @@ import { allRows, PAGE_SIZE, priorityOf, useConsultList, useTabCounts, type Cons
 import { useRowKeys } from './row-keys';
 import { RowTable } from './row-table';
 import { SavedViews } from './saved-views';
+import { fetchAhead } from '../with-kit';
+
+const AHEAD_MS = 4_000;
 
 // What a click opens comes with the click: the first page must stay small on a weak line.
 const ConsultDrawer = withKit(async () => ({ default: (await import('./consult-drawer')).ConsultDrawer }));
@@ -41,6 +44,12 @@ export default function WorklistPage() {
   const page = Number(query.get('page') ?? 1);
   const openId = query.get('open') ?? undefined;
   const list = useConsultList(tab, filter, page);
+  const listed = list.data !== undefined;
+  useEffect(() => {
+    if (!listed) return;
+    const timer = window.setTimeout(fetchAhead, AHEAD_MS);
+    return () => window.clearTimeout(timer);
+  }, [listed]);
   const rows = list.data?.rows ?? [];
 
   const change = (changes: Record<string, string | undefined>) => {
