@@ -93,6 +93,10 @@ struct str api_patient_of(struct str type, struct str id, struct str body);
 struct terminology_run;
 const struct terminology_run *api_terminology(struct http_request *request);
 
+/* Which types are contained somewhere, for the chains of searches; NULL: no memory. */
+struct search_inside;
+const struct search_inside *api_inside(struct http_request *request);
+
 /* Hierarchies of resources as the session sees them, for the references of searches; NULL: no memory. */
 struct search_hierarchy;
 const struct search_hierarchy *api_hierarchy(struct http_request *request);

@@ -303,6 +303,7 @@ static bool read_options(struct http_request *request, struct search_options *op
         .now_ms = clock_now_ms(),
         .terms = api_terminology(request),
         .hierarchy = api_hierarchy(request),
+        .inside = api_inside(request),
         .lenient = call_of(request)->lenient,
         .contained = true,
         .ignore_empty = true,
@@ -423,6 +424,7 @@ bool fhir_get_url(struct http_request *request, const struct access_session *ses
                                            .lenient = call_of(request)->lenient,
                                            .terms = api_terminology(request),
                                            .hierarchy = api_hierarchy(request),
+                                           .inside = api_inside(request),
                                            .now_ms = clock_now_ms() };
     return get_search(&job, question < url.len ? str_skip(url, question + 1) : STR(""), resource, error);
 }

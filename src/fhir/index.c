@@ -62,7 +62,7 @@ fail:
 }
 
 /* To be raised when rows are made otherwise by the same parameters (another form of a value, a further row). */
-enum { INDEX_FORMS_VERSION = 6 };
+enum { INDEX_FORMS_VERSION = 7 };
 
 static uint64_t parameters_digest(struct str type, uint64_t digest)
 {
@@ -384,6 +384,7 @@ static bool index_parameters(struct row_builder *builder, const struct compiled_
     struct fhirpath_context context = {
         .arena = scratch,
         .resource = resource,
+        .root_resource = builder->container,
         .offset_minutes = builder->options->offset_minutes,
         .has_offset = true,
         .as_filters = true,
@@ -396,24 +397,68 @@ static bool index_parameters(struct row_builder *builder, const struct compiled_
     return ok;
 }
 
+/* The parameters' rows. What the paths make on their way is let go of at once: the next resource of a bundle finds the memory
+ * warm. Rows and their texts are made in the caller's arena. */
+static bool index_resource(struct row_builder *builder, const struct json *resource, struct error *error)
+{
+    const struct compiled_type *type =
+        type_get(builder->index, JSON_TEXT(builder->arena, resource, "resourceType"), error);
+    struct arena scratch = { .bytes_max = builder->arena->bytes_max };
+    bool ok = type != NULL && index_parameters(builder, type, resource, &scratch, error);
+    arena_deinit(&scratch);
+    return ok;
+}
+
+enum {
+    INSIDE_DEPTH_MAX = 3,
+    INSIDE_ROWS_MAX = LIMIT_STORE_INDEX_ROWS / 2, /* chains give way to the resource's own rows */
+};
+
+void index_inside(struct row_builder *builder, const struct parameter_numbers *numbers, struct str id)
+{
+    const struct json *found = NULL;
+    JSON_EACH(contained, JSON_GET(builder->container, "contained")) {
+        found = json_equals_text(JSON_GET(contained, "id"), id) ? contained : found;
+    }
+    struct str type = JSON_TEXT(builder->arena, found, "resourceType");
+    if (found == NULL || model_resource_find(type) == NULL || builder->inside == INSIDE_DEPTH_MAX) {
+        return;
+    }
+    struct row_builder own = { .arena = builder->arena,
+                               .options = builder->options,
+                               .pinyin = builder->pinyin,
+                               .units = builder->units,
+                               .index = builder->index,
+                               .container = builder->container,
+                               .inside = builder->inside + 1 };
+    struct error error = { 0 };
+    if (!index_resource(&own, found, &error) || own.failed || builder->count + own.count > INSIDE_ROWS_MAX) {
+        return;
+    }
+    rows_add(builder, (struct index_row){
+                          .kind = INDEX_KEY,
+                          .parameter = index_inside_parameter(numbers->own, index_contained_parameter()),
+                          .key = index_contained_key(type) });
+    for (size_t i = 0; i < own.count; i++) {
+        struct index_row row = own.rows[i];
+        row.parameter = index_inside_parameter(numbers->own, row.parameter);
+        row.whole = row.derived ? row.whole : 0;
+        rows_add(builder, row);
+    }
+}
+
 bool fhir_index_rows(struct fhir_index *index, struct arena *arena, const struct json *resource,
                      struct index_rows *rows, struct error *error)
 {
     assert(index != NULL);
     assert(resource != NULL);
-    const struct compiled_type *type = type_get(index, JSON_TEXT(arena, resource, "resourceType"), error);
-    if (type == NULL) {
-        return false;
-    }
-    /* What the paths make on their way is let go of at once: the next resource of a bundle finds the memory warm. Rows and
-     * their texts are made in the caller's arena. */
-    struct arena scratch = { .bytes_max = arena->bytes_max };
-    struct row_builder builder = {
-        .arena = arena, .options = &index->options, .pinyin = index->pinyin, .units = index->units
-    };
-    bool ok = index_parameters(&builder, type, resource, &scratch, error);
-    arena_deinit(&scratch);
-    if (!ok) {
+    struct row_builder builder = { .arena = arena,
+                                   .options = &index->options,
+                                   .pinyin = index->pinyin,
+                                   .units = index->units,
+                                   .index = index,
+                                   .container = resource };
+    if (!index_resource(&builder, resource, error)) {
         return false;
     }
     index_contained(&builder, resource);

@@ -115,6 +115,9 @@ size_t index_aliases(struct arena *arena, struct str type, struct str code,
  * (_contained) finds those to look into. */
 uint32_t index_contained_parameter(void);
 uint64_t index_contained_key(struct str type);
+/* A container has the rows of what its references contain once more (R4 3.1.1.5.5: chains look inside): under numbers made of
+ * the reference's parameter and the row's own; under that of index_contained_parameter() which type it is. */
+uint32_t index_inside_parameter(uint32_t reference, uint32_t inner);
 /* Number of a composite's rows for one key of its first component. */
 uint32_t index_composite_parameter(uint32_t parameter, uint64_t key);
 /* Of a composite of three, further: of its second or third component (1, 2) in a repetition. A question asks the first

@@ -100,6 +100,11 @@ size_t index_aliases(struct arena *arena, struct str type, struct str code,
     return 2;
 }
 
+uint32_t index_inside_parameter(uint32_t reference, uint32_t inner)
+{
+    return index_composite_parameter(reference, UINT64_C(0x696e73696465) << 16 ^ inner);
+}
+
 uint32_t index_contained_parameter(void)
 {
     return index_parameter_with(STR("Resource"), STR("contained"), STR("type"));

@@ -17,6 +17,9 @@ struct row_builder {
     const struct fhir_index_options *options;
     struct pinyin *pinyin;
     struct unit_cache *units; /* NULL: without */
+    struct fhir_index *index;
+    const struct json *container; /* whose contained resources references within it lead to */
+    unsigned inside;              /* contained resources around the one at hand */
     struct index_row *rows;
     size_t count;
     size_t capacity;
@@ -48,6 +51,9 @@ void rows_add(struct row_builder *builder, struct index_row row);
 /* The rows of one value of a parameter. Values that do not fit the kind give none. */
 void index_value(struct row_builder *builder, const struct parameter_numbers *numbers,
                  const struct fhirpath_item *item);
+
+/* The rows of a contained resource that a reference "#id" leads to, for chains (index.c). */
+void index_inside(struct row_builder *builder, const struct parameter_numbers *numbers, struct str id);
 
 /* ---- index_words.c ---- */
 

@@ -261,6 +261,8 @@ static void index_reference(struct row_builder *builder, const struct parameter_
         uint64_t key = index_reference_key(reference, builder->options->base_url);
         if (key != 0) {
             add_reference(builder, numbers->own, key, reference);
+        } else if (str_starts_with(reference, STR("#")) && numbers->valueless != 0) {
+            index_inside(builder, numbers, str_skip(reference, 1));
         }
         const struct json *identifier = JSON_GET(value, "identifier");
         if (identifier != NULL && numbers->identifier != 0) {

@@ -332,7 +332,8 @@ static bool chain_parse(struct search_parse *parse, const struct search_pair *pa
     criteria->kind = SEARCH_CHAIN;
     criteria->rows = INDEX_KEY;
     criteria->parameter = hash_parameter(criteria->type, name->code);
-    return links_parse(parse, targets, &rest, depth, criteria, error);
+    return links_parse(parse, targets, &rest, depth, criteria, error) &&
+           search_look_inside(parse, criteria, error);
 }
 
 /* "_has:Observation:patient:code", the last part again a name, with modifiers, chains or _has. */

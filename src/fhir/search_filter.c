@@ -368,7 +368,7 @@ static bool chain_path(struct filter *filter, const struct model_search_paramete
     leaf->list = (struct conditions){ made, made };
     filter->parse->forgivable = made->links_count == 0; /* the last type's error stands */
     filter->rest = behind;
-    return made->links_count > 0;
+    return made->links_count > 0 && search_look_inside(filter->parse, made, filter->error);
 }
 
 static bool path(struct filter *filter, struct str type, struct leaf *leaf)

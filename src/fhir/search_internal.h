@@ -72,6 +72,10 @@ bool search_group_of_types(struct search_parse *parse, const struct search_pair 
 bool search_composite_parse(struct search_parse *parse, const struct search_target *target, struct str text,
                             struct search_criteria *criteria, struct error *error) MUST_CHECK;
 
+/* A chain, also into what its references contain (search_inside.c): it becomes a group where there is such a thing. */
+bool search_look_inside(struct search_parse *parse, struct search_criteria *criteria,
+                        struct error *error) MUST_CHECK;
+
 /* _filter (search_filter.c). */
 bool search_filter_parse(struct search_parse *parse, struct str type, struct str text, size_t depth,
                          struct search_criteria *criteria, struct error *error) MUST_CHECK;

@@ -185,6 +185,12 @@ struct search_hierarchy {
                  size_t *count, struct error *error);
 };
 
+/* Whether there are contained resources of a type: only then a chain looks inside. */
+struct search_inside {
+    void *data;
+    bool (*has)(void *data, struct arena *arena, struct str type);
+};
+
 struct search_options {
     struct str type;     /* resource type, absent for a search over all */
     struct str base_url; /* as in fhir_index_options */
@@ -195,6 +201,7 @@ struct search_options {
     /* R4 3.1.1.3: a parameter without a value is ignored, with a warning. Only where nothing is written by the answer:
      * a condition that says nothing would choose everything. */
     bool ignore_empty;
+    const struct search_inside *inside;       /* NULL: chains go to resources of their own only */
     const struct search_hierarchy *hierarchy; /* references' :above and :below; NULL: not offered */
     const struct terminology_run
         *terms; /* :below, :above, :in of uploaded sets; NULL: R4's written-out sets only */

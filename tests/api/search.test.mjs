@@ -177,6 +177,30 @@ describe('what is asked', () => {
     });
   });
 
+  // R4 3.1.1.5.5: "A chained condition will be evaluated inside contained resources."
+  test('chains look into contained resources', async () => {
+    const code = (value) => ({ coding: [{ system: 'urn:inside', code: value }], text: `药${value}` });
+    const order = (more) => create(tagged({ resourceType: 'MedicationRequest', status: 'active', intent: 'order', subject: { reference: `Patient/${patient.id}` }, medicationReference: { reference: '#m' }, ...more }));
+    const house = { resourceType: 'Organization', id: 'h', name: `厂家${RUN}`, partOf: { reference: w.admins.county.organization } };
+    const one = await order({ contained: [{ resourceType: 'Medication', id: 'm', code: code('a'), manufacturer: { reference: '#h' }, ingredient: [{ itemCodeableConcept: code('i') }], batch: { expirationDate: '2030-01-01' } }, house] });
+    const two = await order({ contained: [{ resourceType: 'Medication', id: 'm', code: code('b') }] });
+    const three = await order({ medicationReference: undefined, medicationCodeableConcept: code('a') });
+    const names = { [one.id]: 'one', [two.id]: 'two', [three.id]: 'three' };
+    const ask = async (query, person = d) => idsOf(await search(person, `/fhir/MedicationRequest?_tag=urn:run|${RUN}&${query}`)).map((id) => names[id]).filter(Boolean).sort().join(' ');
+    for (const [query, found] of [['medication.code=urn:inside|a', 'one'], ['medication.code=a,b', 'one two'], ['medication:Medication.code=urn:inside|', 'one two'], ['medication.ingredient-code=i', 'one'], ['medication.code=c', ''],
+      ['medication.code:not=a', 'two'], ['medication.manufacturer:missing=true', 'two'], ['medication.expiration-date=gt2029', 'one'], ['medication.code:text=药a', 'one'],
+      [`medication.manufacturer.name=${encodeURIComponent(`厂家${RUN}`)}`, 'one'], [`medication.manufacturer.partof=${w.admins.county.organization}`, 'one'], [`medication.manufacturer.partof.name=${encodeURIComponent('彭水')}`, 'one'],
+      [`medication.manufacturer.name=nobody`, ''], [`_filter=${encodeURIComponent('medication[ingredient-code eq i].code eq urn:inside|a')}`, 'one'], [`_filter=${encodeURIComponent('medication[ingredient-code eq i].code eq urn:inside|b')}`, ''],
+      ['medication.code=a&medication.ingredient-code=i', 'one']]) {
+      assert.equal(await ask(query), found, query);
+    }
+    assert.deepEqual(idsOf(await search(d, `/fhir/Patient?_id=${patient.id}&_has:MedicationRequest:patient:medication.code=urn:inside|b`)), [patient.id]);
+    const changed = await d.must('PUT', `/fhir/MedicationRequest/${one.id}`, { ...one, contained: [{ ...one.contained[0], code: code('z') }, house] });
+    assert.equal(changed.meta.versionId, '2');
+    assert.equal(await ask('medication.code=urn:inside|a'), '');
+    assert.equal(await ask('medication.code=urn:inside|z'), 'one');
+  });
+
   test('compartments of a patient and of an encounter, and none of that name', async () => {
     assert.deepEqual(idsOf(await search(d, `/fhir/Patient/${patient.id}/Observation?code=8310-5`)), [notes.id]);
     assert.deepEqual(idsOf(await search(d, `/fhir/Encounter/${encounter.id}/Observation`)), [notes.id]);
