@@ -61,7 +61,7 @@ def check_engines(path, code):
         found = re.match(r'\s*#include <([\w.-]+)>', line)
         if found and str(path.relative_to(ROOT)) not in ENGINES.get(found.group(1), (str(path.relative_to(ROOT)),)):
             tell(path, number, f'{found.group(1)} is for {", ".join(ENGINES[found.group(1)])} alone')
-        if re.match(r'\s*#include "store/postgresql_line.h"', line) and path.name not in ('postgresql_line.c', 'postgresql_transaction.c', 'database_postgresql.c'):
+        if re.match(r'\s*#include "store/postgresql_line.h"', line) and path.name not in ('postgresql_line.c', 'postgresql_statement.h', 'postgresql_transaction.c', 'database_postgresql.c'):
             tell(path, number, "the line to the server is the engine's alone")
 
 
