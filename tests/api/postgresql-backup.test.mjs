@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { addSignedIn, startServer } from '../../scenarios/world.mjs';
+import { canMount } from './fault.mjs';
 import { postgresql, program, runSql, startWorld, waitFor } from './support.mjs';
 
 const skip = postgresql ? false : 'left out: no PostgreSQL server is named (tests/run.py --only postgresql)';
@@ -121,6 +122,42 @@ describe('backup of a PostgreSQL store', { skip }, () => {
       w.doctor.base = w.base;
       steward.base = w.base;
       assert.equal(await there.stop(), 0, there.log());
+    }
+  });
+
+  test('a dump that the server cuts short is no backup', { timeout: 120e3 }, async () => {
+    const url = readFileSync(join(w.data, 'store.url'), 'utf8');
+    const file = join(place, 'cut.backup');
+    // The dump waits for a table that somebody holds, and is ended there.
+    const holder = spawn('psql', ['-X', '-q', '-d', url], { stdio: ['pipe', 'ignore', 'ignore'] });
+    holder.stdin.write('BEGIN; LOCK TABLE history IN ACCESS EXCLUSIVE MODE;\n');
+    await waitFor('the lock', () => Number(runSql("SELECT count(*) FROM pg_locks WHERE relation = 'history'::regclass AND mode = 'AccessExclusiveLock' AND granted", url)) === 1);
+    const made = runAside('backup', '--data', w.data, '--to', file);
+    await waitFor('the dump', () => runSql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'pg_dump' AND datname = current_database() AND wait_event_type = 'Lock'", url).trim() !== '0');
+    const { status, said } = await made;
+    holder.stdin.end('ROLLBACK;\n');
+    await once(holder, 'exit');
+    assert.equal(status, 1, said);
+    assert.match(said, /pg_dump did not succeed/);
+    assert.ok(!existsSync(file), 'nothing that could be taken for a backup');
+    assert.ok(!existsSync(join(w.data, 'backup.copies')), 'no copy in clear is left');
+    const again = await runAside('backup', '--data', w.data, '--to', file);
+    assert.equal(again.status, 0, again.said);
+  });
+
+  test('a full target is told, and what is there is no backup', { skip: canMount ? false : 'left out: nothing can be mounted here', timeout: 120e3 }, async () => {
+    const small = join(place, 'small');
+    mkdirSync(small);
+    assert.equal(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', small]).status, 0);
+    try {
+      const file = join(small, 'full.backup');
+      const made = await runAside('backup', '--data', w.data, '--to', file);
+      assert.equal(made.status, 1, made.said);
+      assert.match(made.said, /No space left|disk is full/);
+      assert.ok(!existsSync(file), `no half backup: ${readdirSync(small)}`);
+      assert.ok(!existsSync(join(w.data, 'backup.copies')), 'no copy in clear is left');
+    } finally {
+      spawnSync('umount', ['-l', small]);
     }
   });
 });
