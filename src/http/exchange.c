@@ -163,6 +163,9 @@ void exchange_on_completed(void *data, struct MHD_Connection *connection, void *
     if (exchange->linger) {
         linger_begin(&server->keeper, connection_fd(connection));
     }
+    if (exchange->held) { /* the client went away between the resume and our turn */
+        (void)atomic_fetch_sub(&server->requests_held, 1);
+    }
     response_end(exchange);
     buf_deinit(&exchange->body);
     struct arena arena = exchange->request.arena;

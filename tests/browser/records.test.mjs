@@ -195,7 +195,7 @@ describe('records through the screens', { skip: why, timeout: 900_000 }, () => {
     await row.getByText(`发送方：${hospitals.helper.name}`).waitFor();
     await at.doctor.keep('68-held-part');
     await row.getByRole('button', { name: '不接收' }).click();
-    await at.doctor.sees('不接收这 3 幅图像？');
+    await at.doctor.sees(`不接收${TWIN.name}的 3 幅图像？`);
     await at.doctor.keep('68-held-refuse');
     await page.locator('.ant-modal-confirm .ant-btn').filter({ hasText: /取\s*消/ }).click();
     await row.getByRole('button', { name: '核对并入' }).click();

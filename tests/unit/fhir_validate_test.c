@@ -300,7 +300,8 @@ static void an_outcome_tells_an_error(void **state)
     struct str text = json_write_arena(&arena, resource);
     assert_true(str_equal_cstr(text,
                                "{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"error\","
-                               "\"code\":\"not-found\",\"diagnostics\":\"no such thing\"}]}"));
+                               "\"code\":\"not-found\",\"details\":{\"text\":\"no such thing\"},"
+                               "\"diagnostics\":\"no such thing\"}]}"));
 }
 
 static struct str told_in_chinese(enum error_kind kind, const char *english)
