@@ -42,6 +42,31 @@ static int connection_fd(struct MHD_Connection *connection)
     return info == NULL ? -1 : info->connect_fd;
 }
 
+static void exchange_end(struct http_exchange *exchange)
+{
+    struct http_server *server = exchange->request.server;
+    if (exchange->held) { /* the client went away between the resume and our turn */
+        (void)atomic_fetch_sub(&server->requests_held, 1);
+    }
+    if (exchange->slot != NULL) {
+        exchange->slot->exchange = NULL;
+    }
+    response_end(exchange);
+    buf_deinit(&exchange->body);
+    struct arena arena = exchange->request.arena;
+    arena_deinit(&arena);
+    (void)atomic_fetch_sub(&server->requests_open, 1);
+}
+
+/* libmicrohttpd tells no end of a request that it refused itself before our first turn (a length that is no number): the
+ * connection remembers it. */
+static void end_forgotten(struct http_connection *slot)
+{
+    if (slot != NULL && slot->exchange != NULL) {
+        exchange_end(slot->exchange);
+    }
+}
+
 void exchange_on_connection(void *data, struct MHD_Connection *connection, void **socket_context,
                             enum MHD_ConnectionNotificationCode code)
 {
@@ -50,6 +75,7 @@ void exchange_on_connection(void *data, struct MHD_Connection *connection, void 
         *socket_context =
             connection_begin(&server->keeper, connection_fd(connection), headers_until_us(server));
     } else {
+        end_forgotten(*socket_context);
         connection_end(&server->keeper, *socket_context);
         *socket_context = NULL;
     }
@@ -91,6 +117,10 @@ void *exchange_on_uri(void *data, const char *uri, struct MHD_Connection *connec
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     exchange->slot = info == NULL ? NULL : info->socket_context;
+    if (exchange->slot != NULL) {
+        end_forgotten(exchange->slot);
+        exchange->slot->exchange = exchange;
+    }
     split_uri(&exchange->request, copy);
     uint64_t number = atomic_fetch_add_explicit(&server->requests_begun, 1, memory_order_relaxed);
     (void)snprintf(exchange->id, sizeof exchange->id, "%016llx",
@@ -163,14 +193,7 @@ void exchange_on_completed(void *data, struct MHD_Connection *connection, void *
     if (exchange->linger) {
         linger_begin(&server->keeper, connection_fd(connection));
     }
-    if (exchange->held) { /* the client went away between the resume and our turn */
-        (void)atomic_fetch_sub(&server->requests_held, 1);
-    }
-    response_end(exchange);
-    buf_deinit(&exchange->body);
-    struct arena arena = exchange->request.arena;
-    arena_deinit(&arena);
-    (void)atomic_fetch_sub(&server->requests_open, 1);
+    exchange_end(exchange);
 }
 
 /* ---- refusing ---- */

@@ -78,6 +78,7 @@ struct http_connection {
     _Atomic int64_t until_us; /* RECEIVING_…: cut after this */
     int fd;
     struct http_connection *next_free;
+    struct http_exchange *exchange; /* under way on it; only its network thread looks */
 };
 
 struct http_exchange {
